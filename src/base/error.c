@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
+
+typedef struct {
+  int origin_domain;
+  int origin_code; /* 0: libvirt was not the origin (VIR_ERR_OK) */
+} DmErrorPrivate;
+
+static void dm_error_private_init(DmErrorPrivate *priv) {
+  *priv = (DmErrorPrivate){0};
+}
+
+static void dm_error_private_copy(const DmErrorPrivate *from, DmErrorPrivate *to) {
+  *to = *from;
+}
+
+static void dm_error_private_clear(DmErrorPrivate *priv) {
+}
+
+G_DEFINE_EXTENDED_ERROR(DmError, dm_error)
+
+static const DmErrorInfo table[] = {
+  {DM_ERROR_FAILED, "failed", 500, DM_EXIT_FAILED},
+  {DM_ERROR_USAGE, "usage", 400, DM_EXIT_USAGE},
+  {DM_ERROR_BAD_SIZE, "bad-size", 400, DM_EXIT_USAGE},
+  {DM_ERROR_SIZE_NEGATIVE, "size-negative", 400, DM_EXIT_USAGE},
+  {DM_ERROR_SIZE_ZERO, "size-zero", 400, DM_EXIT_USAGE},
+  {DM_ERROR_SIZE_OVERFLOW, "size-overflow", 400, DM_EXIT_USAGE},
+  {DM_ERROR_CONNECTION, "connection", 503, DM_EXIT_CONNECTION},
+  {DM_ERROR_NO_SUCH_VM, "no-such-vm", 404, DM_EXIT_NOT_FOUND},
+  {DM_ERROR_NO_SUCH_DEVICE, "no-such-device", 404, DM_EXIT_NOT_FOUND},
+  {DM_ERROR_AMBIGUOUS, "ambiguous", 409, DM_EXIT_NOT_FOUND},
+  {DM_ERROR_NOT_A_MULTIPLE, "not-a-multiple", 400, DM_EXIT_RULE},
+  {DM_ERROR_GUARANTEED_ABOVE_MEMORY, "guaranteed-above-memory", 400, DM_EXIT_RULE},
+  {DM_ERROR_MEMORY_ABOVE_MAXIMUM, "memory-above-maximum", 409, DM_EXIT_RULE},
+  {DM_ERROR_NO_FREE_SLOT, "no-free-slot", 409, DM_EXIT_RULE},
+  {DM_ERROR_NOT_ENABLED, "not-enabled", 409, DM_EXIT_RULE},
+  {DM_ERROR_NO_SUCH_NODE, "no-such-node", 409, DM_EXIT_RULE},
+  {DM_ERROR_NOT_RUNNING, "not-running", 409, DM_EXIT_RULE},
+  {DM_ERROR_NO_NEXT_RUN, "no-next-run", 409, DM_EXIT_RULE},
+  {DM_ERROR_NOT_REMOVABLE, "not-removable", 409, DM_EXIT_RULE},
+  {DM_ERROR_BUSY, "busy", 409, DM_EXIT_RULE},
+  {DM_ERROR_VM_STOPPED, "vm-stopped", 409, DM_EXIT_FAILED},
+  {DM_ERROR_PERMISSION, "permission", 403, DM_EXIT_FAILED},
+};
+
+const DmErrorInfo *dm_error_info(int code) {
+  for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+    if ((int)table[i].code == code)
+      return &table[i];
+  }
+  return &table[DM_ERROR_FAILED];
+}
+
+const DmErrorInfo *dm_error_info_of(const GError *error) {
+  return dm_error_info(error->domain == DM_ERROR ? error->code : DM_ERROR_FAILED);
+}
+
+void dm_error_set_origin(GError *error, int origin_domain, int origin_code) {
+  DmErrorPrivate *priv = dm_error_get_private(error);
+  priv->origin_domain = origin_domain;
+  priv->origin_code = origin_code;
+}
+
+gboolean dm_error_get_origin(const GError *error, int *origin_domain, int *origin_code) {
+  if (error->domain != DM_ERROR)
+    return FALSE;
+  const DmErrorPrivate *priv = dm_error_get_private(error);
+  if (priv->origin_code == 0)
+    return FALSE;
+  *origin_domain = priv->origin_domain;
+  *origin_code = priv->origin_code;
+  return TRUE;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/size.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+/* Digits behind the point that count; more could not change a byte of the largest size. */
+#define MAX_FRACTION_DIGITS 18
+
+static gboolean fail(GError **error, DmError code, const char *text, const char *why) {
+  g_set_error(error, DM_ERROR, code, "'%s' %s", text, why);
+  return FALSE;
+}
+
+/* Reads the unit at @p: its factor in @factor. NULL if well, else what is wrong with it. */
+static const char *read_unit(const char *p, uint64_t *factor) {
+  static const char letters[] = "KMGTPE";
+
+  if (*p == '\0' || g_ascii_strcasecmp(p, "B") == 0) {
+    *factor = 1;
+    return NULL;
+  }
+  const char *letter = strchr(letters, g_ascii_toupper(*p));
+  if (letter == NULL)
+    return "is not a size; write it like 1400MiB, 1.5GiB, 256M or in bytes";
+  const char *rest = p + 1;
+  if (g_ascii_strcasecmp(rest, "B") == 0)
+    return "has a unit that is read as 10^n by some and 2^n by others; write MiB, GiB or just M, G";
+  if (*rest != '\0' && g_ascii_strcasecmp(rest, "i") != 0 && g_ascii_strcasecmp(rest, "iB") != 0)
+    return "is not a size; write it like 1400MiB, 1.5GiB, 256M or in bytes";
+  *factor = (uint64_t)1 << (10 * (letter - letters + 1));
+  return NULL;
+}
+
+gboolean dm_size_parse(const char *text, uint64_t *bytes, GError **error) {
+  const char *p = text;
+  while (g_ascii_isspace(*p))
+    p++;
+  gboolean negative = *p == '-';
+  if (negative || *p == '+')
+    p++;
+  if (!g_ascii_isdigit(*p))
+    return fail(error, DM_ERROR_BAD_SIZE, text, "is not a size; write it like 1400MiB, 1.5GiB, 256M or in bytes");
+
+  uint64_t whole = 0;
+  gboolean overflow = FALSE;
+  for (; g_ascii_isdigit(*p); p++) {
+    overflow |= __builtin_mul_overflow(whole, (uint64_t)10, &whole);
+    overflow |= __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole);
+  }
+
+  uint64_t fraction = 0, scale = 1;
+  gboolean point = *p == '.';
+  if (point) {
+    p++;
+    if (!g_ascii_isdigit(*p))
+      return fail(error, DM_ERROR_BAD_SIZE, text, "has no digit behind the point");
+    for (int n = 0; g_ascii_isdigit(*p); p++, n++) {
+      if (n < MAX_FRACTION_DIGITS) {
+        fraction = fraction * 10 + (uint64_t)(*p - '0');
+        scale *= 10;
+      }
+    }
+  }
+
+  while (g_ascii_isspace(*p))
+    p++;
+  uint64_t factor = 1;
+  const char *wrong = read_unit(p, &factor);
+  if (wrong != NULL)
+    return fail(error, DM_ERROR_BAD_SIZE, text, wrong);
+  if (point && factor == 1)
+    return fail(error, DM_ERROR_BAD_SIZE, text, "has a fraction but no unit; write it like 1.5GiB");
+  if (negative)
+    return fail(error, DM_ERROR_SIZE_NEGATIVE, text, "is negative; a size is above zero");
+
+  uint64_t result = 0;
+  overflow |= __builtin_mul_overflow(whole, factor, &result);
+  uint64_t part = (uint64_t)((unsigned __int128)fraction * factor / scale);
+  overflow |= __builtin_add_overflow(result, part, &result);
+  if (overflow)
+    return fail(error, DM_ERROR_SIZE_OVERFLOW, text, "is larger than 16 EiB, more than 64 bits can count");
+  if (result == 0)
+    return fail(error, DM_ERROR_SIZE_ZERO, text, "is zero; a size is above zero");
+  *bytes = result;
+  return TRUE;
+}
+
+char *dm_size_format(uint64_t bytes) {
+  if (bytes % DM_MIB == 0)
+    return g_strdup_printf("%" G_GUINT64_FORMAT " MiB", bytes / DM_MIB);
+  if (bytes % DM_KIB == 0)
+    return g_strdup_printf("%" G_GUINT64_FORMAT " KiB", bytes / DM_KIB);
+  return g_strdup_printf("%" G_GUINT64_FORMAT " B", bytes);
+}
+
+uint64_t dm_size_floor_mib(uint64_t bytes) {
+  return bytes - bytes % DM_MIB;
+}
