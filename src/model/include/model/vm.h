@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One VM as it was at one moment: state, live configuration, next-run configuration, the request in flight.
+ * Plain data; nothing in it is shared.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "model/config.h"
+#include "model/request.h"
+
+typedef enum {
+  DM_VM_SHUT_OFF,
+  DM_VM_RUNNING,
+  DM_VM_PAUSED,
+  DM_VM_SHUTTING_DOWN,
+  DM_VM_CRASHED,
+  DM_VM_SUSPENDED, /* by the guest's own power management */
+} DmVmState;
+
+typedef struct {
+  char *uuid;
+  char *name;
+  char *arch; /* as libvirt spells it: "x86_64", "ppc64le", ... */
+  DmVmState state;
+  DmConfig *live;     /* NULL while shut off */
+  DmConfig *next_run; /* the persistent configuration; NULL for a transient VM */
+  DmRequest *request; /* as its metadata has it; NULL: none */
+} DmVm;
+
+DmVm *dm_vm_new(void);
+DmVm *dm_vm_copy(const DmVm *vm);
+void dm_vm_free(DmVm *vm);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmVm, dm_vm_free)
+
+const char *dm_vm_state_name(DmVmState state);
+
+/* The configuration in force: live, or the persistent one of a VM that is shut off. Never NULL. */
+const DmConfig *dm_vm_current(const DmVm *vm);
+
+/* There is a next-run configuration: the VM runs, is persistent, and its next start will bring other values. */
+gboolean dm_vm_has_next_run(const DmVm *vm);
+
+/*
+ * The smallest step of hot plug, in bytes: 128 MiB on x86, 256 MiB on POWER (oVirt's ArchitectureType; other
+ * architectures count as x86 does).
+ */
+uint64_t dm_vm_factor(const DmVm *vm);
+
+/*
+ * The live device that @name means: its alias, its id, or the beginning of its id that is no other's. The VM keeps it.
+ * NULL with DM_ERROR_NO_SUCH_DEVICE, DM_ERROR_AMBIGUOUS or DM_ERROR_NOT_RUNNING.
+ */
+DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **error);
+
+/* How many leading characters of its id name each live device: at least 8. */
+guint dm_vm_short_id_length(const DmVm *vm);

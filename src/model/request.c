@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/request.h"
+
+#include <string.h>
+
+/*
+ * The life of a step. An overdue device can still go, or be refused, at any time; a refused one can be asked again by a
+ * later request, and can be removed behind our back.
+ */
+static const gboolean transitions[DM_STEP_STATES][DM_STEP_STATES] = {
+  /*  from                 planned  asked  done  refused  overdue */
+  [DM_STEP_PLANNED] = {FALSE, TRUE, FALSE, FALSE, FALSE},
+  [DM_STEP_ASKED] = {FALSE, FALSE, TRUE, TRUE, TRUE},
+  [DM_STEP_DONE] = {FALSE, FALSE, FALSE, FALSE, FALSE},
+  [DM_STEP_REFUSED] = {FALSE, TRUE, TRUE, FALSE, FALSE},
+  [DM_STEP_OVERDUE] = {FALSE, TRUE, TRUE, TRUE, FALSE},
+};
+
+static const char *const op_names[] = {
+  [DM_OP_UNPLUG] = "unplug",
+  [DM_OP_RESIZE] = "resize",
+  [DM_OP_PLUG] = "plug",
+};
+
+static const char *const done_names[] = {
+  [DM_OP_UNPLUG] = "removed",
+  [DM_OP_RESIZE] = "resized",
+  [DM_OP_PLUG] = "added",
+};
+
+static const char *const action_names[] = {
+  [DM_ACTION_SET] = "set",
+  [DM_ACTION_UNPLUG] = "unplug",
+  [DM_ACTION_PLUG] = "plug",
+  [DM_ACTION_SETTLE] = "settle",
+};
+
+static const char *const state_names[DM_STEP_STATES] = {
+  [DM_STEP_PLANNED] = "planned",
+  [DM_STEP_ASKED] = "asked",
+  [DM_STEP_DONE] = "done",
+  [DM_STEP_REFUSED] = "refused",
+  [DM_STEP_OVERDUE] = "overdue",
+};
+
+static gboolean find_name(const char *const *names, gsize count, const char *name, int *found) {
+  for (gsize i = 0; i < count; i++) {
+    if (g_strcmp0(names[i], name) == 0) {
+      *found = (int)i;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+DmStep *dm_step_new(DmOp op, const DmMemoryDevice *device) {
+  DmStep *step = g_new0(DmStep, 1);
+  step->op = op;
+  step->alias = g_strdup(device->alias);
+  step->id = g_strdup(device->id);
+  step->kind = device->kind;
+  step->size = device->size;
+  step->block = device->block;
+  step->node = device->node;
+  step->from = op == DM_OP_PLUG ? 0 : dm_memory_device_memory(device);
+  step->to = op == DM_OP_PLUG ? dm_memory_device_memory(device) : 0;
+  step->size_before = step->reached = step->from;
+  step->seconds = -1;
+  return step;
+}
+
+DmStep *dm_step_copy(const DmStep *step) {
+  DmStep *copy = g_memdup2(step, sizeof *step);
+  copy->alias = g_strdup(step->alias);
+  copy->id = g_strdup(step->id);
+  copy->reason = g_strdup(step->reason);
+  return copy;
+}
+
+void dm_step_free(DmStep *step) {
+  if (step == NULL)
+    return;
+  g_free(step->alias);
+  g_free(step->id);
+  g_free(step->reason);
+  g_free(step);
+}
+
+gboolean dm_step_advance(DmStep *step, DmStepState to) {
+  if (!transitions[step->state][to])
+    return FALSE;
+  step->state = to;
+  return TRUE;
+}
+
+const char *dm_step_state_name(const DmStep *step) {
+  return step->state == DM_STEP_DONE ? done_names[step->op] : state_names[step->state];
+}
+
+const char *dm_op_name(DmOp op) {
+  return op_names[op];
+}
+
+const char *dm_action_name(DmAction action) {
+  return action_names[action];
+}
+
+gboolean dm_op_from_name(const char *name, DmOp *op) {
+  int found;
+  if (!find_name(op_names, G_N_ELEMENTS(op_names), name, &found))
+    return FALSE;
+  *op = (DmOp)found;
+  return TRUE;
+}
+
+gboolean dm_action_from_name(const char *name, DmAction *action) {
+  int found;
+  if (!find_name(action_names, G_N_ELEMENTS(action_names), name, &found))
+    return FALSE;
+  *action = (DmAction)found;
+  return TRUE;
+}
+
+gboolean dm_step_state_from_name(const char *name, DmStepState *state) {
+  int found;
+  if (find_name(done_names, G_N_ELEMENTS(done_names), name, &found))
+    *state = DM_STEP_DONE;
+  else if (find_name(state_names, G_N_ELEMENTS(state_names), name, &found))
+    *state = (DmStepState)found;
+  else
+    return FALSE;
+  return TRUE;
+}
+
+static void free_step(gpointer step) {
+  dm_step_free(step);
+}
+
+static gpointer copy_step(gconstpointer step, gpointer unused) {
+  return dm_step_copy(step);
+}
+
+DmRequest *dm_request_new(DmAction action) {
+  DmRequest *request = g_new0(DmRequest, 1);
+  request->id = g_uuid_string_random();
+  request->action = action;
+  request->steps = g_ptr_array_new_with_free_func(free_step);
+  return request;
+}
+
+DmRequest *dm_request_copy(const DmRequest *request) {
+  DmRequest *copy = g_memdup2(request, sizeof *request);
+  copy->id = g_strdup(request->id);
+  copy->host = g_strdup(request->host);
+  copy->steps = g_ptr_array_copy(request->steps, copy_step, NULL);
+  return copy;
+}
+
+void dm_request_free(DmRequest *request) {
+  if (request == NULL)
+    return;
+  g_free(request->id);
+  g_free(request->host);
+  g_ptr_array_unref(request->steps);
+  g_free(request);
+}
+
+DmStep *dm_request_find_step(const DmRequest *request, const char *alias) {
+  for (guint i = request->steps->len; i > 0; i--) {
+    DmStep *step = request->steps->pdata[i - 1];
+    if (g_strcmp0(step->alias, alias) == 0)
+      return step;
+  }
+  return NULL;
+}

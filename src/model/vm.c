@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/vm.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+
+#define SHORTEST_ID 8
+
+DmVm *dm_vm_new(void) {
+  return g_new0(DmVm, 1);
+}
+
+DmVm *dm_vm_copy(const DmVm *vm) {
+  DmVm *copy = g_memdup2(vm, sizeof *vm);
+  copy->uuid = g_strdup(vm->uuid);
+  copy->name = g_strdup(vm->name);
+  copy->arch = g_strdup(vm->arch);
+  copy->live = vm->live != NULL ? dm_config_copy(vm->live) : NULL;
+  copy->next_run = vm->next_run != NULL ? dm_config_copy(vm->next_run) : NULL;
+  copy->request = vm->request != NULL ? dm_request_copy(vm->request) : NULL;
+  return copy;
+}
+
+void dm_vm_free(DmVm *vm) {
+  if (vm == NULL)
+    return;
+  g_free(vm->uuid);
+  g_free(vm->name);
+  g_free(vm->arch);
+  dm_config_free(vm->live);
+  dm_config_free(vm->next_run);
+  dm_request_free(vm->request);
+  g_free(vm);
+}
+
+const char *dm_vm_state_name(DmVmState state) {
+  static const char *const names[] = {
+    [DM_VM_SHUT_OFF] = "shut off",
+    [DM_VM_RUNNING] = "running",
+    [DM_VM_PAUSED] = "paused",
+    [DM_VM_SHUTTING_DOWN] = "in shutdown",
+    [DM_VM_CRASHED] = "crashed",
+    [DM_VM_SUSPENDED] = "suspended",
+  };
+  return names[state];
+}
+
+const DmConfig *dm_vm_current(const DmVm *vm) {
+  return vm->live != NULL ? vm->live : vm->next_run;
+}
+
+gboolean dm_vm_has_next_run(const DmVm *vm) {
+  return vm->live != NULL && vm->next_run != NULL && !dm_config_equal_values(vm->live, vm->next_run);
+}
+
+uint64_t dm_vm_factor(const DmVm *vm) {
+  return vm->arch != NULL && g_str_has_prefix(vm->arch, "ppc") ? 256 * DM_MIB : 128 * DM_MIB;
+}
+
+DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **error) {
+  if (vm->live == NULL) {
+    g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
+      "%s is %s: only a running VM has memory devices to unplug; use 'dimmer set %s --memory SIZE' for its next start",
+      vm->name, dm_vm_state_name(vm->state), vm->name);
+    return NULL;
+  }
+  DmMemoryDevice *found = dm_config_find_alias(vm->live, name);
+  if (found != NULL)
+    return found;
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (device->id == NULL || *name == '\0' || g_ascii_strncasecmp(device->id, name, strlen(name)) != 0)
+      continue;
+    if (found != NULL) {
+      g_set_error(error, DM_ERROR, DM_ERROR_AMBIGUOUS,
+        "'%s' is the beginning of more than one memory device of %s (%s, %s); write more of the id", name, vm->name,
+        found->id, device->id);
+      return NULL;
+    }
+    found = device;
+  }
+  if (found == NULL)
+    g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_DEVICE,
+      "%s has no memory device '%s'; 'dimmer show %s' lists them by id and alias", vm->name, name, vm->name);
+  return found;
+}
+
+guint dm_vm_short_id_length(const DmVm *vm) {
+  guint length = SHORTEST_ID;
+  const GPtrArray *devices = vm->live != NULL ? vm->live->devices : NULL;
+  for (guint i = 0; devices != NULL && i < devices->len; i++) {
+    for (guint k = 0; k < i; k++) {
+      const char *a = ((DmMemoryDevice *)devices->pdata[i])->id, *b = ((DmMemoryDevice *)devices->pdata[k])->id;
+      while (a != NULL && b != NULL && length < strlen(a) && g_ascii_strncasecmp(a, b, length) == 0)
+        length++;
+    }
+  }
+  return length;
+}
