@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "change.h"
+
+#include <stdarg.h>
+
+#include "base/size.h"
+#include "plan/next_run.h"
+
+static void free_step(gpointer step) {
+  dm_step_free(step);
+}
+
+DmPlan *plan_new(const DmVm *vm, DmAction action) {
+  DmPlan *plan = g_new0(DmPlan, 1);
+  const DmConfig *current = dm_vm_current(vm);
+  plan->action = action;
+  plan->steps = g_ptr_array_new_with_free_func(free_step);
+  plan->notes = g_ptr_array_new_with_free_func(g_free);
+  plan->memory_before = plan->memory_after = dm_config_memory(current);
+  plan->guaranteed_after = dm_config_guaranteed(current);
+  return plan;
+}
+
+void dm_plan_free(DmPlan *plan) {
+  if (plan == NULL)
+    return;
+  g_ptr_array_unref(plan->steps);
+  g_ptr_array_unref(plan->notes);
+  dm_config_free(plan->next_run_config);
+  g_free(plan);
+}
+
+void plan_note(DmPlan *plan, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  g_ptr_array_add(plan->notes, g_strdup_vprintf(format, arguments));
+  va_end(arguments);
+}
+
+char *plan_describe_device(const DmVm *vm, const DmMemoryDevice *device) {
+  g_autofree char *size = dm_size_format(dm_memory_device_memory(device));
+  return g_strdup_printf(
+    "%s %.*s (%s)", dm_memory_device_kind_name(device), (int)dm_vm_short_id_length(vm), device->id, size);
+}
+
+static void note_maximum_kept_aside(DmPlan *plan, const DmVm *vm) {
+  const DmConfig *config = plan->next_run_config;
+  if (config->hidden_maximum == 0 || vm->next_run->hidden_maximum != 0)
+    return;
+  g_autofree char *maximum = dm_size_format(config->hidden_maximum);
+  plan_note(plan,
+    "the next run has its maximum of %s as boot memory, so it will not be able to hot plug or unplug; lower memory to "
+    "get that back",
+    maximum);
+}
+
+gboolean plan_set_next_run(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error) {
+  plan->next_run_config = dm_plan_next_run(vm->next_run, values, NULL, vm->name, error);
+  if (plan->next_run_config == NULL)
+    return FALSE;
+  plan->next_run = *values;
+  note_maximum_kept_aside(plan, vm);
+  return TRUE;
+}
+
+void plan_note_obstacles(DmPlan *plan, const DmVm *vm) {
+  uint64_t held = dm_size_minus(dm_config_memory(vm->live), vm->live->balloon);
+  if (vm->live->balloon == 0 || held < DM_MIB)
+    return;
+  g_autofree char *text = dm_size_format(dm_size_floor_mib(held));
+  g_autofree char *full = g_strdup_printf("%" G_GUINT64_FORMAT, dm_config_memory(vm->live) / DM_KIB);
+  plan_note(plan,
+    "the balloon of %s is inflated by %s, which can make its guest refuse; deflate it first: 'virsh setmem %s %s --live'",
+    vm->name, text, vm->name, full);
+}
+
+void plan_add_plug(DmPlan *plan, DmDeviceKind kind, uint64_t memory, uint64_t size, uint64_t block, int node) {
+  g_autoptr(DmMemoryDevice) device = dm_memory_device_new(kind);
+  device->id = g_uuid_string_random();
+  device->alias = g_strconcat("ua-", device->id, NULL);
+  device->size = size;
+  device->requested = memory;
+  device->block = block;
+  device->node = node;
+  g_ptr_array_add(plan->steps, dm_step_new(DM_OP_PLUG, device));
+  plan->memory_after += memory;
+}
+
+void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t size, int node) {
+  guint free_slots = vm->live->slots - dm_config_used_slots(vm->live);
+  g_autoptr(GArray) sizes = dm_plan_plug(policy, size, dm_vm_factor(vm), vm->live, free_slots);
+  for (guint i = 0; i < sizes->len; i++) {
+    uint64_t dimm = g_array_index(sizes, uint64_t, i);
+    plan_add_plug(plan, DM_DEVICE_DIMM, dimm, dimm, 0, node);
+  }
+}
+
+const DmStep *plan_pending_step(const DmRequest *request, const DmMemoryDevice *device) {
+  const DmStep *step = request != NULL ? dm_request_find_step(request, device->alias) : NULL;
+  return step != NULL && step->op != DM_OP_PLUG && dm_step_is_pending(step) ? step : NULL;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changes that name their devices: unplug these, plug that, prepare for hot plug, ask again. */
+#include "base/error.h"
+#include "base/size.h"
+#include "change.h"
+#include "plan/rules.h"
+
+/* virtio-mem's usual step on x86 and POWER: a transparent huge page (QEMU's default for the device). */
+#define VIRTIO_MEM_BLOCK (2 * DM_MIB)
+
+/* oVirt's number (LibvirtVmXmlBuilder: MaxMemorySlots). */
+#define DEFAULT_SLOTS 16
+
+static void add_unplug(DmPlan *plan, const DmMemoryDevice *device) {
+  DmOp op = device->kind == DM_DEVICE_VIRTIO_MEM ? DM_OP_RESIZE : DM_OP_UNPLUG;
+  DmStep *step = dm_step_new(op, device);
+  g_ptr_array_add(plan->steps, step);
+  plan->memory_after -= step->from;
+}
+
+static gboolean has_step(const DmPlan *plan, const DmMemoryDevice *device) {
+  for (guint i = 0; i < plan->steps->len; i++) {
+    if (g_strcmp0(((DmStep *)plan->steps->pdata[i])->alias, device->alias) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, GError **error) {
+  if (!dm_rule_running(vm, "hot unplug", error))
+    return NULL;
+  g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_UNPLUG);
+  for (; *names != NULL; names++) {
+    const DmMemoryDevice *device = dm_vm_find_device(vm, *names, error);
+    if (device == NULL || !dm_rule_removable(vm, device, error))
+      return NULL;
+    if (has_step(plan, device))
+      continue;
+    if (device->kind == DM_DEVICE_VIRTIO_MEM && dm_memory_device_memory(device) == 0) {
+      plan_note(plan, "%s is empty already; QEMU keeps the empty virtio-mem device until the VM stops", device->alias);
+      continue;
+    }
+    if (device->kind == DM_DEVICE_VIRTIO_MEM)
+      plan_note(
+        plan, "%s is shrunk to nothing; QEMU keeps the empty virtio-mem device until the VM stops", device->alias);
+    add_unplug(plan, device);
+  }
+  plan->guaranteed_after = MIN(plan->guaranteed_after, plan->memory_after);
+  if (plan->steps->len > 0)
+    plan_note_obstacles(plan, vm);
+  return g_steal_pointer(&plan);
+}
+
+static gboolean check_virtio_mem(
+  const DmVm *vm, const DmPlugWish *wish, uint64_t size, uint64_t full, uint64_t block, GError **error) {
+  if (size > full) {
+    g_autofree char *size_text = dm_size_format(size);
+    g_autofree char *full_text = dm_size_format(full);
+    g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+      "a virtio-mem device of at most %s cannot hold %s; raise --max-size", full_text, size_text);
+    return FALSE;
+  }
+  return dm_rule_step(vm, size, block, error) && dm_rule_step(vm, full, dm_vm_factor(vm), error) &&
+    dm_rule_room(vm, full, error);
+}
+
+DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **error) {
+  gboolean dimm = wish->kind == DM_DEVICE_DIMM;
+  uint64_t size, full;
+  if (!dm_rule_size("size", wish->size, &size, error) ||
+    !dm_rule_size("max-size", wish->max_size != 0 ? wish->max_size : wish->size, &full, error) ||
+    !dm_rule_running(vm, "hot plug", error) || !dm_rule_enabled(vm, dimm, error) ||
+    !dm_rule_node(vm, wish->node, error))
+    return NULL;
+
+  g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_PLUG);
+  if (dimm) {
+    uint64_t step = MAX(dm_vm_factor(vm), vm->live->page);
+    if (!dm_rule_step(vm, size, step, error) || !dm_rule_room(vm, size, error) || !dm_rule_slot(vm, error))
+      return NULL;
+    plan_add_dimms(plan, vm, wish->policy, size, wish->node);
+  } else {
+    uint64_t block = MAX(VIRTIO_MEM_BLOCK, vm->live->page);
+    if (!check_virtio_mem(vm, wish, size, full, block, error))
+      return NULL;
+    plan_add_plug(plan, DM_DEVICE_VIRTIO_MEM, size, full, block, wish->node);
+  }
+  return g_steal_pointer(&plan);
+}
+
+DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **error) {
+  DmValues values = {0};
+  if (!dm_rule_size("maximum", maximum, &values.maximum, error) ||
+    !dm_rule_persistent(vm, "what its next run needs for hot plug", error))
+    return NULL;
+  if (!dm_rule_order(vm, "the next run of ", dm_config_guaranteed(vm->next_run), dm_config_memory(vm->next_run),
+        values.maximum, error))
+    return NULL;
+  guint has = MAX(vm->next_run->slots, vm->next_run->hidden_slots);
+  values.slots = slots != 0 ? slots : (has != 0 ? has : DEFAULT_SLOTS);
+
+  g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_SET);
+  if (!plan_set_next_run(plan, vm, &values, error))
+    return NULL;
+  return g_steal_pointer(&plan);
+}
+
+DmPlan *dm_plan_settle(const DmVm *vm) {
+  DmPlan *plan = plan_new(vm, DM_ACTION_SETTLE);
+  if (vm->request == NULL || vm->live == NULL)
+    return plan;
+  plan->memory = vm->request->memory;
+  plan->guaranteed = vm->request->guaranteed;
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    const DmStep *pending = plan_pending_step(vm->request, device);
+    if (pending == NULL)
+      continue;
+    DmStep *step = dm_step_new(pending->op, device);
+    step->from = pending->from;
+    step->to = pending->to;
+    g_ptr_array_add(plan->steps, step);
+    plan->memory_after -= dm_size_minus(dm_memory_device_memory(device), step->to);
+  }
+  return plan;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a change asked of a VM comes to: checked against every rule, and laid out step by step, before anything is
+ * touched. Pure functions: the same VM and wish give the same plan, so a dry run is the plan that would be carried out.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "model/vm.h"
+#include "plan/plug.h"
+
+/* Values asked for, in bytes; 0: not named. dm_plan_set() floors them to MiB, as oVirt does. */
+typedef struct {
+  gboolean has_memory, has_guaranteed, has_maximum;
+  uint64_t memory, guaranteed, maximum;
+  gboolean next_run_only; /* the running VM stays as it is */
+} DmWish;
+
+typedef struct {
+  DmDeviceKind kind;
+  uint64_t size;     /* virtio-mem: what the guest is asked to take at once */
+  uint64_t max_size; /* virtio-mem: the most the device can hold; 0: size */
+  int node;
+  DmPlugPolicy policy;
+} DmPlugWish;
+
+typedef struct {
+  DmAction action;
+  uint64_t memory;           /* asked for; 0: chosen devices */
+  uint64_t guaranteed;       /* asked for the running VM; 0: not named */
+  DmValues next_run;         /* asked for the next run */
+  GPtrArray *steps;          /* DmStep, planned */
+  DmConfig *next_run_config; /* what the persistent configuration becomes; NULL: it stays */
+  uint64_t memory_before;
+  uint64_t memory_after; /* if every step is done */
+  uint64_t guaranteed_after;
+  GPtrArray *notes; /* char: what the user should know, one sentence each */
+} DmPlan;
+
+void dm_plan_free(DmPlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmPlan, dm_plan_free)
+
+/*
+ * To these values: lowers or raises the running VM as far as its devices allow, and the next-run configuration takes
+ * exactly the asked values. NULL with an error of the rules.
+ */
+DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error);
+
+/* These devices away: @names as dm_vm_find_device() reads them, NULL-terminated. */
+DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, GError **error);
+
+/* More memory by new devices. */
+DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **error);
+
+/* What the next run needs to hot plug at all: a maximum, slots (0: as they are, or 16), a NUMA cell. */
+DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **error);
+
+/* Asks again for what the recorded request left without an answer. */
+DmPlan *dm_plan_settle(const DmVm *vm);
+
+/*
+ * After a refusal: further steps (DmStep) towards the memory that @request asked for, now that @vm is as it is. Devices
+ * that @request already has a step for are left alone, except that a virtio-mem device may be asked to shrink further:
+ * then the new step takes the place of its old one. Empty when nothing is left to try. The caller unrefs.
+ */
+GPtrArray *dm_plan_again(const DmVm *vm, const DmRequest *request);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rules a change must keep, each a check with an error that names the VM and the remedy. Pure functions.
+ * They are oVirt's (UpdateVmCommand, HotSetAmountOfMemoryCommand) and the specification's, as far as a host can know
+ * them before it asks the guest.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "model/vm.h"
+
+/* @bytes floored to MiB in @floored; DM_ERROR_SIZE_ZERO below one MiB, for which @what ("memory") is named. */
+gboolean dm_rule_size(const char *what, uint64_t bytes, uint64_t *floored, GError **error);
+
+/* The guest can answer: the VM is running, not paused and not on its way down. @verb: "hot plug", "hot unplug", ... */
+gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error);
+
+/* There is a next-run configuration to change: the VM is not transient. */
+gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error);
+
+/* guaranteed <= memory <= maximum. @where: "" or "the next run of ". */
+gboolean dm_rule_order(
+  const DmVm *vm, const char *where, uint64_t guaranteed, uint64_t memory, uint64_t maximum, GError **error);
+
+/* The running VM was started with what hot plug needs: maxMemory, a NUMA cell; for DIMMs also slots. */
+gboolean dm_rule_enabled(const DmVm *vm, gboolean dimm, GError **error);
+
+/* @added is a multiple of @step: of the hot plug factor, or of a virtio-mem device's block. */
+gboolean dm_rule_step(const DmVm *vm, uint64_t added, uint64_t step, GError **error);
+
+/* @added fits between what is there and maximum. */
+gboolean dm_rule_room(const DmVm *vm, uint64_t added, GError **error);
+
+/* A slot is free. */
+gboolean dm_rule_slot(const DmVm *vm, GError **error);
+
+/* The running VM has NUMA node @node. */
+gboolean dm_rule_node(const DmVm *vm, int node, GError **error);
+
+/* The device is of a kind that dimmer can hot unplug. */
+gboolean dm_rule_removable(const DmVm *vm, const DmMemoryDevice *device, GError **error);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/next_run.h"
+
+#include "base/error.h"
+#include "base/size.h"
+#include "plan/unplug.h"
+
+/* The step in which boot memory is cut: QEMU wants whole MiB on x86, and whole pages where huge pages back it. */
+static uint64_t cell_step(const DmConfig *config) {
+  return MAX(DM_MIB, config->page);
+}
+
+static uint64_t *cell(DmConfig *config, guint i) {
+  return &g_array_index(config->cells, uint64_t, i);
+}
+
+static void drop_device(DmConfig *config, const DmMemoryDevice *device) {
+  g_ptr_array_remove(config->devices, (gpointer)device);
+}
+
+/* The persistent twin of a live device: the same user alias, or else the same kind, size and node. */
+static DmMemoryDevice *find_twin(const DmConfig *config, const DmMemoryDevice *device) {
+  DmMemoryDevice *alike = NULL;
+  for (guint i = 0; i < config->devices->len; i++) {
+    DmMemoryDevice *candidate = config->devices->pdata[i];
+    if (candidate->alias != NULL && g_strcmp0(candidate->alias, device->alias) == 0)
+      return candidate;
+    if (candidate->alias == NULL && candidate->kind == device->kind && candidate->size == device->size &&
+      candidate->node == device->node)
+      alike = candidate;
+  }
+  return alike;
+}
+
+/* Takes as much of @less as devices can give; returns what is left of it. */
+static uint64_t take_from_devices(DmConfig *config, uint64_t less, const DmMemoryDevice *hint) {
+  DmMemoryDevice *twin = hint != NULL ? find_twin(config, hint) : NULL;
+  if (twin != NULL && twin->kind == DM_DEVICE_DIMM && twin->size <= less) {
+    less -= twin->size;
+    drop_device(config, twin);
+  }
+  g_autoptr(GArray) releases = dm_plan_unplug(config->devices, less);
+  for (guint i = 0; i < releases->len; i++) {
+    const DmRelease *release = &g_array_index(releases, DmRelease, i);
+    less -= release->release;
+    if (release->device->kind == DM_DEVICE_DIMM)
+      drop_device(config, release->device);
+    else
+      ((DmMemoryDevice *)release->device)->requested -= release->release;
+  }
+  return less;
+}
+
+static guint largest_cell(DmConfig *config) {
+  guint largest = 0;
+  for (guint i = 1; i < config->cells->len; i++) {
+    if (*cell(config, i) > *cell(config, largest))
+      largest = i;
+  }
+  return largest;
+}
+
+/* The largest memory of any cell but @except. */
+static uint64_t second_largest(DmConfig *config, guint except) {
+  uint64_t second = 0;
+  for (guint i = 0; i < config->cells->len; i++) {
+    if (i != except)
+      second = MAX(second, *cell(config, i));
+  }
+  return second;
+}
+
+/* Lowers the largest cells to one level until @less is gone; each keeps at least one step. */
+static uint64_t take_from_cells(DmConfig *config, uint64_t less) {
+  uint64_t step = cell_step(config);
+  while (less > 0) {
+    guint largest = largest_cell(config);
+    uint64_t *memory = cell(config, largest);
+    if (*memory <= step)
+      break;
+    uint64_t down_to = MAX(second_largest(config, largest), step);
+    uint64_t take = *memory > down_to ? *memory - down_to : step;
+    take = MIN(MIN(take, less), *memory - step);
+    *memory -= take;
+    less -= take;
+  }
+  return less;
+}
+
+static gboolean too_small(const char *vm_name, const DmConfig *config, uint64_t wanted, GError **error) {
+  g_autofree char *wanted_text = dm_size_format(wanted);
+  g_autofree char *least = dm_size_format(config->cells->len * cell_step(config));
+  g_set_error(error, DM_ERROR, DM_ERROR_SIZE_ZERO,
+    "%s cannot start with %s: each of its %u NUMA cells needs memory; ask for %s at least", vm_name, wanted_text,
+    config->cells->len, least);
+  return FALSE;
+}
+
+static gboolean set_memory(
+  DmConfig *config, uint64_t wanted, const DmMemoryDevice *hint, const char *vm_name, GError **error) {
+  uint64_t memory = dm_config_memory(config);
+  guint node = hint != NULL && hint->node >= 0 && (guint)hint->node < config->cells->len ? (guint)hint->node : 0;
+  if (wanted > memory) {
+    *cell(config, node) += wanted - memory;
+    return TRUE;
+  }
+  uint64_t less = take_from_devices(config, memory - wanted, hint);
+  if (hint != NULL && *cell(config, node) > less) {
+    *cell(config, node) -= less;
+    less = 0;
+  }
+  less = take_from_cells(config, less);
+  return less == 0 || too_small(vm_name, config, wanted, error);
+}
+
+static gboolean has_whole_pages(const DmConfig *config, const char *vm_name, uint64_t wanted, GError **error) {
+  if (config->page == 0 || wanted % config->page == 0)
+    return TRUE;
+  g_autofree char *wanted_text = dm_size_format(wanted);
+  g_autofree char *page = dm_size_format(config->page);
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_A_MULTIPLE,
+    "%s is backed by huge pages of %s and could not start with %s; ask for a multiple of %s", vm_name, page,
+    wanted_text, page);
+  return FALSE;
+}
+
+/* Keeps the maximum aside while it equals boot memory, and brings it back when there is room again. */
+static void settle_maximum(DmConfig *config) {
+  uint64_t maximum = config->maximum != 0 ? config->maximum : config->hidden_maximum;
+  guint slots = config->maximum != 0 ? config->slots : config->hidden_slots;
+  gboolean keep_aside = maximum != 0 && config->devices->len == 0 && dm_config_boot(config) >= maximum;
+  config->maximum = keep_aside ? 0 : maximum;
+  config->slots = keep_aside ? 0 : slots;
+  config->hidden_maximum = keep_aside ? maximum : 0;
+  config->hidden_slots = keep_aside ? slots : 0;
+}
+
+static gboolean fits_maximum(const DmConfig *config, const char *vm_name, GError **error) {
+  uint64_t maximum = dm_config_maximum(config), memory = dm_config_memory(config), taken = dm_config_boot(config);
+  for (guint i = 0; i < config->devices->len; i++)
+    taken = dm_size_plus(taken, ((DmMemoryDevice *)config->devices->pdata[i])->size);
+  if ((config->maximum == 0 && config->hidden_maximum == 0) || taken <= maximum)
+    return TRUE;
+  g_autofree char *maximum_text = dm_size_format(maximum);
+  g_autofree char *memory_text = dm_size_format(memory);
+  g_autofree char *full = dm_size_format(taken - memory);
+  g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+    "the next run of %s would have %s%s%s, above its maximum of %s; ask for less, or raise the maximum with "
+    "'dimmer set %s --max SIZE'",
+    vm_name, memory_text, taken > memory ? " and room kept for virtio-mem of " : "", taken > memory ? full : "",
+    maximum_text, vm_name);
+  return FALSE;
+}
+
+DmConfig *dm_plan_next_run(
+  const DmConfig *persistent, const DmValues *values, const DmMemoryDevice *hint, const char *vm_name, GError **error) {
+  g_autoptr(DmConfig) config = dm_config_copy(persistent);
+  if (values->maximum != 0) {
+    config->maximum = values->maximum;
+    config->slots = values->slots != 0 ? values->slots : MAX(config->slots, config->hidden_slots);
+    config->hidden_maximum = 0;
+  }
+  if (values->slots != 0) /* 'enable': QEMU hot plugs into a NUMA cell only */
+    config->has_numa = TRUE;
+  if (values->memory != 0) {
+    if (!has_whole_pages(config, vm_name, values->memory, error) ||
+      !set_memory(config, values->memory, hint, vm_name, error))
+      return NULL;
+  }
+  if (values->guaranteed != 0)
+    config->guaranteed = values->guaranteed;
+  if (!fits_maximum(config, vm_name, error))
+    return NULL;
+  settle_maximum(config);
+  return g_steal_pointer(&config);
+}

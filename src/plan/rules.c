@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/rules.h"
+
+#include "base/error.h"
+#include "base/size.h"
+
+gboolean dm_rule_size(const char *what, uint64_t bytes, uint64_t *floored, GError **error) {
+  if (bytes < DM_MIB) {
+    g_set_error(error, DM_ERROR, DM_ERROR_SIZE_ZERO,
+      "%s of %" G_GUINT64_FORMAT " bytes is less than 1 MiB; give the unit, as in %" G_GUINT64_FORMAT "MiB", what,
+      bytes, MAX(bytes, 1));
+    return FALSE;
+  }
+  *floored = dm_size_floor_mib(bytes);
+  return TRUE;
+}
+
+gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {
+  switch (vm->state) {
+    case DM_VM_RUNNING:
+      return TRUE;
+    case DM_VM_SHUT_OFF:
+      g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
+        "%s is shut off, and only a running VM can %s memory; 'dimmer set %s --memory SIZE' sets what it starts with",
+        vm->name, verb, vm->name);
+      return FALSE;
+    case DM_VM_PAUSED:
+    case DM_VM_SUSPENDED:
+      g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
+        "%s is %s: its guest cannot answer, so it cannot %s memory; resume it first, or change only the next run with "
+        "'dimmer set %s --next-run'",
+        vm->name, dm_vm_state_name(vm->state), verb, vm->name);
+      return FALSE;
+    case DM_VM_SHUTTING_DOWN:
+    case DM_VM_CRASHED:
+      break;
+  }
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
+    "%s is %s: its guest cannot answer, so it cannot %s memory; change only the next run with 'dimmer set %s --next-run'",
+    vm->name, dm_vm_state_name(vm->state), verb, vm->name);
+  return FALSE;
+}
+
+gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error) {
+  if (vm->next_run != NULL)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_NO_NEXT_RUN,
+    "%s is a transient VM: it has no next run, so %s cannot be set; define it in libvirt first", vm->name, what);
+  return FALSE;
+}
+
+gboolean dm_rule_order(
+  const DmVm *vm, const char *where, uint64_t guaranteed, uint64_t memory, uint64_t maximum, GError **error) {
+  g_autofree char *memory_text = dm_size_format(memory);
+  if (guaranteed > memory) {
+    g_autofree char *guaranteed_text = dm_size_format(guaranteed);
+    g_set_error(error, DM_ERROR, DM_ERROR_GUARANTEED_ABOVE_MEMORY,
+      "guaranteed memory of %s%s would be %s, above its memory of %s; lower it as well with --guaranteed", where,
+      vm->name, guaranteed_text, memory_text);
+    return FALSE;
+  }
+  if (memory > maximum) {
+    g_autofree char *maximum_text = dm_size_format(maximum);
+    g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+      "memory of %s%s would be %s, above its maximum of %s; the maximum changes with the next start: 'dimmer set %s --max "
+      "SIZE', or 'dimmer enable %s --max SIZE' if it was never set",
+      where, vm->name, memory_text, maximum_text, vm->name, vm->name);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean dm_rule_enabled(const DmVm *vm, gboolean dimm, GError **error) {
+  const char *lacks = NULL;
+  if (vm->live->maximum == 0)
+    lacks = vm->live->hidden_maximum != 0 || (vm->next_run != NULL && vm->next_run->hidden_maximum != 0)
+      ? "it was started with its maximum as boot memory"
+      : "it was started without a maxMemory";
+  else if (!vm->live->has_numa)
+    lacks = "it was started without a NUMA cell";
+  else if (dimm && vm->live->slots == 0)
+    lacks = "it was started without memory slots";
+  if (lacks == NULL)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_ENABLED,
+    "%s cannot hot plug memory: %s; 'dimmer enable %s --max SIZE' sets its next run up for it", vm->name, lacks,
+    vm->name);
+  return FALSE;
+}
+
+gboolean dm_rule_step(const DmVm *vm, uint64_t added, uint64_t step, GError **error) {
+  if (added % step == 0)
+    return TRUE;
+  g_autofree char *added_text = dm_size_format(added);
+  g_autofree char *step_text = dm_size_format(step);
+  g_autofree char *lower = dm_size_format(added - added % step);
+  g_autofree char *upper = dm_size_format(dm_size_plus(added - added % step, step));
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_A_MULTIPLE,
+    "%s can grow only in steps of %s while it runs, and %s is none; add %s%s%s", vm->name, step_text, added_text,
+    added > step ? lower : "", added > step ? " or " : "", upper);
+  return FALSE;
+}
+
+gboolean dm_rule_room(const DmVm *vm, uint64_t added, GError **error) {
+  uint64_t room = dm_config_plug_room(vm->live);
+  if (added <= room)
+    return TRUE;
+  g_autofree char *added_text = dm_size_format(added);
+  g_autofree char *room_text = dm_size_format(room);
+  g_autofree char *maximum = dm_size_format(vm->live->maximum);
+  g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+    "%s has room for %s more below its maximum of %s, not for %s; the maximum changes with the next start: 'dimmer set %s "
+    "--max SIZE'",
+    vm->name, room_text, maximum, added_text, vm->name);
+  return FALSE;
+}
+
+gboolean dm_rule_slot(const DmVm *vm, GError **error) {
+  if (dm_config_used_slots(vm->live) < vm->live->slots)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_NO_FREE_SLOT,
+    "all %u memory slots of %s are taken; unplug a device, or get more slots at the next start: 'dimmer enable %s --max "
+    "SIZE --slots N'",
+    vm->live->slots, vm->name, vm->name);
+  return FALSE;
+}
+
+gboolean dm_rule_node(const DmVm *vm, int node, GError **error) {
+  if (node >= 0 && (guint)node < vm->live->cells->len)
+    return TRUE;
+  if (vm->live->cells->len == 1)
+    g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_NODE, "%s has no NUMA node %d, only node 0", vm->name, node);
+  else
+    g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_NODE, "%s has no NUMA node %d, only nodes 0 to %u", vm->name, node,
+      vm->live->cells->len - 1);
+  return FALSE;
+}
+
+gboolean dm_rule_removable(const DmVm *vm, const DmMemoryDevice *device, GError **error) {
+  if (device->kind != DM_DEVICE_OTHER)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_REMOVABLE,
+    "%s of %s is of kind %s, which is no memory that can be hot unplugged; only dimm and virtio-mem devices are",
+    device->alias, vm->name, dm_memory_device_kind_name(device));
+  return FALSE;
+}

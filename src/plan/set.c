@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A change to a memory size: which devices go, grow or come for it. */
+#include "base/error.h"
+#include "base/size.h"
+#include "change.h"
+#include "plan/rules.h"
+#include "plan/unplug.h"
+
+static void free_device(gpointer device) {
+  dm_memory_device_free(device);
+}
+
+/* Floors the values named and puts those of the next run in place of 0. */
+static gboolean read_wish(const DmWish *wish, DmValues *values, GError **error) {
+  return (!wish->has_memory || dm_rule_size("memory", wish->memory, &values->memory, error)) &&
+    (!wish->has_guaranteed || dm_rule_size("guaranteed memory", wish->guaranteed, &values->guaranteed, error)) &&
+    (!wish->has_maximum || dm_rule_size("maximum", wish->maximum, &values->maximum, error));
+}
+
+static uint64_t or_else(uint64_t value, uint64_t other) {
+  return value != 0 ? value : other;
+}
+
+static gboolean check_next_run(const DmVm *vm, const DmValues *values, GError **error) {
+  const DmConfig *next = vm->next_run;
+  gboolean named = values->memory != 0 || values->guaranteed != 0 || values->maximum != 0;
+  if (next == NULL || !named)
+    return TRUE;
+  if (values->maximum != 0 && next->maximum == 0 && next->hidden_maximum == 0) {
+    g_set_error(error, DM_ERROR, DM_ERROR_NOT_ENABLED,
+      "%s has no maximum yet, as it is not set up for hot plug; 'dimmer enable %s --max SIZE' does both", vm->name,
+      vm->name);
+    return FALSE;
+  }
+  /* A VM that is not set up for hot plug has no maximum of its own: its memory can be anything. */
+  gboolean bounded = next->maximum != 0 || next->hidden_maximum != 0;
+  uint64_t memory = or_else(values->memory, dm_config_memory(next));
+  uint64_t guaranteed = or_else(values->guaranteed, next->guaranteed);
+  uint64_t maximum = or_else(values->maximum, bounded ? dm_config_maximum(next) : UINT64_MAX);
+  return dm_rule_order(vm, vm->live != NULL ? "the next run of " : "", guaranteed, memory, maximum, error);
+}
+
+static gboolean check_live(const DmVm *vm, const DmValues *values, GError **error) {
+  const DmConfig *live = vm->live;
+  uint64_t memory = or_else(values->memory, dm_config_memory(live));
+  uint64_t guaranteed = or_else(values->guaranteed, live->guaranteed);
+  if (memory > dm_config_memory(live) &&
+    (!dm_rule_running(vm, "hot plug", error) || !dm_rule_enabled(vm, FALSE, error)))
+    return FALSE;
+  if (memory < dm_config_memory(live) && !dm_rule_running(vm, "hot unplug", error))
+    return FALSE;
+  return dm_rule_order(vm, "", guaranteed, memory, dm_config_maximum(live), error);
+}
+
+/* What is on its way out, or still growing, for requests before this one. */
+typedef struct {
+  GPtrArray *devices; /* const DmMemoryDevice: DIMMs whose answer is out */
+  uint64_t sum;
+} Pending;
+
+static Pending find_pending(const DmVm *vm) {
+  Pending pending = {.devices = g_ptr_array_new()};
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (device->kind == DM_DEVICE_DIMM && plan_pending_step(vm->request, device) != NULL) {
+      g_ptr_array_add(pending.devices, device);
+      pending.sum = dm_size_plus(pending.sum, device->size);
+    }
+  }
+  return pending;
+}
+
+static void note_pending(DmPlan *plan, const DmVm *vm, const Pending *pending) {
+  uint64_t left = dm_size_minus(dm_config_memory(vm->live), pending->sum);
+  g_autofree char *sum = dm_size_format(pending->sum);
+  g_autofree char *left_text = dm_size_format(left);
+  plan_note(plan,
+    "an earlier request asked for %s to go, and the guest has not answered yet; if it still does, %s will have %s", sum,
+    vm->name, left_text);
+}
+
+static DmStep *add_release(GPtrArray *steps, const DmMemoryDevice *device, uint64_t release) {
+  DmStep *step = dm_step_new(device->kind == DM_DEVICE_DIMM ? DM_OP_UNPLUG : DM_OP_RESIZE, device);
+  step->to = step->from - release;
+  g_ptr_array_add(steps, step);
+  return step;
+}
+
+static gboolean is_in(const GPtrArray *steps, const DmMemoryDevice *device) {
+  for (guint i = 0; i < steps->len; i++) {
+    if (g_strcmp0(((DmStep *)steps->pdata[i])->alias, device->alias) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* A virtio-mem device that still shrinks for an earlier request keeps what it has, unless this one wants it too. */
+static void recall_shrinking(const DmVm *vm, GPtrArray *steps) {
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (device->kind == DM_DEVICE_VIRTIO_MEM && device->requested < device->current && !is_in(steps, device))
+      add_release(steps, device, 0);
+  }
+}
+
+static void choose_devices(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
+  uint64_t decrement = dm_config_memory(vm->live) - wanted;
+  Pending pending = find_pending(vm);
+  g_autoptr(GPtrArray) candidates = g_ptr_array_new();
+  gboolean all_pending_fit = pending.sum <= decrement;
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    DmMemoryDevice *device = vm->live->devices->pdata[i];
+    gboolean is_pending = g_ptr_array_find(pending.devices, device, NULL);
+    if (is_pending && all_pending_fit)
+      add_release(plan->steps, device, device->size);
+    else if (is_pending || all_pending_fit)
+      g_ptr_array_add(candidates, device);
+  }
+  if (all_pending_fit)
+    decrement -= pending.sum;
+  else
+    note_pending(plan, vm, &pending);
+
+  g_autoptr(GArray) releases = dm_plan_unplug(candidates, decrement);
+  for (guint i = 0; i < releases->len; i++) {
+    const DmRelease *release = &g_array_index(releases, DmRelease, i);
+    add_release(plan->steps, release->device, release->release);
+  }
+  for (guint i = 0; i < plan->steps->len; i++) {
+    const DmStep *step = plan->steps->pdata[i];
+    plan->memory_after -= step->from - step->to;
+  }
+  recall_shrinking(vm, plan->steps);
+  g_ptr_array_unref(pending.devices);
+}
+
+/* oVirt's event 2051 has the same list: each device with the memory that would remain without it. */
+static void note_nothing_fits(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
+  g_autoptr(GString) options = g_string_new(NULL);
+  uint64_t memory = dm_config_memory(vm->live);
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (device->kind != DM_DEVICE_DIMM)
+      continue;
+    g_autofree char *text = plan_describe_device(vm, device);
+    g_autofree char *left = dm_size_format(memory - device->size);
+    g_string_append_printf(options, "%s%s would leave %s", options->len > 0 ? ", " : "", text, left);
+  }
+  g_autofree char *now = dm_size_format(memory);
+  g_autofree char *wanted_text = dm_size_format(wanted);
+  if (options->len == 0)
+    plan_note(
+      plan, "%s has no hot plugged memory device that could go, so it keeps its %s while it runs", vm->name, now);
+  else
+    plan_note(plan, "no memory device of %s fits from %s down to %s, so it keeps what it has while it runs: %s",
+      vm->name, now, wanted_text, options->str);
+}
+
+static void note_difference(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
+  g_autofree char *left = dm_size_format(plan->memory_after);
+  uint64_t boot = dm_config_boot(vm->live);
+  if (wanted < boot) {
+    g_autofree char *boot_text = dm_size_format(boot);
+    plan_note(plan,
+      "boot memory (%s) cannot be hot unplugged: %s keeps %s at least until its next start, whatever is asked for",
+      boot_text, vm->name, boot_text);
+  }
+  if (plan->memory_after != wanted && plan->steps->len > 0)
+    plan_note(plan, "the sizes of the devices leave %s to the running VM", left);
+}
+
+static void plan_lower(DmPlan *plan, const DmVm *vm, const DmValues *values) {
+  choose_devices(plan, vm, values->memory);
+  if (plan->steps->len == 0) {
+    note_nothing_fits(plan, vm, values->memory);
+    note_difference(plan, vm, values->memory);
+    plan->guaranteed = 0; /* nothing goes: the running VM keeps both of its values, as in oVirt */
+    return;
+  }
+  note_difference(plan, vm, values->memory);
+  plan_note_obstacles(plan, vm);
+}
+
+/* How much of @added the virtio-mem devices shall take, so that the rest is a multiple of the factor. */
+static uint64_t virtio_part(const DmVm *vm, uint64_t added, uint64_t *block) {
+  uint64_t room = 0, factor = dm_vm_factor(vm);
+  *block = factor;
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    uint64_t left =
+      device->kind == DM_DEVICE_VIRTIO_MEM ? dm_size_minus(device->size, dm_memory_device_memory(device)) : 0;
+    if (left == 0 || device->block == 0)
+      continue;
+    room += left - left % device->block;
+    *block = MIN(*block, device->block);
+  }
+  uint64_t most = MIN(room, added), odd = added % factor;
+  return most < odd ? most : odd + (most - odd) / factor * factor;
+}
+
+static uint64_t grow_virtio(DmPlan *plan, const DmVm *vm, uint64_t part) {
+  for (guint i = 0; i < vm->live->devices->len && part > 0; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (device->kind != DM_DEVICE_VIRTIO_MEM || device->block == 0)
+      continue;
+    uint64_t memory = dm_memory_device_memory(device), grow = MIN(part, dm_size_minus(device->size, memory));
+    grow -= grow % device->block;
+    if (grow == 0)
+      continue;
+    DmStep *step = dm_step_new(DM_OP_RESIZE, device);
+    step->to = memory + grow;
+    g_ptr_array_add(plan->steps, step);
+    plan->memory_after += grow;
+    part -= grow;
+  }
+  return part;
+}
+
+static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error) {
+  uint64_t added = values->memory - dm_config_memory(vm->live), block;
+  uint64_t part = virtio_part(vm, added, &block);
+  uint64_t dimms = added - part + grow_virtio(plan, vm, part);
+  if (dimms > 0) {
+    uint64_t step = MAX(dm_vm_factor(vm), vm->live->page);
+    if (dimms % step != 0)
+      return dm_rule_step(vm, added, MIN(step, added % block == 0 ? step : block), error);
+    if (!dm_rule_enabled(vm, TRUE, error) || !dm_rule_room(vm, dimms, error) || !dm_rule_slot(vm, error))
+      return FALSE;
+    plan_add_dimms(plan, vm, DM_POLICY_OVIRT, dimms, 0); /* oVirt: always node 0 */
+  }
+  Pending pending = find_pending(vm);
+  if (pending.sum > 0)
+    note_pending(plan, vm, &pending);
+  g_ptr_array_unref(pending.devices);
+  return TRUE;
+}
+
+static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error) {
+  if (!check_live(vm, values, error))
+    return FALSE;
+  uint64_t memory = dm_config_memory(vm->live);
+  plan->memory = values->memory;
+  plan->guaranteed = values->guaranteed;
+  if (values->memory != 0 && values->memory < memory)
+    plan_lower(plan, vm, values);
+  if (values->memory == memory)
+    recall_shrinking(vm, plan->steps);
+  if (values->memory > memory && !plan_raise(plan, vm, values, error))
+    return FALSE;
+  if (plan->guaranteed != 0)
+    plan->guaranteed_after = plan->guaranteed;
+  plan->guaranteed_after = MIN(plan->guaranteed_after, plan->memory_after);
+  return TRUE;
+}
+
+DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error) {
+  DmValues values = {0};
+  if (!read_wish(wish, &values, error))
+    return NULL;
+  if ((wish->next_run_only || values.maximum != 0) &&
+    !dm_rule_persistent(vm, wish->next_run_only ? "the next run" : "its maximum", error))
+    return NULL;
+  if (!check_next_run(vm, &values, error))
+    return NULL;
+
+  g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_SET);
+  if (vm->live != NULL && !wish->next_run_only && !plan_live(plan, vm, &values, error))
+    return NULL;
+  if (vm->next_run != NULL && !plan_set_next_run(plan, vm, &values, error))
+    return NULL;
+  if (vm->live == NULL) {
+    plan->memory_after = dm_config_memory(plan->next_run_config);
+    plan->guaranteed_after = dm_config_guaranteed(plan->next_run_config);
+  } else if (vm->next_run == NULL) {
+    plan_note(plan, "%s is a transient VM: only the running VM changes, there is no next run", vm->name);
+  } else if (values.maximum != 0) {
+    plan_note(plan, "a maximum takes effect with the next start: QEMU cannot change it while the VM runs");
+  }
+  return g_steal_pointer(&plan);
+}
+
+/* A device that may shrink further, seen as if its pending step were done. */
+static DmMemoryDevice *as_after(const DmMemoryDevice *device, const DmStep *pending) {
+  DmMemoryDevice *after = dm_memory_device_copy(device);
+  if (pending != NULL)
+    after->requested = after->current = MIN(pending->to, dm_memory_device_memory(device));
+  return after;
+}
+
+GPtrArray *dm_plan_again(const DmVm *vm, const DmRequest *request) {
+  g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(free_device);
+  GPtrArray *steps = g_ptr_array_new();
+  uint64_t pending_sum = 0;
+  if (request->action != DM_ACTION_SET || request->memory == 0 || vm->live == NULL)
+    return steps;
+
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    const DmStep *step = dm_request_find_step(request, device->alias);
+    const DmStep *pending = plan_pending_step(request, device);
+    if (pending != NULL)
+      pending_sum += dm_size_minus(dm_memory_device_memory(device), pending->to);
+    if (device->kind == DM_DEVICE_VIRTIO_MEM || step == NULL)
+      g_ptr_array_add(candidates, as_after(device, pending));
+  }
+  uint64_t decrement = dm_size_minus(dm_config_memory(vm->live), dm_size_plus(request->memory, pending_sum));
+  g_autoptr(GArray) releases = dm_plan_unplug(candidates, decrement);
+  for (guint i = 0; i < releases->len; i++) {
+    const DmRelease *release = &g_array_index(releases, DmRelease, i);
+    DmStep *step = add_release(steps, release->device, release->release);
+    /* What it counted for is what the VM has now, not what it will have after the pending step. */
+    step->from = dm_memory_device_memory(dm_config_find_alias(vm->live, step->alias));
+  }
+  return steps;
+}
