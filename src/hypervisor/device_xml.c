@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/error.h"
+#include "domain_xml.h"
+
+#define USER_ALIAS "ua-"
+#define ID_SPACE "urn:dimmer:memory:1/device/"
+
+/* A UUID (version 5 in form) that a VM's device without a user alias keeps as long as its alias. */
+static char *id_from_alias(const char *vm_uuid, const char *alias) {
+  g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA1);
+  guint8 digest[20];
+  gsize size = sizeof digest;
+  g_checksum_update(checksum, (const guchar *)ID_SPACE, -1);
+  g_checksum_update(checksum, (const guchar *)vm_uuid, -1);
+  g_checksum_update(checksum, (const guchar *)alias, -1);
+  g_checksum_get_digest(checksum, digest, &size);
+  digest[6] = (digest[6] & 0x0f) | 0x50;
+  digest[8] = (digest[8] & 0x3f) | 0x80;
+  g_autoptr(GString) id = g_string_new(NULL);
+  for (guint i = 0; i < 16; i++)
+    g_string_append_printf(id, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", digest[i]);
+  return g_string_free(g_steal_pointer(&id), FALSE);
+}
+
+static char *id_of(const char *vm_uuid, const char *alias) {
+  if (alias == NULL)
+    return NULL;
+  if (g_str_has_prefix(alias, USER_ALIAS) && g_uuid_string_is_valid(alias + strlen(USER_ALIAS)))
+    return g_strdup(alias + strlen(USER_ALIAS));
+  return id_from_alias(vm_uuid, alias);
+}
+
+static DmDeviceKind kind_of(const char *model) {
+  if (g_strcmp0(model, "dimm") == 0)
+    return DM_DEVICE_DIMM;
+  return g_strcmp0(model, "virtio-mem") == 0 ? DM_DEVICE_VIRTIO_MEM : DM_DEVICE_OTHER;
+}
+
+static void read_address(DmMemoryDevice *device, const xmlNode *node) {
+  const xmlNode *address = xml_child(node, "address");
+  g_autofree char *type = xml_attribute(address, "type");
+  if (g_strcmp0(type, "dimm") == 0) {
+    device->slot = (int)xml_attribute_number(address, "slot", 0);
+    device->address = xml_attribute_number(address, "base", 0);
+  } else if (g_strcmp0(type, "pci") == 0) {
+    device->bus_address = g_strdup_printf("%04x:%02x:%02x.%x", (guint)xml_attribute_number(address, "domain", 0),
+      (guint)xml_attribute_number(address, "bus", 0), (guint)xml_attribute_number(address, "slot", 0),
+      (guint)xml_attribute_number(address, "function", 0));
+  }
+  /* libvirt since 9.4 tells where a virtio-mem device lies: <target><address base='0x…'/>. */
+  const xmlNode *base = xml_child(xml_child(node, "target"), "address");
+  if (base != NULL)
+    device->address = xml_attribute_number(base, "base", 0);
+}
+
+DmMemoryDevice *device_xml_read(const xmlNode *node, const char *vm_uuid, guint index) {
+  g_autofree char *model = xml_attribute(node, "model");
+  const xmlNode *target = xml_child(node, "target");
+  DmMemoryDevice *device = dm_memory_device_new(kind_of(model));
+  device->model = g_steal_pointer(&model);
+  device->alias = xml_attribute(xml_child(node, "alias"), "name");
+  device->id = id_of(vm_uuid, device->alias);
+  device->size = xml_bytes(xml_child(target, "size"));
+  device->node = (int)xml_number(xml_child(target, "node"), 0);
+  device->index = index;
+  if (device->kind == DM_DEVICE_VIRTIO_MEM) {
+    device->block = xml_bytes(xml_child(target, "block"));
+    device->requested = xml_bytes(xml_child(target, "requested"));
+    device->current = xml_bytes(xml_child(target, "current"));
+  }
+  read_address(device, node);
+  return device;
+}
+
+static void add_bytes(xmlNode *parent, const char *name, uint64_t bytes) {
+  xml_set_bytes(xmlNewChild(parent, NULL, (const xmlChar *)name, NULL), bytes);
+}
+
+char *device_xml_format(const DmStep *step) {
+  gboolean virtio = step->kind == DM_DEVICE_VIRTIO_MEM;
+  g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
+  xmlNode *memory = xmlNewNode(NULL, (const xmlChar *)"memory");
+  xmlDocSetRootElement(doc, memory);
+  xmlSetProp(memory, (const xmlChar *)"model", (const xmlChar *)(virtio ? "virtio-mem" : "dimm"));
+  xmlNode *target = xmlNewChild(memory, NULL, (const xmlChar *)"target", NULL);
+  add_bytes(target, "size", step->size);
+  xml_need_child(target, "node");
+  g_autofree char *node = g_strdup_printf("%d", step->node);
+  xmlNodeSetContent(xml_child(target, "node"), (const xmlChar *)node);
+  if (virtio) {
+    add_bytes(target, "block", step->block);
+    add_bytes(target, "requested", step->to);
+  }
+  xmlNode *alias = xmlNewChild(memory, NULL, (const xmlChar *)"alias", NULL);
+  xmlSetProp(alias, (const xmlChar *)"name", (const xmlChar *)step->alias);
+  return xml_format_node(memory);
+}
+
+char *device_xml_resized(const char *domain_xml, const char *alias, uint64_t requested, GError **error) {
+  g_autoptr(xmlDoc) doc = xml_parse(domain_xml, error);
+  if (doc == NULL)
+    return NULL;
+  const xmlNode *devices = xml_child(xmlDocGetRootElement(doc), "devices");
+  for (xmlNode *memory = xml_child(devices, "memory"); memory != NULL; memory = xml_next(memory)) {
+    g_autofree char *name = xml_attribute(xml_child(memory, "alias"), "name");
+    if (g_strcmp0(name, alias) != 0)
+      continue;
+    xml_set_bytes(xml_need_child(xml_need_child(memory, "target"), "requested"), requested);
+    return xml_format_node(memory);
+  }
+  g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_DEVICE, "the memory device '%s' is no longer there", alias);
+  return NULL;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hypervisor/domain.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "connection_private.h"
+#include "domain_xml.h"
+#include "metadata.h"
+
+static DmVmState state_of(int state) {
+  switch (state) {
+    case VIR_DOMAIN_RUNNING:
+    case VIR_DOMAIN_BLOCKED:
+    case VIR_DOMAIN_NOSTATE:
+      return DM_VM_RUNNING;
+    case VIR_DOMAIN_PAUSED:
+      return DM_VM_PAUSED;
+    case VIR_DOMAIN_SHUTDOWN:
+      return DM_VM_SHUTTING_DOWN;
+    case VIR_DOMAIN_CRASHED:
+      return DM_VM_CRASHED;
+    case VIR_DOMAIN_PMSUSPENDED:
+      return DM_VM_SUSPENDED;
+    default:
+      return DM_VM_SHUT_OFF;
+  }
+}
+
+/*
+ * The embedded driver is still reconnecting to running VMs right after it was opened. A call that needs a job of the VM
+ * waits for that to end; this one changes nothing. Elsewhere the daemon has done it long ago.
+ */
+static void wait_for_reconnect(DmConnection *connection, virDomainPtr domain) {
+  if (strstr(dm_connection_uri(connection), ":///embed") == NULL)
+    return;
+  virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+  virDomainMemoryStats(domain, stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
+}
+
+static DmConfig *read_config(virDomainPtr domain, guint flags, DmVm *vm, DmRequest **request, GError **error) {
+  char *xml = virDomainGetXMLDesc(domain, flags);
+  if (xml == NULL) {
+    virt_error_set(error, "cannot read the definition of %s", virDomainGetName(domain));
+    return NULL;
+  }
+  DmConfig *config = domain_xml_read(xml, vm, request, error);
+  free(xml);
+  return config;
+}
+
+static DmVm *read_vm(DmConnection *connection, virDomainPtr domain, GError **error) {
+  g_autoptr(DmVm) vm = dm_vm_new();
+  int state = 0;
+  wait_for_reconnect(connection, domain);
+  if (virDomainGetState(domain, &state, NULL, 0) < 0) {
+    virt_error_set(error, "cannot read the state of %s", virDomainGetName(domain));
+    return NULL;
+  }
+  vm->state = state_of(state);
+  vm->name = g_strdup(virDomainGetName(domain));
+  if (vm->state != DM_VM_SHUT_OFF) {
+    vm->live = read_config(domain, 0, vm, &vm->request, error);
+    if (vm->live == NULL)
+      return NULL;
+  }
+  if (virDomainIsPersistent(domain) == 1) {
+    vm->next_run = read_config(domain, VIR_DOMAIN_XML_INACTIVE, vm, NULL, error);
+    if (vm->next_run == NULL)
+      return NULL;
+  }
+  if (dm_vm_current(vm) == NULL) {
+    g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_VM, "%s is gone: it was transient, and has stopped", vm->name);
+    return NULL;
+  }
+  return g_steal_pointer(&vm);
+}
+
+static void free_vm(gpointer vm) {
+  dm_vm_free(vm);
+}
+
+static int by_name(gconstpointer a, gconstpointer b) {
+  return g_strcmp0((*(const DmVm *const *)a)->name, (*(const DmVm *const *)b)->name);
+}
+
+GPtrArray *dm_domain_list(DmConnection *connection, GError **error) {
+  virDomainPtr *domains = NULL;
+  int count = virConnectListAllDomains(connection_get_virt(connection), &domains, 0);
+  if (count < 0) {
+    virt_error_set(error, "cannot list the VMs of %s", dm_connection_uri(connection));
+    return NULL;
+  }
+  g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func(free_vm);
+  g_autoptr(GError) failed = NULL;
+  for (int i = 0; i < count; i++) {
+    DmVm *vm = failed == NULL ? read_vm(connection, domains[i], &failed) : NULL;
+    if (vm != NULL)
+      g_ptr_array_add(vms, vm);
+    else if (g_error_matches(failed, DM_ERROR, DM_ERROR_NO_SUCH_VM)) /* it went away since the list was made */
+      g_clear_error(&failed);
+    virDomainFree(domains[i]);
+  }
+  free(domains);
+  if (failed != NULL) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return NULL;
+  }
+  g_ptr_array_sort(vms, by_name);
+  return g_steal_pointer(&vms);
+}
+
+static virDomainPtr look_up(DmConnection *connection, const char *name, GError **error) {
+  virConnectPtr virt = connection_get_virt(connection);
+  virDomainPtr domain = virDomainLookupByName(virt, name);
+  if (domain == NULL && virt_error_last() == VIR_ERR_NO_DOMAIN && g_uuid_string_is_valid(name))
+    domain = virDomainLookupByUUIDString(virt, name);
+  if (domain != NULL)
+    return domain;
+  if (virt_error_last() == VIR_ERR_NO_DOMAIN) {
+    g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_VM, "there is no VM '%s' on %s; 'dimmer list' shows which there are",
+      name, dm_connection_uri(connection));
+    dm_error_set_origin(*error, VIR_FROM_DOM, VIR_ERR_NO_DOMAIN);
+  } else {
+    virt_error_set(error, "cannot look up %s", name);
+  }
+  return NULL;
+}
+
+DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error) {
+  g_autoptr(virDomain) domain = look_up(connection, name, error);
+  return domain != NULL ? read_vm(connection, domain, error) : NULL;
+}
+
+gboolean dm_domain_store(
+  DmConnection *connection, const DmVm *vm, uint64_t guaranteed, const DmRequest *request, GError **error) {
+  g_autoptr(virDomain) domain = look_up(connection, vm->uuid, error);
+  if (domain == NULL)
+    return FALSE;
+  g_autofree char *element = metadata_format(guaranteed, vm->live, request);
+  if (virDomainSetMetadata(
+        domain, VIR_DOMAIN_METADATA_ELEMENT, element, METADATA_PREFIX, METADATA_NAMESPACE, VIR_DOMAIN_AFFECT_LIVE) == 0)
+    return TRUE;
+  if (element == NULL && virt_error_last() == VIR_ERR_NO_DOMAIN_METADATA)
+    return TRUE;
+  virt_error_set(error, "cannot write to the metadata of %s", vm->name);
+  return FALSE;
+}
+
+/* SECURE: without it libvirt leaves passwords out, and defining that text would lose them. */
+#define WHOLE_DEFINITION (VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE)
+
+gboolean dm_domain_change_next_run(
+  DmConnection *connection, const DmVm *vm, DmConfigFunc change, gpointer data, GError **error) {
+  g_autoptr(virDomain) domain = look_up(connection, vm->uuid, error);
+  if (domain == NULL)
+    return FALSE;
+  if (virDomainIsPersistent(domain) != 1) { /* defining a transient VM would make it persistent */
+    g_set_error(error, DM_ERROR, DM_ERROR_NO_NEXT_RUN, "%s is a transient VM now: it has no next run", vm->name);
+    return FALSE;
+  }
+  char *xml = virDomainGetXMLDesc(domain, WHOLE_DEFINITION);
+  if (xml == NULL) {
+    virt_error_set(error, "cannot read the persistent definition of %s", vm->name);
+    return FALSE;
+  }
+  g_autofree char *text = g_strdup(xml);
+  free(xml);
+
+  g_autoptr(DmVm) scratch = dm_vm_new();
+  g_autoptr(DmConfig) persistent = domain_xml_read(text, scratch, NULL, error);
+  g_autoptr(DmConfig) wanted = persistent != NULL ? change(persistent, data, error) : NULL;
+  if (wanted == NULL)
+    return FALSE;
+  g_autoptr(GError) failed = NULL;
+  g_autofree char *edited = domain_xml_edit(text, wanted, &failed);
+  if (failed != NULL) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
+  }
+  if (edited == NULL)
+    return TRUE;
+  g_autoptr(virDomain) defined = virDomainDefineXML(connection_get_virt(connection), edited);
+  if (defined == NULL)
+    virt_error_set(error, "cannot write the next-run configuration of %s", vm->name);
+  return defined != NULL;
+}
+
+static gboolean ask_unplug(virDomainPtr domain, const DmStep *step, GError **error) {
+  if (virDomainDetachDeviceAlias(domain, step->alias, VIR_DOMAIN_AFFECT_LIVE) == 0 ||
+    virt_error_last() == VIR_ERR_DEVICE_MISSING)
+    return TRUE;
+  virt_error_set(error, "cannot hot unplug %s", step->alias);
+  return FALSE;
+}
+
+static gboolean ask_resize(virDomainPtr domain, const DmStep *step, GError **error) {
+  char *xml = virDomainGetXMLDesc(domain, 0);
+  if (xml == NULL) {
+    virt_error_set(error, "cannot read %s", step->alias);
+    return FALSE;
+  }
+  g_autofree char *device = device_xml_resized(xml, step->alias, step->to, error);
+  free(xml);
+  if (device == NULL)
+    return FALSE;
+  if (virDomainUpdateDeviceFlags(domain, device, VIR_DOMAIN_AFFECT_LIVE) == 0)
+    return TRUE;
+  virt_error_set(error, "cannot resize %s", step->alias);
+  return FALSE;
+}
+
+static gboolean ask_plug(virDomainPtr domain, const DmStep *step, GError **error) {
+  g_autofree char *device = device_xml_format(step);
+  if (virDomainAttachDeviceFlags(domain, device, VIR_DOMAIN_AFFECT_LIVE) == 0)
+    return TRUE;
+  virt_error_set(error, "cannot hot plug %s", step->alias);
+  return FALSE;
+}
+
+gboolean dm_domain_ask(DmConnection *connection, const DmVm *vm, const DmStep *step, GError **error) {
+  g_autoptr(virDomain) domain = look_up(connection, vm->uuid, error);
+  if (domain == NULL)
+    return FALSE;
+  switch (step->op) {
+    case DM_OP_UNPLUG:
+      return ask_unplug(domain, step, error);
+    case DM_OP_RESIZE:
+      return ask_resize(domain, step, error);
+    case DM_OP_PLUG:
+      return ask_plug(domain, step, error);
+  }
+  return FALSE;
+}

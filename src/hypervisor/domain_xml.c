@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "domain_xml.h"
+
+#include "base/size.h"
+#include "metadata.h"
+
+/* The huge page size of a <hugepages/> without <page>: the kernel's default one on x86 and POWER with radix. */
+#define DEFAULT_HUGE_PAGE (2 * DM_MIB)
+
+static void read_cells(DmConfig *config, const xmlNode *domain) {
+  const xmlNode *numa = xml_child(xml_child(domain, "cpu"), "numa");
+  for (const xmlNode *cell = xml_child(numa, "cell"); cell != NULL; cell = xml_next(cell)) {
+    g_autofree char *unit = xml_attribute(cell, "unit");
+    uint64_t memory = xml_attribute_number(cell, "memory", 0) * (g_strcmp0(unit, "b") == 0 ? 1 : DM_KIB);
+    g_array_append_val(config->cells, memory);
+  }
+  config->has_numa = config->cells->len > 0;
+}
+
+/* Without a NUMA topology, boot memory is what <memory> has beyond the devices. */
+static void read_plain_boot(DmConfig *config, const xmlNode *domain) {
+  uint64_t boot = xml_bytes(xml_child(domain, "memory"));
+  for (guint i = 0; i < config->devices->len; i++)
+    boot = dm_size_minus(boot, ((DmMemoryDevice *)config->devices->pdata[i])->size);
+  g_array_append_val(config->cells, boot);
+}
+
+static void read_devices(DmConfig *config, const xmlNode *domain, const char *vm_uuid) {
+  const xmlNode *devices = xml_child(domain, "devices");
+  guint index = 0;
+  for (const xmlNode *memory = xml_child(devices, "memory"); memory != NULL; memory = xml_next(memory))
+    g_ptr_array_add(config->devices, device_xml_read(memory, vm_uuid, index++));
+}
+
+static void read_pages(DmConfig *config, const xmlNode *domain) {
+  const xmlNode *hugepages = xml_child(xml_child(domain, "memoryBacking"), "hugepages");
+  if (hugepages == NULL)
+    return;
+  config->page = DEFAULT_HUGE_PAGE;
+  for (const xmlNode *page = xml_child(hugepages, "page"); page != NULL; page = xml_next(page)) {
+    g_autofree char *unit = xml_attribute(page, "unit");
+    uint64_t scale = g_strcmp0(unit, "G") == 0 || g_strcmp0(unit, "GiB") == 0 ? DM_GIB
+      : g_strcmp0(unit, "M") == 0 || g_strcmp0(unit, "MiB") == 0              ? DM_MIB
+                                                                              : DM_KIB;
+    config->page = MAX(config->page, xml_attribute_number(page, "size", 0) * scale);
+  }
+}
+
+static void read_identity(DmVm *vm, const xmlNode *domain) {
+  if (vm->uuid == NULL)
+    vm->uuid = xml_text(xml_child(domain, "uuid"));
+  if (vm->name == NULL)
+    vm->name = xml_text(xml_child(domain, "name"));
+  if (vm->arch == NULL)
+    vm->arch = xml_attribute(xml_child(xml_child(domain, "os"), "type"), "arch");
+}
+
+DmConfig *domain_xml_read(const char *xml, DmVm *vm, DmRequest **request, GError **error) {
+  g_autoptr(xmlDoc) doc = xml_parse(xml, error);
+  if (doc == NULL)
+    return NULL;
+  const xmlNode *domain = xmlDocGetRootElement(doc);
+  read_identity(vm, domain);
+
+  DmConfig *config = dm_config_new();
+  read_devices(config, domain, vm->uuid != NULL ? vm->uuid : "");
+  read_cells(config, domain);
+  if (!config->has_numa)
+    read_plain_boot(config, domain);
+  read_pages(config, domain);
+  const xmlNode *maximum = xml_child(domain, "maxMemory");
+  config->maximum = xml_bytes(maximum);
+  config->slots = (guint)xml_attribute_number(maximum, "slots", 0);
+  config->balloon = xml_bytes(xml_child(domain, "currentMemory"));
+
+  g_autoptr(DmRequest) read = metadata_read(xml_child(domain, "metadata"), config);
+  if (request != NULL)
+    *request = g_steal_pointer(&read);
+  return config;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection to a hypervisor, and its events. Only this layer knows libvirt.
+ *
+ * Threads: dm_hypervisor_start() and everything about watching belong to the thread that runs the default GLib main
+ * loop, and events arrive there. The calls of domain.h may block and may be made from any thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+typedef struct DmConnection DmConnection;
+
+typedef enum {
+  DM_EVENT_DEVICE_REMOVED,
+  DM_EVENT_DEVICE_REFUSED, /* the guest refused to release the device */
+  DM_EVENT_DEVICE_ADDED,
+  DM_EVENT_DEVICE_RESIZED, /* a virtio-mem device: size has what the guest holds now */
+  DM_EVENT_VM_STOPPED,
+  DM_EVENT_VM_PAUSED,
+  DM_EVENT_CONNECTION_LOST, /* of every watch of the connection; no event comes after it */
+} DmEventKind;
+
+typedef struct {
+  DmEventKind kind;
+  const char *alias; /* of the device; NULL for others */
+  uint64_t size;     /* bytes */
+} DmEvent;
+
+typedef void (*DmEventFunc)(const DmEvent *event, gpointer data);
+
+/* Hooks libvirt into the default main loop. Once, before the first connection is opened. */
+void dm_hypervisor_start(void);
+
+/*
+ * Opens @uri (NULL: libvirt's own default, which honours LIBVIRT_DEFAULT_URI). A read-only connection needs no rights
+ * on qemu:///system; it can neither change anything nor hear of devices. Blocks. NULL with DM_ERROR_CONNECTION.
+ */
+DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **error);
+
+/* Stops the events; frees when nobody uses it any more. */
+void dm_connection_close(DmConnection *connection);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmConnection, dm_connection_close)
+
+/* As libvirt spells it; the connection keeps it. */
+const char *dm_connection_uri(const DmConnection *connection);
+
+/*
+ * From now on each event of the VM of that UUID goes to @func, in the main loop's thread. Returns a number for
+ * dm_connection_unwatch().
+ */
+guint dm_connection_watch(DmConnection *connection, const char *uuid, DmEventFunc func, gpointer data);
+void dm_connection_unwatch(DmConnection *connection, guint watch);

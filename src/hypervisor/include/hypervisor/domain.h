@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What can be read from a VM and asked of it. Each call blocks on the hypervisor, up to 30 s behind another job of the
+ * same VM, and may be made from any thread. VMs are named by UUID.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "hypervisor/connection.h"
+#include "model/vm.h"
+
+/* Every VM of the connection (DmVm, owned), sorted by name. */
+GPtrArray *dm_domain_list(DmConnection *connection, GError **error);
+
+/* The VM of that name or UUID. NULL with DM_ERROR_NO_SUCH_VM. */
+DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error);
+
+/*
+ * Replaces what the running VM stores: guaranteed (0: nothing), and the request in flight (NULL: none).
+ * The rest of its metadata stays.
+ */
+gboolean dm_domain_store(
+  DmConnection *connection, const DmVm *vm, uint64_t guaranteed, const DmRequest *request, GError **error);
+
+/* From the persistent configuration as it is at that moment to the one wanted; NULL with an error. */
+typedef DmConfig *(*DmConfigFunc)(const DmConfig *persistent, gpointer data, GError **error);
+
+/*
+ * Reads the persistent definition, lets @change make what is wanted of it, and defines the difference; everything else
+ * in it stays. Nothing is defined where nothing differs. Another tool that redefines the VM in the few milliseconds in
+ * between is overwritten: libvirt has no compare-and-set.
+ */
+gboolean dm_domain_change_next_run(
+  DmConnection *connection, const DmVm *vm, DmConfigFunc change, gpointer data, GError **error);
+
+/*
+ * Asks for one step: hot unplug of a DIMM or a new size of a virtio-mem device, whose outcome comes as an event; or the
+ * plug of a new device, which is there on return. TRUE says that it was asked, nothing more. A device that is gone
+ * already counts as asked.
+ */
+gboolean dm_domain_ask(DmConnection *connection, const DmVm *vm, const DmStep *step, GError **error);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small helpers over libxml2's tree. Not for other layers. */
+#pragma once
+
+#include <glib.h>
+#include <libxml/tree.h>
+#include <stdint.h>
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
+
+/* The document in @text: no network, no entities expanded. NULL with DM_ERROR_FAILED. */
+xmlDoc *xml_parse(const char *text, GError **error);
+
+/* The text of a whole document, or of one element. The caller g_frees. */
+char *xml_format(xmlDoc *doc);
+char *xml_format_node(xmlNode *node);
+
+/* The first child element of that name, in no namespace (or in @ns); NULL if @node is NULL or has none. */
+xmlNode *xml_child(const xmlNode *node, const char *name);
+xmlNode *xml_child_ns(const xmlNode *node, const char *name, const char *ns);
+
+/* The next sibling element of the same name. */
+xmlNode *xml_next(const xmlNode *node);
+
+/* That child, made at the end if it is not there. */
+xmlNode *xml_need_child(xmlNode *node, const char *name);
+
+/* The text of the element, NULL if @node is NULL. The caller g_frees. */
+char *xml_text(const xmlNode *node);
+
+/* The attribute, NULL if it is not there. The caller g_frees. */
+char *xml_attribute(const xmlNode *node, const char *name);
+
+/* A whole number of the element or attribute; @otherwise where there is none or it is no number. */
+uint64_t xml_number(const xmlNode *node, uint64_t otherwise);
+uint64_t xml_attribute_number(const xmlNode *node, const char *name, uint64_t otherwise);
+
+/* A size with a unit attribute, KiB by default as in libvirt, in bytes; 0 where there is none. */
+uint64_t xml_bytes(const xmlNode *node);
+
+void xml_set_attribute_number(xmlNode *node, const char *name, uint64_t number);
+
+/* Writes @bytes as libvirt does: the number of KiB, with its unit. */
+void xml_set_bytes(xmlNode *node, uint64_t bytes);
+
+void xml_remove(xmlNode *node);
