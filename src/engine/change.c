@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a change goes
+ * =================
+ *
+ * A change is a walk through the phases of the table below. Each phase has work, which calls the hypervisor and runs in
+ * a worker thread, and a next function, which runs in the main loop once the work is done and says where to go. While
+ * work is under way, the main loop leaves everything alone that the work may touch: events are put into a queue.
+ *
+ *   FIND      which VM is meant; then the lock: one dimmer at a time changes a VM
+ *   READ      the VM as it is. What an earlier dimmer left unfinished is settled first
+ *   (plan)    pure: every rule is checked. A dry run ends here
+ *   RECORD    the request goes into the VM's metadata, the guaranteed memory asked for with it: from here on a crash
+ *             leaves a trace that the next dimmer finishes
+ *   CONFIGURE the next-run configuration takes its values
+ *   ASK       the record says "asked", then all devices are asked at once. The outcome is never taken from a return
+ * value: (wait)    it comes as events, or is seen in the VM itself. A refusal leads to AGAIN     another plan with what
+ * is left, and to ASK once more CLOSE     what really happened is accounted for, and the record cleared, or cut down to
+ * what is still out UNDO      nothing could be asked: the running VM gets back what RECORD changed
+ *
+ * A device that does not answer in time is overdue, never failed: it stays in the record, because the guest can still
+ * release it.
+ */
+#include "engine/change.h"
+
+#include <gio/gio.h>
+
+#include "base/error.h"
+#include "engine/lock.h"
+#include "hypervisor/domain.h"
+#include "outcome.h"
+#include "record.h"
+
+typedef enum {
+  PHASE_FIND,
+  PHASE_READ,
+  PHASE_RECORD,
+  PHASE_CONFIGURE,
+  PHASE_ASK,
+  PHASE_AGAIN,
+  PHASE_CLOSE,
+  PHASE_UNDO,
+  PHASE_WAIT, /* no work: events and the timer lead on */
+  PHASE_END,
+} Phase;
+
+struct DmChange {
+  DmConnection *connection;
+  char *name;
+  DmPlanFunc plan_func;
+  gpointer plan_data;
+  DmChangeOptions options;
+  DmChangeListener listener;
+  gpointer listener_data;
+
+  Phase phase;
+  gboolean working;  /* a worker thread has the change: the loop may only add to events */
+  GPtrArray *events; /* Answer */
+  guint watch, timer;
+  DmLock *lock;
+  DmVm *vm_before, *vm;
+  DmPlan *plan;
+  DmRequest *request;
+  gint64 asked_at;  /* monotonic, of the last asking */
+  gboolean stopped; /* by dm_change_stop_waiting() */
+  gboolean vm_stopped, connection_lost;
+  GError *error; /* the first one */
+};
+
+/* An event, kept until the loop has the change again. */
+typedef struct {
+  DmEventKind kind;
+  char *alias;
+  uint64_t size;
+  gint64 at;
+} Answer;
+
+static void enter(DmChange *change, Phase phase);
+
+static void free_answer(gpointer data) {
+  Answer *answer = data;
+  g_free(answer->alias);
+  g_free(answer);
+}
+
+static void keep_first_error(DmChange *change, GError *error) {
+  if (change->error == NULL)
+    change->error = error;
+  else
+    g_error_free(error);
+}
+
+static gboolean replace_vm(DmChange *change, GError **error) {
+  DmVm *vm = dm_domain_read(change->connection, change->vm != NULL ? change->vm->uuid : change->name, error);
+  if (vm == NULL)
+    return FALSE;
+  dm_vm_free(change->vm);
+  change->vm = vm;
+  return TRUE;
+}
+
+/* ---- steps and answers ---- */
+
+static void tell_moved(DmChange *change, const DmStep *step) {
+  if (change->listener.moved != NULL)
+    change->listener.moved(change, step, change->listener_data);
+}
+
+static void answer_step(DmChange *change, DmStep *step, DmStepState state, gint64 at) {
+  if (!dm_step_advance(step, state))
+    return;
+  if (step->asked_at != 0 && state != DM_STEP_OVERDUE)
+    step->seconds = (double)(at - step->asked_at) / G_USEC_PER_SEC;
+  tell_moved(change, step);
+}
+
+static void refuse(DmChange *change, DmStep *step, const char *reason, gint64 at) {
+  g_free(step->reason);
+  step->reason = g_strdup(reason);
+  answer_step(change, step, DM_STEP_REFUSED, at);
+}
+
+static void take_answer(DmChange *change, const Answer *answer) {
+  DmStep *step = change->request != NULL ? dm_request_find_step(change->request, answer->alias) : NULL;
+  if (answer->kind == DM_EVENT_VM_STOPPED)
+    change->vm_stopped = TRUE;
+  else if (answer->kind == DM_EVENT_CONNECTION_LOST)
+    change->connection_lost = TRUE;
+  if (step == NULL || answer->alias == NULL)
+    return;
+  if (answer->kind == DM_EVENT_DEVICE_REMOVED && step->op != DM_OP_PLUG) {
+    answer_step(change, step, DM_STEP_DONE, answer->at);
+  } else if (answer->kind == DM_EVENT_DEVICE_REFUSED && step->op == DM_OP_UNPLUG) {
+    refuse(change, step, "the guest refused: it needs memory of this device that it cannot move elsewhere", answer->at);
+  } else if (answer->kind == DM_EVENT_DEVICE_RESIZED && step->op == DM_OP_RESIZE) {
+    step->reached = answer->size;
+    if (step->reached == step->to)
+      answer_step(change, step, DM_STEP_DONE, answer->at);
+    else
+      tell_moved(change, step);
+  }
+}
+
+static void take_answers(DmChange *change) {
+  for (guint i = 0; i < change->events->len; i++)
+    take_answer(change, change->events->pdata[i]);
+  g_ptr_array_set_size(change->events, 0);
+}
+
+/* What the VM itself shows: for an answer that came before its question was out, or never as an event. */
+static void look_for_answers(DmChange *change) {
+  gint64 now = g_get_monotonic_time();
+  for (guint i = 0; change->vm->live != NULL && i < change->request->steps->len; i++) {
+    DmStep *step = change->request->steps->pdata[i];
+    const DmMemoryDevice *device = dm_config_find_alias(change->vm->live, step->alias);
+    if (device == NULL ? step->op != DM_OP_PLUG : step->op == DM_OP_PLUG)
+      answer_step(change, step, DM_STEP_DONE, now);
+    if (device == NULL || step->op != DM_OP_RESIZE)
+      continue;
+    step->reached = dm_memory_device_memory(device);
+    if (step->reached == step->to)
+      answer_step(change, step, DM_STEP_DONE, now);
+  }
+}
+
+static gboolean any_step_is(const DmChange *change, DmStepState state) {
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    const DmStep *step = change->request->steps->pdata[i];
+    if (step->state == state && !step->carried)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean is_final(const DmChange *change) {
+  return change->vm_stopped || change->connection_lost;
+}
+
+/* ---- waiting ---- */
+
+static void stop_timer(DmChange *change) {
+  if (change->timer != 0)
+    g_source_remove(change->timer);
+  change->timer = 0;
+}
+
+static void make_overdue(DmChange *change) {
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    DmStep *step = change->request->steps->pdata[i];
+    if (step->state == DM_STEP_ASKED)
+      answer_step(change, step, DM_STEP_OVERDUE, 0);
+  }
+}
+
+static gboolean has_retry(const DmChange *change) {
+  return !change->options.no_retry && !change->stopped && change->request->action == DM_ACTION_SET;
+}
+
+/* Where to go from the answers there are. */
+static Phase after_answers(DmChange *change, gboolean refused_now) {
+  if (is_final(change))
+    return PHASE_CLOSE;
+  if (refused_now && has_retry(change))
+    return PHASE_AGAIN;
+  if (change->stopped || change->options.timeout <= 0) /* <= 0: does not wait at all */
+    make_overdue(change);
+  return any_step_is(change, DM_STEP_ASKED) ? PHASE_WAIT : PHASE_CLOSE;
+}
+
+static guint count_refused(const DmChange *change) {
+  guint refused = 0;
+  for (guint i = 0; i < change->request->steps->len; i++)
+    refused += ((DmStep *)change->request->steps->pdata[i])->state == DM_STEP_REFUSED;
+  return refused;
+}
+
+static gboolean on_timeout(gpointer data) {
+  DmChange *change = data;
+  change->timer = 0;
+  make_overdue(change);
+  enter(change, PHASE_CLOSE);
+  return G_SOURCE_REMOVE;
+}
+
+static void on_event(const DmEvent *event, gpointer data) {
+  DmChange *change = data;
+  Answer *answer = g_new0(Answer, 1);
+  answer->kind = event->kind;
+  answer->alias = g_strdup(event->alias);
+  answer->size = event->size;
+  answer->at = g_get_monotonic_time();
+  g_ptr_array_add(change->events, answer);
+  if (change->working || change->phase != PHASE_WAIT)
+    return;
+  guint refused = count_refused(change);
+  take_answers(change);
+  Phase next = after_answers(change, count_refused(change) > refused);
+  if (next != PHASE_WAIT)
+    enter(change, next);
+}
+
+/* ---- FIND ---- */
+
+static gboolean work_find(DmChange *change, GError **error) {
+  return replace_vm(change, error);
+}
+
+static Phase then_find(DmChange *change) {
+  if (change->options.dry_run)
+    return PHASE_READ;
+  change->lock = dm_lock_take(change->vm->uuid, change->vm->name, &change->error);
+  if (change->lock == NULL)
+    return PHASE_END;
+  change->watch = dm_connection_watch(change->connection, change->vm->uuid, on_event, change);
+  return PHASE_READ;
+}
+
+/* ---- READ, and the plan ---- */
+
+/* We have the lock, so a request of this host has lost its process. One of another host may be alive. */
+static gboolean belongs_to_other_host(const DmRequest *request) {
+  return request->pid != 0 && g_strcmp0(request->host, g_get_host_name()) != 0 &&
+    g_get_real_time() / G_USEC_PER_SEC < request->deadline;
+}
+
+static gboolean work_read(DmChange *change, GError **error) {
+  if (!replace_vm(change, error))
+    return FALSE;
+  const DmRequest *request = change->vm->request;
+  if (request == NULL || change->options.dry_run)
+    return TRUE;
+  if (belongs_to_other_host(request)) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BUSY,
+      "process %d on host %s is changing %s at this moment; wait for it, 'dimmer show %s' shows how far it is",
+      (int)request->pid, request->host, change->vm->name, change->vm->name);
+    return FALSE;
+  }
+  return record_recover(change->connection, change->vm, error) && replace_vm(change, error);
+}
+
+/* The running VM is touched: there are devices to ask, or guaranteed changes. */
+static gboolean touches_live(const DmChange *change) {
+  return change->vm->live != NULL && (change->plan->steps->len > 0 || change->plan->guaranteed != 0);
+}
+
+static Phase then_read(DmChange *change) {
+  change->vm_before = dm_vm_copy(change->vm);
+  change->plan = change->plan_func(change->vm, change->plan_data, &change->error);
+  if (change->plan == NULL)
+    return PHASE_END;
+  if (change->listener.planned != NULL)
+    change->listener.planned(change, change->listener_data);
+  if (change->options.dry_run || change->stopped)
+    return PHASE_END;
+  change->request = record_new(change->vm, change->plan, change->options.timeout);
+  return touches_live(change) ? PHASE_RECORD : PHASE_CONFIGURE;
+}
+
+/* ---- RECORD, CONFIGURE, UNDO ---- */
+
+/* The guaranteed memory that can be promised at once; the account at the end sees to the rest. */
+static uint64_t guaranteed_at_once(const DmChange *change) {
+  uint64_t asked = change->plan->guaranteed;
+  return asked != 0 ? MIN(asked, dm_config_memory(change->vm->live)) : change->vm->live->guaranteed;
+}
+
+static gboolean work_record(DmChange *change, GError **error) {
+  return dm_domain_store(change->connection, change->vm, guaranteed_at_once(change), change->request, error);
+}
+
+static Phase then_record(DmChange *change) {
+  return change->error != NULL ? PHASE_END : PHASE_CONFIGURE;
+}
+
+static gboolean work_configure(DmChange *change, GError **error) {
+  return record_configure(change->connection, change->vm, change->request, error);
+}
+
+static Phase then_configure(DmChange *change) {
+  if (change->error != NULL)
+    return touches_live(change) ? PHASE_UNDO : PHASE_END;
+  return touches_live(change) ? PHASE_ASK : PHASE_CLOSE;
+}
+
+static gboolean work_undo(DmChange *change, GError **error) {
+  return dm_domain_store(
+    change->connection, change->vm, change->vm_before->live->guaranteed, change->vm_before->request, error);
+}
+
+static Phase then_undo(DmChange *change) {
+  return PHASE_END;
+}
+
+/* ---- ASK ---- */
+
+/* The steps to ask now (borrowed). The caller unrefs. */
+static GPtrArray *mark_asked(DmChange *change) {
+  GPtrArray *fresh = g_ptr_array_new();
+  change->request->asked = TRUE;
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    DmStep *step = change->request->steps->pdata[i];
+    if (step->state == DM_STEP_PLANNED && dm_step_advance(step, DM_STEP_ASKED))
+      g_ptr_array_add(fresh, step);
+  }
+  return fresh;
+}
+
+/* A host that cannot do it has refused, with its reason. Of several new devices, none is tried after one failed. */
+static void ask_steps(DmChange *change, const GPtrArray *fresh) {
+  gboolean plug_failed = FALSE;
+  change->asked_at = g_get_monotonic_time();
+  for (guint i = 0; i < fresh->len; i++) {
+    DmStep *step = fresh->pdata[i];
+    g_autoptr(GError) failed = NULL;
+    step->asked_at = g_get_monotonic_time();
+    if (plug_failed)
+      g_set_error(&failed, DM_ERROR, DM_ERROR_FAILED, "not tried, as the device before it failed");
+    if (failed != NULL || !dm_domain_ask(change->connection, change->vm, step, &failed)) {
+      plug_failed = step->op == DM_OP_PLUG;
+      g_free(step->reason);
+      step->reason = g_strdup(failed->message);
+    }
+  }
+}
+
+static gboolean work_ask(DmChange *change, GError **error) {
+  g_autoptr(GPtrArray) fresh = mark_asked(change);
+  if (!dm_domain_store(change->connection, change->vm, guaranteed_at_once(change), change->request, error))
+    return FALSE;
+  ask_steps(change, fresh);
+  return replace_vm(change, error);
+}
+
+static Phase then_ask(DmChange *change) {
+  if (change->error != NULL)
+    return PHASE_CLOSE;
+  guint refused = count_refused(change);
+  gint64 now = g_get_monotonic_time();
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    DmStep *step = change->request->steps->pdata[i];
+    if (step->state == DM_STEP_ASKED && step->reason != NULL)
+      answer_step(change, step, DM_STEP_REFUSED, now);
+  }
+  take_answers(change);
+  look_for_answers(change);
+  return after_answers(change, count_refused(change) > refused);
+}
+
+/* ---- AGAIN ---- */
+
+static gboolean work_again(DmChange *change, GError **error) {
+  return replace_vm(change, error);
+}
+
+/* A further step of a virtio-mem device takes the place of its old one. */
+static void adopt_step(DmChange *change, DmStep *step) {
+  DmStep *old = dm_request_find_step(change->request, step->alias);
+  if (old != NULL) {
+    step->from = old->from;
+    step->size_before = old->size_before;
+    g_ptr_array_remove(change->request->steps, old);
+  }
+  g_ptr_array_add(change->request->steps, step);
+}
+
+static Phase then_again(DmChange *change) {
+  if (change->error != NULL)
+    return PHASE_CLOSE;
+  take_answers(change);
+  if (is_final(change))
+    return PHASE_CLOSE;
+  g_autoptr(GPtrArray) steps = dm_plan_again(change->vm, change->request);
+  for (guint i = 0; i < steps->len; i++)
+    adopt_step(change, steps->pdata[i]);
+  return steps->len > 0 ? PHASE_ASK : after_answers(change, FALSE);
+}
+
+/* ---- CLOSE ---- */
+
+/* The last that is known of a VM that has stopped: as it was, without what its guest released. */
+static void drop_removed(DmVm *vm, const DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    DmMemoryDevice *device = dm_config_find_alias(vm->live, step->alias);
+    if (step->op == DM_OP_UNPLUG && step->state == DM_STEP_DONE && device != NULL)
+      g_ptr_array_remove(vm->live->devices, device);
+  }
+}
+
+static gboolean close_stopped(DmChange *change, GError **error) {
+  g_autoptr(DmVm) last = dm_vm_copy(change->vm_before);
+  drop_removed(last, change->request);
+  last->state = DM_VM_SHUT_OFF;
+  if (last->next_run != NULL && !record_settle(change->connection, last, change->request, error))
+    return FALSE;
+  if (!replace_vm(change, NULL)) {
+    dm_vm_free(change->vm);
+    change->vm = g_steal_pointer(&last);
+  }
+  g_set_error(error, DM_ERROR, DM_ERROR_VM_STOPPED,
+    "%s stopped in the middle of the request: what was still out ended with it", change->name);
+  return FALSE;
+}
+
+static gboolean work_close(DmChange *change, GError **error) {
+  gboolean was_live = change->vm_before->live != NULL;
+  if (change->connection_lost) {
+    g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION,
+      "the connection to %s was lost in the middle of the request; the VM carries it: 'dimmer settle %s' finishes it",
+      dm_connection_uri(change->connection), change->name);
+    return FALSE;
+  }
+  if (!change->vm_stopped && !replace_vm(change, error)) {
+    if (!was_live || error == NULL || !g_error_matches(*error, DM_ERROR, DM_ERROR_NO_SUCH_VM))
+      return FALSE;
+    g_clear_error(error); /* a transient VM that stopped is gone altogether */
+    change->vm_stopped = TRUE;
+  }
+  if (was_live && (change->vm_stopped || change->vm->live == NULL))
+    return close_stopped(change, error);
+  if (was_live && touches_live(change) && !record_settle(change->connection, change->vm, change->request, error))
+    return FALSE;
+  return replace_vm(change, error);
+}
+
+static Phase then_close(DmChange *change) {
+  take_answers(change);
+  return PHASE_END;
+}
+
+/* ---- the table ---- */
+
+typedef struct {
+  gboolean (*work)(DmChange *change, GError **error); /* in a worker thread */
+  Phase (*then)(DmChange *change);                    /* in the main loop; change->error is set if the work failed */
+} PhaseRow;
+
+static const PhaseRow phases[] = {
+  [PHASE_FIND] = {work_find, then_find},
+  [PHASE_READ] = {work_read, then_read},
+  [PHASE_RECORD] = {work_record, then_record},
+  [PHASE_CONFIGURE] = {work_configure, then_configure},
+  [PHASE_ASK] = {work_ask, then_ask},
+  [PHASE_AGAIN] = {work_again, then_again},
+  [PHASE_CLOSE] = {work_close, then_close},
+  [PHASE_UNDO] = {work_undo, then_undo},
+};
+
+static void work_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable) {
+  DmChange *change = data;
+  GError *error = NULL;
+  if (phases[change->phase].work(change, &error))
+    g_task_return_boolean(task, TRUE);
+  else
+    g_task_return_error(task, error);
+}
+
+static void on_worked(GObject *source, GAsyncResult *result, gpointer data) {
+  DmChange *change = data;
+  GError *error = NULL;
+  change->working = FALSE;
+  gboolean well = g_task_propagate_boolean(G_TASK(result), &error);
+  if (!well)
+    keep_first_error(change, error);
+  gboolean at_start = change->phase <= PHASE_READ;
+  enter(change, !well && at_start ? PHASE_END : phases[change->phase].then(change));
+}
+
+static void tell_asked(DmChange *change) {
+  for (guint i = 0; change->listener.asked != NULL && i < change->request->steps->len; i++) {
+    const DmStep *step = change->request->steps->pdata[i];
+    if (step->state == DM_STEP_PLANNED)
+      change->listener.asked(change, step, change->listener_data);
+  }
+}
+
+static void end(DmChange *change) {
+  if (change->watch != 0)
+    dm_connection_unwatch(change->connection, change->watch);
+  change->watch = 0;
+  g_clear_pointer(&change->lock, dm_lock_free);
+  change->listener.ended(change, change->listener_data);
+}
+
+static void enter(DmChange *change, Phase phase) {
+  change->phase = phase;
+  stop_timer(change);
+  if (phase == PHASE_END) {
+    end(change);
+    return;
+  }
+  if (phase == PHASE_WAIT) {
+    double left = change->options.timeout - (double)(g_get_monotonic_time() - change->asked_at) / G_USEC_PER_SEC;
+    change->timer = g_timeout_add((guint)(MAX(left, 0) * 1000), on_timeout, change);
+    return;
+  }
+  if (phase == PHASE_ASK)
+    tell_asked(change);
+  change->working = TRUE;
+  g_autoptr(GTask) task = g_task_new(NULL, NULL, on_worked, change);
+  g_task_set_task_data(task, change, NULL);
+  g_task_run_in_thread(task, work_thread);
+}
+
+/* ---- for callers ---- */
+
+DmChange *dm_change_new(DmConnection *connection, const char *vm_name, DmPlanFunc plan, gpointer plan_data,
+  const DmChangeOptions *options, const DmChangeListener *listener, gpointer listener_data) {
+  DmChange *change = g_new0(DmChange, 1);
+  change->connection = connection;
+  change->name = g_strdup(vm_name);
+  change->plan_func = plan;
+  change->plan_data = plan_data;
+  change->options = *options;
+  change->listener = *listener;
+  change->listener_data = listener_data;
+  change->events = g_ptr_array_new_with_free_func(free_answer);
+  return change;
+}
+
+void dm_change_free(DmChange *change) {
+  if (change == NULL)
+    return;
+  g_free(change->name);
+  g_ptr_array_unref(change->events);
+  dm_vm_free(change->vm_before);
+  dm_vm_free(change->vm);
+  dm_plan_free(change->plan);
+  dm_request_free(change->request);
+  g_clear_error(&change->error);
+  g_free(change);
+}
+
+void dm_change_start(DmChange *change) {
+  enter(change, PHASE_FIND);
+}
+
+void dm_change_stop_waiting(DmChange *change) {
+  change->stopped = TRUE;
+  if (change->working || change->phase != PHASE_WAIT)
+    return;
+  make_overdue(change);
+  enter(change, PHASE_CLOSE);
+}
+
+const DmPlan *dm_change_plan(const DmChange *change) {
+  return change->plan;
+}
+
+const DmRequest *dm_change_request(const DmChange *change) {
+  return change->request;
+}
+
+const DmVm *dm_change_vm(const DmChange *change) {
+  return change->vm;
+}
+
+const DmVm *dm_change_vm_before(const DmChange *change) {
+  return change->vm_before;
+}
+
+DmOutcome dm_change_outcome(const DmChange *change) {
+  if (change->error != NULL)
+    return DM_OUTCOME_FAILED;
+  return change->request != NULL ? outcome_of(change->plan, change->request) : DM_OUTCOME_DONE;
+}
+
+const GError *dm_change_error(const DmChange *change) {
+  return change->error;
+}
+
+gboolean dm_change_was_stopped(const DmChange *change) {
+  return change->stopped;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/lock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+struct DmLock {
+  int fd;
+};
+
+/* The abstract name: a zero byte, then text. */
+static socklen_t address_of(const char *vm_uuid, struct sockaddr_un *address) {
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  int length = g_snprintf(address->sun_path + 1, sizeof address->sun_path - 1, "dimmer/%s", vm_uuid);
+  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (gsize)length);
+}
+
+DmLock *dm_lock_take(const char *vm_uuid, const char *vm_name, GError **error) {
+  struct sockaddr_un address;
+  socklen_t length = address_of(vm_uuid, &address);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && bind(fd, (struct sockaddr *)&address, length) == 0 && listen(fd, 1) == 0) {
+    DmLock *lock = g_new0(DmLock, 1);
+    lock->fd = fd;
+    return lock;
+  }
+  int failed = errno;
+  if (fd >= 0)
+    close(fd);
+  if (failed == EADDRINUSE)
+    g_set_error(error, DM_ERROR, DM_ERROR_BUSY,
+      "process %d is changing %s at this moment; wait for it, 'dimmer show %s' shows how far it is",
+      (int)dm_lock_owner(vm_uuid), vm_name, vm_name);
+  else
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "cannot lock %s: %s", vm_name, g_strerror(failed));
+  return NULL;
+}
+
+void dm_lock_free(DmLock *lock) {
+  if (lock == NULL)
+    return;
+  close(lock->fd);
+  g_free(lock);
+}
+
+pid_t dm_lock_owner(const char *vm_uuid) {
+  struct sockaddr_un address;
+  socklen_t length = address_of(vm_uuid, &address);
+  struct ucred peer = {0};
+  socklen_t size = sizeof peer;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0)
+    return 0;
+  if (connect(fd, (struct sockaddr *)&address, length) != 0 ||
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+    peer.pid = 0;
+  close(fd);
+  return peer.pid;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "plan/account.h"
+#include "plan/next_run.h"
+
+/* After its deadline plus this, a request of another host counts as left behind. */
+#define GRACE_SECONDS 60
+
+static int64_t now_seconds(void) {
+  return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+static gboolean plan_has_step(const DmPlan *plan, const char *alias) {
+  for (guint i = 0; i < plan->steps->len; i++) {
+    if (g_strcmp0(((DmStep *)plan->steps->pdata[i])->alias, alias) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void carry_over(DmRequest *request, const DmVm *vm, const DmPlan *plan) {
+  for (guint i = 0; vm->request != NULL && i < vm->request->steps->len; i++) {
+    const DmStep *old = vm->request->steps->pdata[i];
+    if (!dm_step_is_pending(old) || plan_has_step(plan, old->alias))
+      continue;
+    DmStep *step = dm_step_copy(old);
+    step->state = DM_STEP_OVERDUE;
+    step->carried = TRUE;
+    g_ptr_array_add(request->steps, step);
+  }
+}
+
+DmRequest *record_new(const DmVm *vm, const DmPlan *plan, double timeout) {
+  DmRequest *request = dm_request_new(plan->action);
+  request->host = g_strdup(g_get_host_name());
+  request->pid = getpid();
+  request->started = now_seconds();
+  request->deadline = request->started + (int64_t)timeout + GRACE_SECONDS;
+  request->memory = plan->memory;
+  request->guaranteed = plan->guaranteed;
+  request->next_run = plan->next_run;
+  if (vm->next_run != NULL) {
+    request->next_run_before.memory = dm_config_memory(vm->next_run);
+    request->next_run_before.guaranteed = dm_config_guaranteed(vm->next_run);
+  }
+  for (guint i = 0; i < plan->steps->len; i++)
+    g_ptr_array_add(request->steps, dm_step_copy(plan->steps->pdata[i]));
+  carry_over(request, vm, plan);
+  return request;
+}
+
+typedef struct {
+  const char *vm_name;
+  const DmValues *values;
+  const DmAccount *account;
+} ConfigChange;
+
+static DmConfig *to_values(const DmConfig *persistent, gpointer data, GError **error) {
+  const ConfigChange *change = data;
+  return dm_plan_next_run(persistent, change->values, NULL, change->vm_name, error);
+}
+
+static DmConfig *to_follow(const DmConfig *persistent, gpointer data, GError **error) {
+  const ConfigChange *change = data;
+  return dm_plan_follow(persistent, change->account, change->vm_name, error);
+}
+
+gboolean record_configure(DmConnection *connection, const DmVm *vm, const DmRequest *request, GError **error) {
+  const DmValues *values = &request->next_run;
+  if (values->memory == 0 && values->guaranteed == 0 && values->maximum == 0 && values->slots == 0)
+    return TRUE;
+  ConfigChange change = {.vm_name = vm->name, .values = values};
+  return dm_domain_change_next_run(connection, vm, to_values, &change, error);
+}
+
+/* What the VM has to remember of @request: the devices whose answers are out. NULL: nothing. */
+static DmRequest *remains_of(const DmRequest *request) {
+  g_autoptr(DmRequest) remains = dm_request_copy(request);
+  for (guint i = remains->steps->len; i > 0; i--) {
+    DmStep *step = remains->steps->pdata[i - 1];
+    if (step->op == DM_OP_PLUG || !dm_step_is_pending(step))
+      g_ptr_array_remove_index(remains->steps, i - 1);
+    else
+      step->state = DM_STEP_OVERDUE;
+  }
+  if (remains->steps->len == 0)
+    return NULL;
+  remains->pid = 0; /* nobody waits for them any more */
+  remains->deadline = 0;
+  remains->asked = TRUE;
+  return g_steal_pointer(&remains);
+}
+
+gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *request, GError **error) {
+  g_autoptr(DmAccount) account = dm_plan_account(vm, request);
+  if (account->follows) {
+    ConfigChange change = {.vm_name = vm->name, .account = account};
+    if (!dm_domain_change_next_run(connection, vm, to_follow, &change, error))
+      return FALSE;
+  }
+  if (vm->state == DM_VM_SHUT_OFF)
+    return TRUE;
+  g_autoptr(DmRequest) remains = remains_of(request);
+  uint64_t guaranteed = account->guaranteed != 0 ? account->guaranteed : vm->live->guaranteed;
+  return dm_domain_store(connection, vm, guaranteed, remains, error);
+}
+
+gboolean record_recover(DmConnection *connection, const DmVm *vm, GError **error) {
+  g_autoptr(DmRequest) request = dm_request_copy(vm->request);
+  gboolean unchanged = vm->next_run != NULL && dm_config_memory(vm->next_run) == request->next_run_before.memory &&
+    dm_config_guaranteed(vm->next_run) == request->next_run_before.guaranteed;
+  if (!request->asked && unchanged && !record_configure(connection, vm, request, error))
+    return FALSE;
+  return record_settle(connection, vm, request, error);
+}

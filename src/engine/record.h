@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request as the VM carries it: written before anything is asked, accounted for and cleared at the end, or by whoever
+ * looks next after a crash. All calls block. Not for other layers.
+ */
+#pragma once
+
+#include "hypervisor/domain.h"
+#include "model/vm.h"
+#include "plan/change.h"
+
+/*
+ * The request that carries out @plan on @vm, to be owned by this process. Steps of the request recorded in @vm whose
+ * answers are still out are carried over, so that they are not forgotten.
+ */
+DmRequest *record_new(const DmVm *vm, const DmPlan *plan, double timeout);
+
+/*
+ * Accounts for @request on @vm, both as they are now: the next run follows where it has to, guaranteed is set, and the
+ * VM keeps of the request what is still out, and nothing if nothing is. @request keeps its steps, for the report.
+ * A VM that has stopped carries nothing; only its next run is seen to.
+ */
+gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *request, GError **error);
+
+/* Finishes what an earlier dimmer left in @vm: also writes its next run if it came only that far. */
+gboolean record_recover(DmConnection *connection, const DmVm *vm, GError **error);
+
+/* Writes the next-run values of @request. */
+gboolean record_configure(DmConnection *connection, const DmVm *vm, const DmRequest *request, GError **error);
