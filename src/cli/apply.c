@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <glib-unix.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/size.h"
+#include "cli.h"
+#include "json.h"
+#include "progress.h"
+
+typedef struct {
+  const CommonOptions *common;
+  const ApplyOptions *options;
+  GMainLoop *loop;
+  DmChange *change;
+  Progress *progress;
+  gboolean interrupted;
+} Apply;
+
+static void print_values(const char *what, uint64_t memory, uint64_t guaranteed) {
+  g_autofree char *memory_text = dm_size_format(memory);
+  g_autofree char *guaranteed_text = dm_size_format(guaranteed);
+  printf("  %-12s %s, guaranteed %s\n", what, memory_text, guaranteed_text);
+}
+
+static void print_next_run(const DmConfig *config, const char *what) {
+  g_autofree char *memory = dm_size_format(dm_config_memory(config));
+  g_autofree char *guaranteed = dm_size_format(dm_config_guaranteed(config));
+  g_autofree char *maximum = dm_size_format(dm_config_maximum(config));
+  printf("  %-12s %s, guaranteed %s", what, memory, guaranteed);
+  if (config->maximum != 0)
+    printf(", maximum %s in %u slots", maximum, config->slots);
+  putchar('\n');
+}
+
+static void print_notes(const DmPlan *plan) {
+  for (guint i = 0; i < plan->notes->len; i++)
+    printf("  note: %s\n", (const char *)plan->notes->pdata[i]);
+}
+
+static void print_plan(const DmChange *change) {
+  const DmPlan *plan = dm_change_plan(change);
+  const DmVm *vm = dm_change_vm_before(change);
+  printf("%s: the plan, nothing is touched\n", vm->name);
+  for (guint i = 0; i < plan->steps->len; i++) {
+    const DmStep *step = plan->steps->pdata[i];
+    g_autofree char *what = progress_describe(step);
+    printf("  %-7s %s\n", dm_op_name(step->op), what);
+  }
+  if (vm->live != NULL) {
+    print_values("now", plan->memory_before, dm_config_guaranteed(vm->live));
+    print_values("then", plan->memory_after, plan->guaranteed_after);
+  }
+  if (plan->next_run_config != NULL)
+    print_next_run(plan->next_run_config, vm->live != NULL ? "next run" : "configured");
+  print_notes(plan);
+}
+
+static void on_planned(DmChange *change, gpointer data) {
+  const Apply *apply = data;
+  const DmPlan *plan = dm_change_plan(change);
+  if (apply->common->json || apply->options->dry_run)
+    return;
+  if (plan->steps->len > 0) {
+    g_autofree char *before = dm_size_format(plan->memory_before);
+    g_autofree char *after = dm_size_format(plan->memory_after);
+    printf("%s: %s to %s by %u device%s\n", dm_change_vm(change)->name, before, after, plan->steps->len,
+      plan->steps->len == 1 ? "" : "s");
+  }
+  fflush(stdout);
+}
+
+static void on_asked(DmChange *change, const DmStep *step, gpointer data) {
+  Apply *apply = data;
+  if (!apply->common->json)
+    progress_asked(apply->progress, change, step);
+}
+
+static void on_moved(DmChange *change, const DmStep *step, gpointer data) {
+  Apply *apply = data;
+  if (!apply->common->json)
+    progress_moved(apply->progress, change, step);
+}
+
+static void on_ended(DmChange *change, gpointer data) {
+  Apply *apply = data;
+  g_main_loop_quit(apply->loop);
+}
+
+static int exit_status(const DmChange *change) {
+  static const int statuses[] = {
+    [DM_OUTCOME_DONE] = DM_EXIT_DONE,
+    [DM_OUTCOME_PARTLY] = DM_EXIT_PARTLY,
+    [DM_OUTCOME_REFUSED] = DM_EXIT_REFUSED,
+    [DM_OUTCOME_OVERDUE] = DM_EXIT_OVERDUE,
+    [DM_OUTCOME_FAILED] = DM_EXIT_FAILED,
+  };
+  return statuses[dm_change_outcome(change)];
+}
+
+static void print_pending(const DmChange *change) {
+  const DmRequest *request = dm_change_request(change);
+  const DmVm *vm = dm_change_vm(change);
+  gboolean any = FALSE;
+  for (guint i = 0; request != NULL && i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    if (step->state != DM_STEP_OVERDUE)
+      continue;
+    g_autofree char *what = progress_describe(step);
+    printf("  still pending: %s%s\n", what, step->carried ? " (of an earlier request)" : "");
+    any = TRUE;
+  }
+  if (any)
+    printf("  the guest can still answer; 'dimmer show %s' tells, 'dimmer settle %s' asks again\n", vm->name, vm->name);
+}
+
+static void print_result(const DmChange *change) {
+  static const char *const words[] = {
+    [DM_OUTCOME_DONE] = "done",
+    [DM_OUTCOME_PARTLY] = "partly done",
+    [DM_OUTCOME_REFUSED] = "refused",
+    [DM_OUTCOME_OVERDUE] = "no answer yet",
+    [DM_OUTCOME_FAILED] = "failed",
+  };
+  const DmVm *vm = dm_change_vm(change);
+  print_pending(change);
+  print_notes(dm_change_plan(change));
+  printf("%s: %s\n", vm->name, words[dm_change_outcome(change)]);
+  if (vm->live != NULL)
+    print_values("memory", dm_config_memory(vm->live), dm_config_guaranteed(vm->live));
+  if (vm->next_run != NULL)
+    print_next_run(vm->next_run, vm->live != NULL ? "next run" : "configured");
+}
+
+static int report(Apply *apply) {
+  const DmChange *change = apply->change;
+  const GError *error = dm_change_error(change);
+  if (error != NULL)
+    return options_fail(apply->common, error);
+  if (dm_change_was_stopped(change) && dm_change_request(change) == NULL) {
+    g_autoptr(GError) stopped = g_error_new(DM_ERROR, DM_ERROR_FAILED, "interrupted before anything was touched");
+    return options_fail(apply->common, stopped);
+  }
+  if (apply->common->json)
+    json_print(json_from_change(change, apply->options->dry_run));
+  else if (apply->options->dry_run)
+    print_plan(change);
+  else
+    print_result(change);
+  return exit_status(change);
+}
+
+static gboolean on_interrupt(gpointer data) {
+  Apply *apply = data;
+  if (apply->interrupted) /* the second time: leaves at once; the VM carries the request */
+    _exit(128 + SIGINT);
+  apply->interrupted = TRUE;
+  if (!apply->common->json) {
+    progress_end(apply->progress);
+    puts("  interrupted: no longer waiting for the guest");
+  }
+  dm_change_stop_waiting(apply->change);
+  return G_SOURCE_CONTINUE;
+}
+
+int apply_change(
+  const CommonOptions *common, const ApplyOptions *options, const char *vm_name, DmPlanFunc plan, gpointer plan_data) {
+  static const DmChangeListener listener = {on_planned, on_asked, on_moved, on_ended};
+  const DmChangeOptions change_options = {options->dry_run, options->no_retry, options->timeout};
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DmConnection) connection = dm_connection_open(common->uri, options->dry_run, &error);
+  if (connection == NULL)
+    return options_fail(common, error);
+
+  g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+  g_autoptr(Progress) progress = progress_new();
+  Apply apply = {.common = common, .options = options, .loop = loop, .progress = progress};
+  g_autoptr(DmChange) change = dm_change_new(connection, vm_name, plan, plan_data, &change_options, &listener, &apply);
+  apply.change = change;
+  guint interrupt = g_unix_signal_add(SIGINT, on_interrupt, &apply);
+  guint terminate = g_unix_signal_add(SIGTERM, on_interrupt, &apply);
+  dm_change_start(change);
+  g_main_loop_run(loop);
+  g_source_remove(interrupt);
+  g_source_remove(terminate);
+  progress_end(progress);
+  return report(&apply);
+}

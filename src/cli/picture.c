@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "picture.h"
+
+#include <string.h>
+
+#include "base/size.h"
+
+typedef struct {
+  const char *unicode;
+  const char *ascii;
+} Fill;
+
+static const Fill BOOT = {"█", "#"}, EVEN = {"▓", "="}, ODD = {"▒", "+"}, PENDING = {"░", "-"}, ROOM = {"·", "."};
+
+typedef struct {
+  GString *labels, *bar, *marks;
+  guint width, column;
+  uint64_t drawn, whole; /* bytes */
+  gboolean unicode;
+} Canvas;
+
+static guint column_of(const Canvas *canvas, uint64_t bytes) {
+  return canvas->whole == 0 ? 0 : (guint)((double)bytes / (double)canvas->whole * canvas->width + 0.5);
+}
+
+/* One segment, at least one column wide if it has any size; @label stands above it where it fits. */
+static void draw_segment(Canvas *canvas, uint64_t size, const Fill *fill, const char *label) {
+  guint start = canvas->column;
+  canvas->drawn += size;
+  guint end = MAX(column_of(canvas, canvas->drawn), start + (size > 0));
+  end = MIN(end, canvas->width);
+  for (guint i = start; i < end; i++)
+    g_string_append(canvas->bar, canvas->unicode ? fill->unicode : fill->ascii);
+  canvas->column = end;
+  gsize length = strlen(label);
+  if (canvas->labels->len <= start && length > 0 && length < (gsize)(end - start) + (end == canvas->width)) {
+    while (canvas->labels->len < start)
+      g_string_append_c(canvas->labels, ' ');
+    g_string_append(canvas->labels, label);
+  }
+}
+
+static void draw_mark(Canvas *canvas, uint64_t at, const char *text) {
+  guint column = MIN(column_of(canvas, at), canvas->width - 1);
+  gboolean left = column + strlen(text) + 2 > canvas->width && column > strlen(text) + 1;
+  guint pad = left ? column - (guint)strlen(text) - 1 : column;
+  g_string_append_printf(canvas->marks, "%*s", (int)pad, "");
+  const char *arrow = canvas->unicode ? "▲" : "^";
+  if (left)
+    g_string_append_printf(canvas->marks, "%s %s", text, arrow);
+  else
+    g_string_append_printf(canvas->marks, "%s %s", arrow, text);
+}
+
+static gboolean is_pending(const DmVm *vm, const DmMemoryDevice *device) {
+  const DmStep *step = vm->request != NULL ? dm_request_find_step(vm->request, device->alias) : NULL;
+  return step != NULL && step->op != DM_OP_PLUG && dm_step_is_pending(step);
+}
+
+static void draw_devices(Canvas *canvas, const DmVm *vm, const DmConfig *config) {
+  for (guint i = 0; i < config->devices->len; i++) {
+    const DmMemoryDevice *device = config->devices->pdata[i];
+    uint64_t memory = dm_memory_device_memory(device);
+    g_autofree char *label = g_strdup_printf("%" G_GUINT64_FORMAT, memory / DM_MIB);
+    const Fill *fill = is_pending(vm, device) ? &PENDING : i % 2 == 0 ? &EVEN : &ODD;
+    draw_segment(canvas, memory, fill, label);
+  }
+}
+
+char *picture_draw(const DmVm *vm, guint width, gboolean unicode) {
+  const DmConfig *config = dm_vm_current(vm);
+  uint64_t memory = dm_config_memory(config);
+  g_autoptr(GString) labels = g_string_new(NULL), bar = g_string_new(NULL), marks = g_string_new(NULL);
+  Canvas canvas = {.labels = labels,
+    .bar = bar,
+    .marks = marks,
+    .width = MAX(width, 20),
+    .unicode = unicode,
+    .whole = MAX(memory, config->maximum)};
+
+  g_autofree char *boot = g_strdup_printf("boot %" G_GUINT64_FORMAT, dm_config_boot(config) / DM_MIB);
+  draw_segment(&canvas, dm_config_boot(config), &BOOT, boot);
+  draw_devices(&canvas, vm, config);
+  g_autofree char *room = g_strdup_printf("room up to %" G_GUINT64_FORMAT " MiB", config->maximum / DM_MIB);
+  draw_segment(&canvas, dm_size_minus(config->maximum, memory), &ROOM, room);
+  g_autofree char *guaranteed = dm_size_format(dm_config_guaranteed(config));
+  g_autofree char *mark = g_strconcat("guaranteed ", guaranteed, NULL);
+  draw_mark(&canvas, dm_config_guaranteed(config), mark);
+  return g_strjoin("\n", labels->str, bar->str, marks->str, NULL);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "progress.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/size.h"
+
+#define BAR_WIDTH 32
+#define REDRAW_MS 200
+
+struct Progress {
+  gboolean terminal, drawn;
+  guint timer;
+  gint64 started;
+  const DmChange *change; /* from the first step on */
+};
+
+Progress *progress_new(void) {
+  Progress *progress = g_new0(Progress, 1);
+  progress->terminal = isatty(STDOUT_FILENO);
+  progress->started = g_get_monotonic_time();
+  return progress;
+}
+
+void progress_free(Progress *progress) {
+  if (progress == NULL)
+    return;
+  progress_end(progress);
+  g_free(progress);
+}
+
+char *progress_describe(const DmStep *step) {
+  g_autofree char *from = dm_size_format(step->size_before), *to = dm_size_format(step->to);
+  const char *kind = step->kind == DM_DEVICE_VIRTIO_MEM ? "virtio-mem" : "dimm";
+  if (step->op == DM_OP_RESIZE)
+    return g_strdup_printf("%s %.8s, %s to %s, node %d", kind, step->id, from, to, step->node);
+  return g_strdup_printf("%s %.8s, %s, node %d", kind, step->id, step->op == DM_OP_PLUG ? to : from, step->node);
+}
+
+/* How much of a step is done, and how much it is in all, in bytes. */
+static void measure(const DmStep *step, uint64_t *done, uint64_t *all) {
+  uint64_t low = MIN(step->size_before, step->to), high = MAX(step->size_before, step->to);
+  uint64_t went = step->op == DM_OP_RESIZE
+    ? (step->to > step->size_before ? dm_size_minus(step->reached, low) : dm_size_minus(high, step->reached))
+    : 0;
+  *all += high - low;
+  *done += step->state == DM_STEP_DONE ? high - low : MIN(went, high - low);
+}
+
+static void wipe(Progress *progress) {
+  if (progress->drawn)
+    fputs("\r\033[K", stdout);
+  progress->drawn = FALSE;
+}
+
+static void draw(Progress *progress) {
+  const char *charset;
+  gboolean unicode = g_get_charset(&charset);
+  const DmRequest *request = dm_change_request(progress->change);
+  uint64_t done = 0, all = 0;
+  for (guint i = 0; request != NULL && i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    if (!step->carried && step->state != DM_STEP_REFUSED)
+      measure(step, &done, &all);
+  }
+  if (!progress->terminal || all == 0)
+    return;
+  g_autofree char *done_text = dm_size_format(done), *all_text = dm_size_format(all);
+  guint full = (guint)((double)done / (double)all * BAR_WIDTH);
+  fputs("\r\033[K  [", stdout);
+  for (guint i = 0; i < BAR_WIDTH; i++)
+    fputs(i < full ? (unicode ? "█" : "#") : (unicode ? "·" : "."), stdout);
+  printf(
+    "] %s of %s, %.0f s", done_text, all_text, (double)(g_get_monotonic_time() - progress->started) / G_USEC_PER_SEC);
+  fflush(stdout);
+  progress->drawn = TRUE;
+}
+
+static gboolean redraw(gpointer data) {
+  draw(data);
+  return G_SOURCE_CONTINUE;
+}
+
+void progress_asked(Progress *progress, const DmChange *change, const DmStep *step) {
+  static const char *const verbs[] = {
+    [DM_OP_UNPLUG] = "asked to go", [DM_OP_RESIZE] = "asked to resize", [DM_OP_PLUG] = "plugging"};
+  g_autofree char *what = progress_describe(step);
+  progress->change = change;
+  wipe(progress);
+  printf("  %-44s %s\n", what, verbs[step->op]);
+  draw(progress);
+  fflush(stdout);
+  if (progress->terminal && progress->timer == 0)
+    progress->timer = g_timeout_add(REDRAW_MS, redraw, progress);
+}
+
+static void print_moved(const DmStep *step) {
+  g_autofree char *what = progress_describe(step);
+  g_autofree char *reached = dm_size_format(step->reached);
+  printf("  %-44s ", what);
+  if (step->state == DM_STEP_ASKED)
+    printf("at %s\n", reached);
+  else if (step->state == DM_STEP_OVERDUE && step->op == DM_OP_RESIZE)
+    printf("overdue at %s: the guest can still go on\n", reached);
+  else if (step->state == DM_STEP_OVERDUE)
+    puts("overdue: no answer yet; the guest can still release it");
+  else if (step->state == DM_STEP_REFUSED)
+    printf("refused after %.2f s: %s\n", step->seconds, step->reason);
+  else if (step->seconds >= 0)
+    printf("%s after %.2f s\n", dm_step_state_name(step), step->seconds);
+  else
+    printf("%s\n", dm_step_state_name(step));
+}
+
+void progress_moved(Progress *progress, const DmChange *change, const DmStep *step) {
+  progress->change = change;
+  wipe(progress);
+  /* On a terminal the bar shows how far a virtio-mem device is. */
+  if (step->state != DM_STEP_ASKED || !progress->terminal)
+    print_moved(step);
+  draw(progress);
+  fflush(stdout);
+}
+
+void progress_end(Progress *progress) {
+  if (progress->timer != 0)
+    g_source_remove(progress->timer);
+  progress->timer = 0;
+  wipe(progress);
+  fflush(stdout);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Live progress of a change: a line for each device as it is answered for, and on a terminal a bar below them. */
+#pragma once
+
+#include "engine/change.h"
+
+typedef struct Progress Progress;
+
+Progress *progress_new(void);
+void progress_free(Progress *progress);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)
+
+/* "dimm 3f2a91c0, 256 MiB, node 0". The caller frees. */
+char *progress_describe(const DmStep *step);
+
+void progress_asked(Progress *progress, const DmChange *change, const DmStep *step);
+void progress_moved(Progress *progress, const DmChange *change, const DmStep *step);
+
+/* Takes the bar away. */
+void progress_end(Progress *progress);

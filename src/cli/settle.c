@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+
+static DmPlan *plan_settle(const DmVm *vm, gpointer data, GError **error) {
+  return dm_plan_settle(vm);
+}
+
+int verb_settle(int argc, char **argv) {
+  g_auto(CommonOptions) common = {0};
+  g_autoptr(GError) error = NULL;
+  g_autofree char *timeout = NULL;
+  ApplyOptions options = {.timeout = APPLY_DEFAULT_TIMEOUT};
+  const GOptionEntry entries[] = {
+    {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (default: 60s)", "T"},
+    {NULL},
+  };
+  if (!options_parse(verb_find("settle"),
+        "Accounts for what has happened since, and asks the guest again for the devices it has not answered for.",
+        entries, &common, &argc, &argv, 1, 1, &error) ||
+    (timeout != NULL && !options_seconds("--timeout", timeout, &options.timeout, &error)))
+    return options_fail(&common, error);
+  return apply_change(&common, &options, argv[1], plan_settle, NULL);
+}

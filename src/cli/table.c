@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "table.h"
+
+#include <stdio.h>
+
+struct Table {
+  const char *const *headings;
+  guint columns;
+  GPtrArray *cells;
+};
+
+Table *table_new(const char *const *headings) {
+  Table *table = g_new0(Table, 1);
+  table->headings = headings;
+  table->columns = g_strv_length((char **)headings);
+  table->cells = g_ptr_array_new_with_free_func(g_free);
+  return table;
+}
+
+void table_free(Table *table) {
+  if (table == NULL)
+    return;
+  g_ptr_array_unref(table->cells);
+  g_free(table);
+}
+
+void table_add(Table *table, char *cell) {
+  g_ptr_array_add(table->cells, cell);
+}
+
+static long width_of(const char *text) {
+  return g_utf8_strlen(text, -1);
+}
+
+static long column_width(const Table *table, guint column) {
+  long width = width_of(table->headings[column]);
+  for (guint i = column; i < table->cells->len; i += table->columns)
+    width = MAX(width, width_of(table->cells->pdata[i]));
+  return width;
+}
+
+static void print_cell(const Table *table, guint column, const char *text) {
+  fputs(text, stdout);
+  if (column + 1 < table->columns)
+    printf("%*s", (int)(column_width(table, column) - width_of(text) + 2), "");
+  else
+    putchar('\n');
+}
+
+void table_print(const Table *table, const char *indent) {
+  fputs(indent, stdout);
+  for (guint column = 0; column < table->columns; column++)
+    print_cell(table, column, table->headings[column]);
+  for (guint i = 0; i < table->cells->len; i++) {
+    if (i % table->columns == 0)
+      fputs(indent, stdout);
+    print_cell(table, i % table->columns, table->cells->pdata[i]);
+  }
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text tables whose columns are as wide as their widest cell. */
+#pragma once
+
+#include <glib.h>
+
+typedef struct Table Table;
+
+/* @headings is NULL-terminated and must outlive the table. */
+Table *table_new(const char *const *headings);
+void table_free(Table *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
+
+/* The next cell, row by row; the table takes @cell. */
+void table_add(Table *table, char *cell);
+
+/* Prints all of it, each line behind @indent. */
+void table_print(const Table *table, const char *indent);
