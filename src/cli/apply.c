@@ -67,6 +67,7 @@ static void on_planned(DmChange *change, gpointer data) {
     printf("%s: %s to %s by %u device%s\n", dm_change_vm(change)->name, before, after, plan->steps->len,
       plan->steps->len == 1 ? "" : "s");
   }
+  print_notes(plan);
   fflush(stdout);
 }
 
@@ -124,7 +125,6 @@ static void print_result(const DmChange *change) {
   };
   const DmVm *vm = dm_change_vm(change);
   print_pending(change);
-  print_notes(dm_change_plan(change));
   printf("%s: %s\n", vm->name, words[dm_change_outcome(change)]);
   if (vm->live != NULL)
     print_values("memory", dm_config_memory(vm->live), dm_config_guaranteed(vm->live));

@@ -88,7 +88,7 @@ void progress_asked(Progress *progress, const DmChange *change, const DmStep *st
   g_autofree char *what = progress_describe(step);
   progress->change = change;
   wipe(progress);
-  printf("  %-44s %s\n", what, verbs[step->op]);
+  printf("  %-50s %s\n", what, verbs[step->op]);
   draw(progress);
   fflush(stdout);
   if (progress->terminal && progress->timer == 0)
@@ -98,7 +98,7 @@ void progress_asked(Progress *progress, const DmChange *change, const DmStep *st
 static void print_moved(const DmStep *step) {
   g_autofree char *what = progress_describe(step);
   g_autofree char *reached = dm_size_format(step->reached);
-  printf("  %-44s ", what);
+  printf("  %-50s ", what);
   if (step->state == DM_STEP_ASKED)
     printf("at %s\n", reached);
   else if (step->state == DM_STEP_OVERDUE && step->op == DM_OP_RESIZE)

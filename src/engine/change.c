@@ -12,7 +12,8 @@
  *   (plan)    pure: every rule is checked. A dry run ends here
  *   RECORD    the request goes into the VM's metadata, the guaranteed memory asked for with it: from here on a crash
  *             leaves a trace that the next dimmer finishes
- *   CONFIGURE the next-run configuration takes its values
+ *   CONFIGURE the next-run configuration takes its values. Where the request names none, RECORD and CONFIGURE are left
+ *             out, as ASK records it all the same
  *   ASK       the record says "asked", then all devices are asked at once. The outcome is never taken from a return
  * value: (wait)    it comes as events, or is seen in the VM itself. A refusal leads to AGAIN     another plan with what
  * is left, and to ASK once more CLOSE     what really happened is accounted for, and the record cleared, or cut down to
@@ -59,6 +60,7 @@ struct DmChange {
   guint watch, timer;
   DmLock *lock;
   DmVm *vm_before, *vm;
+  GPtrArray *found; /* char: what became of an earlier request */
   DmPlan *plan;
   DmRequest *request;
   gint64 asked_at;  /* monotonic, of the last asking */
@@ -157,7 +159,7 @@ static void look_for_answers(DmChange *change) {
       answer_step(change, step, DM_STEP_DONE, now);
     if (device == NULL || step->op != DM_OP_RESIZE)
       continue;
-    step->reached = dm_memory_device_memory(device);
+    step->reached = device->current;
     if (step->reached == step->to)
       answer_step(change, step, DM_STEP_DONE, now);
   }
@@ -275,7 +277,7 @@ static gboolean work_read(DmChange *change, GError **error) {
       (int)request->pid, request->host, change->vm->name, change->vm->name);
     return FALSE;
   }
-  return record_recover(change->connection, change->vm, error) && replace_vm(change, error);
+  return record_recover(change->connection, change->vm, change->found, error) && replace_vm(change, error);
 }
 
 /* The running VM is touched: there are devices to ask, or guaranteed changes. */
@@ -288,12 +290,16 @@ static Phase then_read(DmChange *change) {
   change->plan = change->plan_func(change->vm, change->plan_data, &change->error);
   if (change->plan == NULL)
     return PHASE_END;
+  for (guint i = 0; i < change->found->len; i++)
+    g_ptr_array_insert(change->plan->notes, (int)i, g_strdup(change->found->pdata[i]));
   if (change->listener.planned != NULL)
     change->listener.planned(change, change->listener_data);
   if (change->options.dry_run || change->stopped)
     return PHASE_END;
   change->request = record_new(change->vm, change->plan, change->options.timeout);
-  return touches_live(change) ? PHASE_RECORD : PHASE_CONFIGURE;
+  if (!touches_live(change))
+    return PHASE_CONFIGURE;
+  return record_changes_next_run(change->request) ? PHASE_RECORD : PHASE_ASK;
 }
 
 /* ---- RECORD, CONFIGURE, UNDO ---- */
@@ -555,6 +561,7 @@ DmChange *dm_change_new(DmConnection *connection, const char *vm_name, DmPlanFun
   change->listener = *listener;
   change->listener_data = listener_data;
   change->events = g_ptr_array_new_with_free_func(free_answer);
+  change->found = g_ptr_array_new_with_free_func(g_free);
   return change;
 }
 
@@ -563,6 +570,7 @@ void dm_change_free(DmChange *change) {
     return;
   g_free(change->name);
   g_ptr_array_unref(change->events);
+  g_ptr_array_unref(change->found);
   dm_vm_free(change->vm_before);
   dm_vm_free(change->vm);
   dm_plan_free(change->plan);

@@ -26,13 +26,20 @@ static uint64_t released_by(const DmStep *step) {
                                      : dm_size_minus(step->size_before, step->reached);
 }
 
+/* A virtio-mem device that changed in the right direction, if not all the way. */
+static gboolean went_some_way(const DmStep *step) {
+  if (step->op != DM_OP_RESIZE)
+    return FALSE;
+  return step->to < step->size_before ? step->reached < step->size_before : step->reached > step->size_before;
+}
+
 static Tally count(const DmRequest *request) {
   Tally tally = {0};
   for (guint i = 0; i < request->steps->len; i++) {
     const DmStep *step = request->steps->pdata[i];
     if (step->carried)
       continue;
-    tally.done += step->state == DM_STEP_DONE || (step->op == DM_OP_RESIZE && step->reached != step->size_before);
+    tally.done += step->state == DM_STEP_DONE || went_some_way(step);
     tally.refused += step->state == DM_STEP_REFUSED;
     tally.overdue += dm_step_is_pending(step) || step->state == DM_STEP_PLANNED;
     tally.released += released_by(step);

@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include "base/error.h"
+#include "base/size.h"
 #include "plan/account.h"
 #include "plan/next_run.h"
 
@@ -69,9 +69,14 @@ static DmConfig *to_follow(const DmConfig *persistent, gpointer data, GError **e
   return dm_plan_follow(persistent, change->account, change->vm_name, error);
 }
 
+gboolean record_changes_next_run(const DmRequest *request) {
+  const DmValues *values = &request->next_run;
+  return values->memory != 0 || values->guaranteed != 0 || values->maximum != 0 || values->slots != 0;
+}
+
 gboolean record_configure(DmConnection *connection, const DmVm *vm, const DmRequest *request, GError **error) {
   const DmValues *values = &request->next_run;
-  if (values->memory == 0 && values->guaranteed == 0 && values->maximum == 0 && values->slots == 0)
+  if (!record_changes_next_run(request))
     return TRUE;
   ConfigChange change = {.vm_name = vm->name, .values = values};
   return dm_domain_change_next_run(connection, vm, to_values, &change, error);
@@ -109,11 +114,34 @@ gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *requ
   return dm_domain_store(connection, vm, guaranteed, remains, error);
 }
 
-gboolean record_recover(DmConnection *connection, const DmVm *vm, GError **error) {
+/* What became of a step whose dimmer is gone. The caller frees. */
+static char *describe_fate(const DmStep *step, const char *vm_name) {
+  g_autofree char *size = dm_size_format(step->size_before > step->to ? step->size_before - step->to : step->to);
+  const char *kind = step->kind == DM_DEVICE_VIRTIO_MEM ? "virtio-mem" : "dimm";
+  g_autofree char *what = g_strdup_printf("%s %.8s (%s)", kind, step->id != NULL ? step->id : step->alias, size);
+  if (step->state == DM_STEP_DONE)
+    return g_strdup_printf("%s of an earlier request has been %s", what, dm_step_state_name(step));
+  if (step->op == DM_OP_PLUG)
+    return g_strdup_printf("%s of an interrupted request was not plugged", what);
+  if (step->state == DM_STEP_PLANNED)
+    return g_strdup_printf("%s of an interrupted request was never asked to go; ask again if %s is still to shrink",
+      what, vm_name);
+  return g_strdup_printf("%s of an earlier request had not been answered for", what);
+}
+
+gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *notes, GError **error) {
   g_autoptr(DmRequest) request = dm_request_copy(vm->request);
-  gboolean unchanged = vm->next_run != NULL && dm_config_memory(vm->next_run) == request->next_run_before.memory &&
+  gboolean unchanged = vm->next_run != NULL &&
+    dm_config_memory(vm->next_run) == request->next_run_before.memory &&
     dm_config_guaranteed(vm->next_run) == request->next_run_before.guaranteed;
   if (!request->asked && unchanged && !record_configure(connection, vm, request, error))
     return FALSE;
-  return record_settle(connection, vm, request, error);
+  if (!record_settle(connection, vm, request, error))
+    return FALSE;
+  for (guint i = 0; i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    if (step->state != DM_STEP_REFUSED)
+      g_ptr_array_add(notes, describe_fate(step, vm->name));
+  }
+  return TRUE;
 }

@@ -22,8 +22,14 @@ DmRequest *record_new(const DmVm *vm, const DmPlan *plan, double timeout);
  */
 gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *request, GError **error);
 
-/* Finishes what an earlier dimmer left in @vm: also writes its next run if it came only that far. */
-gboolean record_recover(DmConnection *connection, const DmVm *vm, GError **error);
+/*
+ * Finishes what an earlier dimmer left in @vm: also writes its next run if it came only that far. A sentence for each
+ * step, saying what became of it, is added to @notes.
+ */
+gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *notes, GError **error);
 
-/* Writes the next-run values of @request. */
+/* Whether @request names values for the next run. */
+gboolean record_changes_next_run(const DmRequest *request);
+
+/* Writes the next-run values of @request, if it names any. */
 gboolean record_configure(DmConnection *connection, const DmVm *vm, const DmRequest *request, GError **error);

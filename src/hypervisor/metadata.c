@@ -34,6 +34,7 @@ static DmStep *read_step(const xmlNode *node) {
   step->to = xml_attribute_number(node, "to", 0);
   step->block = xml_attribute_number(node, "block", 0);
   step->node = (int)xml_attribute_number(node, "node", 0);
+  step->size_before = step->reached = step->from;
   step->seconds = -1;
   if (step->alias == NULL || !dm_op_from_name(op, &step->op) || !dm_step_state_from_name(state, &step->state))
     return NULL;

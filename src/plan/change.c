@@ -63,12 +63,22 @@ gboolean plan_set_next_run(DmPlan *plan, const DmVm *vm, const DmValues *values,
   return TRUE;
 }
 
+/* What libvirt's currentMemory is while the balloon holds nothing: of virtio-mem devices, what the guest has taken. */
+static uint64_t balloon_when_empty(const DmConfig *config) {
+  uint64_t sum = dm_config_boot(config);
+  for (guint i = 0; i < config->devices->len; i++) {
+    const DmMemoryDevice *device = config->devices->pdata[i];
+    sum += device->kind == DM_DEVICE_VIRTIO_MEM ? device->current : dm_memory_device_memory(device);
+  }
+  return sum;
+}
+
 void plan_note_obstacles(DmPlan *plan, const DmVm *vm) {
-  uint64_t held = dm_size_minus(dm_config_memory(vm->live), vm->live->balloon);
+  uint64_t empty = balloon_when_empty(vm->live), held = dm_size_minus(empty, vm->live->balloon);
   if (vm->live->balloon == 0 || held < DM_MIB)
     return;
   g_autofree char *text = dm_size_format(dm_size_floor_mib(held));
-  g_autofree char *full = g_strdup_printf("%" G_GUINT64_FORMAT, dm_config_memory(vm->live) / DM_KIB);
+  g_autofree char *full = g_strdup_printf("%" G_GUINT64_FORMAT, empty / DM_KIB);
   plan_note(plan,
     "the balloon of %s is inflated by %s, which can make its guest refuse; deflate it first: 'virsh setmem %s %s --live'",
     vm->name, text, vm->name, full);

@@ -107,8 +107,10 @@ DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **e
 
 DmPlan *dm_plan_settle(const DmVm *vm) {
   DmPlan *plan = plan_new(vm, DM_ACTION_SETTLE);
-  if (vm->request == NULL || vm->live == NULL)
+  if (vm->request == NULL || vm->live == NULL) {
+    plan_note(plan, "nothing is open for %s any more", vm->name);
     return plan;
+  }
   plan->memory = vm->request->memory;
   plan->guaranteed = vm->request->guaranteed;
   for (guint i = 0; i < vm->live->devices->len; i++) {
