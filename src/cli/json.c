@@ -43,7 +43,6 @@ static json_t *from_device(const DmMemoryDevice *device, const DmRequest *reques
 
 static json_t *from_config(const DmConfig *config, const DmRequest *request) {
   json_t *nodes = json_array(), *devices = json_array(), *object = json_object();
-  guint used = dm_config_used_slots(config);
   for (guint i = 0; i < config->cells->len; i++)
     json_array_append_new(nodes, size(g_array_index(config->cells, uint64_t, i)));
   for (guint i = 0; i < config->devices->len; i++)
@@ -55,7 +54,7 @@ static json_t *from_config(const DmConfig *config, const DmRequest *request) {
   json_object_set_new(object, "maximum", size(dm_config_maximum(config)));
   json_object_set_new(object, "can_hot_plug", json_boolean(config->maximum != 0 && config->has_numa));
   json_object_set_new(object, "slots", json_integer(config->slots));
-  json_object_set_new(object, "free_slots", json_integer(config->slots > used ? config->slots - used : 0));
+  json_object_set_new(object, "free_slots", json_integer(dm_config_free_slots(config)));
   json_object_set_new(object, "balloon", size_or_null(config->balloon));
   json_object_set_new(object, "devices", devices);
   return object;
@@ -137,6 +136,17 @@ static json_t *values_of(const DmConfig *config) {
   return object;
 }
 
+/* Seconds until the last answer: since the plan was made, and since the first device was asked. */
+static json_t *timing_of(const DmChange *change) {
+  double request, guest;
+  if (!dm_change_timing(change, &request, &guest))
+    return json_null();
+  json_t *object = json_object();
+  json_object_set_new(object, "request", json_real(request));
+  json_object_set_new(object, "guest", json_real(guest));
+  return object;
+}
+
 json_t *json_from_change(const DmChange *change, gboolean dry_run) {
   const DmPlan *plan = dm_change_plan(change);
   const DmVm *before = dm_change_vm_before(change), *vm = dm_change_vm(change);
@@ -158,6 +168,7 @@ json_t *json_from_change(const DmChange *change, gboolean dry_run) {
   json_object_set_new(object, "next_run", next != NULL ? values_of(next) : json_null());
   json_object_set_new(object, "steps",
     request != NULL ? from_steps(request->steps, from_own_step) : from_steps(plan->steps, from_own_step));
+  json_object_set_new(object, "seconds", timing_of(change));
   json_object_set_new(object, "notes", notes);
   return object;
 }

@@ -20,40 +20,43 @@ static guint picture_width(void) {
   return MIN(size.ws_col - 4u, WIDEST_PICTURE);
 }
 
-static void add_value(Table *table, const DmVm *vm, const char *name, uint64_t (*value)(const DmConfig *)) {
+/* One value of the live and of the persistent configuration, as far as the VM has them. */
+static void add_row(Table *table, const DmVm *vm, const char *name, char *(*text)(const DmConfig *)) {
   table_add(table, g_strdup(name));
-  table_add(table, vm->live != NULL ? dm_size_format(value(vm->live)) : g_strdup("-"));
-  table_add(table, vm->next_run != NULL ? dm_size_format(value(vm->next_run)) : g_strdup("none (transient)"));
+  if (vm->live != NULL)
+    table_add(table, text(vm->live));
+  table_add(table, vm->next_run != NULL ? text(vm->next_run) : g_strdup("none (transient)"));
+}
+
+static char *memory_text(const DmConfig *config) {
+  return dm_size_format(dm_config_memory(config));
+}
+
+static char *guaranteed_text(const DmConfig *config) {
+  return dm_size_format(dm_config_guaranteed(config));
 }
 
 static char *maximum_text(const DmConfig *config) {
-  if (config == NULL)
-    return g_strdup("-");
-  if (config->maximum == 0)
-    return g_strdup("no hot plug");
-  return dm_size_format(config->maximum);
+  return config->maximum != 0 ? dm_size_format(config->maximum) : g_strdup("no hot plug");
+}
+
+static char *boot_text(const DmConfig *config) {
+  return dm_size_format(dm_config_boot(config));
 }
 
 static char *slots_text(const DmConfig *config) {
-  if (config == NULL || config->maximum == 0)
-    return g_strdup("-");
-  guint used = dm_config_used_slots(config);
-  return g_strdup_printf("%u of %u", config->slots > used ? config->slots - used : 0, config->slots);
+  return g_strdup_printf("%u of %u", dm_config_free_slots(config), config->slots);
 }
 
 static void print_values(const DmVm *vm) {
-  const char *const headings[] = {
-    "", vm->live != NULL ? "LIVE" : "", vm->live != NULL ? "NEXT RUN" : "CONFIGURED", NULL};
-  g_autoptr(Table) table = table_new(headings);
-  add_value(table, vm, "memory", dm_config_memory);
-  add_value(table, vm, "guaranteed", dm_config_guaranteed);
-  table_add(table, g_strdup("maximum"));
-  table_add(table, maximum_text(vm->live));
-  table_add(table, maximum_text(vm->next_run));
-  add_value(table, vm, "boot memory", dm_config_boot);
-  table_add(table, g_strdup("free slots"));
-  table_add(table, slots_text(vm->live));
-  table_add(table, slots_text(vm->next_run));
+  static const char *const running[] = {"", "LIVE", "NEXT RUN", NULL};
+  static const char *const shut_off[] = {"", "CONFIGURED", NULL};
+  g_autoptr(Table) table = table_new(vm->live != NULL ? running : shut_off);
+  add_row(table, vm, "memory", memory_text);
+  add_row(table, vm, "guaranteed", guaranteed_text);
+  add_row(table, vm, "maximum", maximum_text);
+  add_row(table, vm, "boot memory", boot_text);
+  add_row(table, vm, "free slots", slots_text);
   table_print(table, "  ");
 }
 

@@ -63,8 +63,8 @@ struct DmChange {
   GPtrArray *found; /* char: what became of an earlier request */
   DmPlan *plan;
   DmRequest *request;
-  gint64 asked_at;  /* monotonic, of the last asking */
-  gboolean stopped; /* by dm_change_stop_waiting() */
+  gint64 planned_at, asked_at; /* monotonic; of the last asking */
+  gboolean stopped;            /* by dm_change_stop_waiting() */
   gboolean vm_stopped, connection_lost;
   GError *error; /* the first one */
 };
@@ -288,6 +288,7 @@ static gboolean touches_live(const DmChange *change) {
 static Phase then_read(DmChange *change) {
   change->vm_before = dm_vm_copy(change->vm);
   change->plan = change->plan_func(change->vm, change->plan_data, &change->error);
+  change->planned_at = g_get_monotonic_time();
   if (change->plan == NULL)
     return PHASE_END;
   for (guint i = 0; i < change->found->len; i++)
@@ -433,6 +434,18 @@ static void drop_removed(DmVm *vm, const DmRequest *request) {
   }
 }
 
+static gboolean connection_lost(const DmChange *change, GError **error) {
+  gboolean recorded = change->request != NULL && change->phase > PHASE_RECORD;
+  if (recorded)
+    g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION,
+      "the connection to %s was lost in the middle of the request; the VM carries it: 'dimmer settle %s' finishes it",
+      dm_connection_uri(change->connection), change->name);
+  else
+    g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION, "the connection to %s was lost before %s was touched",
+      dm_connection_uri(change->connection), change->name);
+  return FALSE;
+}
+
 static gboolean close_stopped(DmChange *change, GError **error) {
   g_autoptr(DmVm) last = dm_vm_copy(change->vm_before);
   drop_removed(last, change->request);
@@ -450,12 +463,8 @@ static gboolean close_stopped(DmChange *change, GError **error) {
 
 static gboolean work_close(DmChange *change, GError **error) {
   gboolean was_live = change->vm_before->live != NULL;
-  if (change->connection_lost) {
-    g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION,
-      "the connection to %s was lost in the middle of the request; the VM carries it: 'dimmer settle %s' finishes it",
-      dm_connection_uri(change->connection), change->name);
-    return FALSE;
-  }
+  if (change->connection_lost)
+    return connection_lost(change, error);
   if (!change->vm_stopped && !replace_vm(change, error)) {
     if (!was_live || error == NULL || !g_error_matches(*error, DM_ERROR, DM_ERROR_NO_SUCH_VM))
       return FALSE;
@@ -495,21 +504,37 @@ static const PhaseRow phases[] = {
 static void work_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable) {
   DmChange *change = data;
   GError *error = NULL;
-  if (phases[change->phase].work(change, &error))
+  if (phases[change->phase].work(change, &error)) {
     g_task_return_boolean(task, TRUE);
-  else
-    g_task_return_error(task, error);
+    return;
+  }
+  if (!dm_connection_is_alive(change->connection)) { /* then libvirt's own words are only about a socket */
+    g_clear_error(&error);
+    connection_lost(change, &error);
+  }
+  g_task_return_error(task, error);
+}
+
+/* Where to go after work failed. A VM that is gone in the middle has stopped: CLOSE sees to what that means. */
+static Phase after_failure(DmChange *change, GError *error) {
+  gboolean gone = g_error_matches(error, DM_ERROR, DM_ERROR_NO_SUCH_VM);
+  if (gone && change->phase > PHASE_READ && change->phase < PHASE_CLOSE) {
+    g_error_free(error);
+    change->vm_stopped = TRUE;
+    return PHASE_CLOSE;
+  }
+  keep_first_error(change, error);
+  return change->phase <= PHASE_READ ? PHASE_END : phases[change->phase].then(change);
 }
 
 static void on_worked(GObject *source, GAsyncResult *result, gpointer data) {
   DmChange *change = data;
   GError *error = NULL;
   change->working = FALSE;
-  gboolean well = g_task_propagate_boolean(G_TASK(result), &error);
-  if (!well)
-    keep_first_error(change, error);
-  gboolean at_start = change->phase <= PHASE_READ;
-  enter(change, !well && at_start ? PHASE_END : phases[change->phase].then(change));
+  if (g_task_propagate_boolean(G_TASK(result), &error))
+    enter(change, phases[change->phase].then(change));
+  else
+    enter(change, after_failure(change, error));
 }
 
 static void tell_asked(DmChange *change) {
@@ -611,6 +636,22 @@ DmOutcome dm_change_outcome(const DmChange *change) {
   if (change->error != NULL)
     return DM_OUTCOME_FAILED;
   return change->request != NULL ? outcome_of(change->plan, change->request) : DM_OUTCOME_DONE;
+}
+
+gboolean dm_change_timing(const DmChange *change, double *request, double *guest) {
+  gint64 first = G_MAXINT64, last = 0;
+  for (guint i = 0; change->request != NULL && i < change->request->steps->len; i++) {
+    const DmStep *step = change->request->steps->pdata[i];
+    if (step->asked_at != 0)
+      first = MIN(first, step->asked_at);
+    if (step->seconds >= 0)
+      last = MAX(last, step->asked_at + (gint64)(step->seconds * G_USEC_PER_SEC));
+  }
+  if (last == 0)
+    return FALSE;
+  *request = (double)(last - change->planned_at) / G_USEC_PER_SEC;
+  *guest = (double)(last - first) / G_USEC_PER_SEC;
+  return TRUE;
 }
 
 const GError *dm_change_error(const DmChange *change) {

@@ -114,7 +114,7 @@ gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *requ
   return dm_domain_store(connection, vm, guaranteed, remains, error);
 }
 
-/* What became of a step whose dimmer is gone. The caller frees. */
+/* What became of a step whose dimmer is gone; NULL if it is still out, which is told elsewhere. The caller frees. */
 static char *describe_fate(const DmStep *step, const char *vm_name) {
   g_autofree char *size = dm_size_format(step->size_before > step->to ? step->size_before - step->to : step->to);
   const char *kind = step->kind == DM_DEVICE_VIRTIO_MEM ? "virtio-mem" : "dimm";
@@ -124,24 +124,23 @@ static char *describe_fate(const DmStep *step, const char *vm_name) {
   if (step->op == DM_OP_PLUG)
     return g_strdup_printf("%s of an interrupted request was not plugged", what);
   if (step->state == DM_STEP_PLANNED)
-    return g_strdup_printf("%s of an interrupted request was never asked to go; ask again if %s is still to shrink",
-      what, vm_name);
+    return g_strdup_printf(
+      "%s of an interrupted request was never asked to go; ask again if %s is still to shrink", what, vm_name);
   return g_strdup_printf("%s of an earlier request had not been answered for", what);
 }
 
 gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *notes, GError **error) {
   g_autoptr(DmRequest) request = dm_request_copy(vm->request);
-  gboolean unchanged = vm->next_run != NULL &&
-    dm_config_memory(vm->next_run) == request->next_run_before.memory &&
+  gboolean unchanged = vm->next_run != NULL && dm_config_memory(vm->next_run) == request->next_run_before.memory &&
     dm_config_guaranteed(vm->next_run) == request->next_run_before.guaranteed;
   if (!request->asked && unchanged && !record_configure(connection, vm, request, error))
     return FALSE;
   if (!record_settle(connection, vm, request, error))
     return FALSE;
   for (guint i = 0; i < request->steps->len; i++) {
-    const DmStep *step = request->steps->pdata[i];
-    if (step->state != DM_STEP_REFUSED)
-      g_ptr_array_add(notes, describe_fate(step, vm->name));
+    char *fate = describe_fate(request->steps->pdata[i], vm->name);
+    if (fate != NULL)
+      g_ptr_array_add(notes, fate);
   }
   return TRUE;
 }

@@ -7,6 +7,7 @@
 #include "connection_private.h"
 
 #include <libvirt-glib/libvirt-glib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/size.h"
@@ -138,6 +139,24 @@ void dm_hypervisor_start(void) {
   virSetErrorFunc(NULL, ignore_error); /* else libvirt prints each error on stderr */
 }
 
+/*
+ * The embedded driver is still reconnecting to its running VMs right after it was opened: what it tells of them is old,
+ * and closing it in that time makes it kill a VM that lost a device meanwhile. A call that needs a job of the VM waits
+ * for the end; this one changes nothing. Elsewhere the daemon has done it long ago.
+ */
+static void wait_for_reconnect(virConnectPtr virt, const char *uri) {
+  virDomainPtr *domains = NULL;
+  if (strstr(uri, ":///embed") == NULL)
+    return;
+  int count = virConnectListAllDomains(virt, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+  for (int i = 0; i < count; i++) {
+    virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+    virDomainMemoryStats(domains[i], stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
+    virDomainFree(domains[i]);
+  }
+  free(domains);
+}
+
 DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **error) {
   virConnectPtr virt = virConnectOpenAuth(uri, virConnectAuthPtrDefault, read_only ? VIR_CONNECT_RO : 0);
   if (virt == NULL) {
@@ -154,6 +173,7 @@ DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **e
   char *spelled = virConnectGetURI(virt);
   connection->uri = g_strdup(spelled != NULL ? spelled : "unknown");
   free(spelled);
+  wait_for_reconnect(virt, connection->uri);
   virConnectSetKeepAlive(virt, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
   if (!read_only && !subscribe(connection, error)) {
     dm_connection_close(connection);
@@ -175,6 +195,10 @@ void dm_connection_close(DmConnection *connection) {
 
 const char *dm_connection_uri(const DmConnection *connection) {
   return connection->uri;
+}
+
+gboolean dm_connection_is_alive(DmConnection *connection) {
+  return virConnectIsAlive(connection->virt) == 1;
 }
 
 virConnectPtr connection_get_virt(DmConnection *connection) {

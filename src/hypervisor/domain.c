@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hypervisor/domain.h"
 
-#include <string.h>
-
 #include "base/error.h"
 #include "connection_private.h"
 #include "domain_xml.h"
@@ -27,17 +25,6 @@ static DmVmState state_of(int state) {
   }
 }
 
-/*
- * The embedded driver is still reconnecting to running VMs right after it was opened. A call that needs a job of the VM
- * waits for that to end; this one changes nothing. Elsewhere the daemon has done it long ago.
- */
-static void wait_for_reconnect(DmConnection *connection, virDomainPtr domain) {
-  if (strstr(dm_connection_uri(connection), ":///embed") == NULL)
-    return;
-  virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
-  virDomainMemoryStats(domain, stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
-}
-
 static DmConfig *read_config(virDomainPtr domain, guint flags, DmVm *vm, DmRequest **request, GError **error) {
   char *xml = virDomainGetXMLDesc(domain, flags);
   if (xml == NULL) {
@@ -49,10 +36,9 @@ static DmConfig *read_config(virDomainPtr domain, guint flags, DmVm *vm, DmReque
   return config;
 }
 
-static DmVm *read_vm(DmConnection *connection, virDomainPtr domain, GError **error) {
+static DmVm *read_vm(virDomainPtr domain, GError **error) {
   g_autoptr(DmVm) vm = dm_vm_new();
   int state = 0;
-  wait_for_reconnect(connection, domain);
   if (virDomainGetState(domain, &state, NULL, 0) < 0) {
     virt_error_set(error, "cannot read the state of %s", virDomainGetName(domain));
     return NULL;
@@ -94,7 +80,7 @@ GPtrArray *dm_domain_list(DmConnection *connection, GError **error) {
   g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func(free_vm);
   g_autoptr(GError) failed = NULL;
   for (int i = 0; i < count; i++) {
-    DmVm *vm = failed == NULL ? read_vm(connection, domains[i], &failed) : NULL;
+    DmVm *vm = failed == NULL ? read_vm(domains[i], &failed) : NULL;
     if (vm != NULL)
       g_ptr_array_add(vms, vm);
     else if (g_error_matches(failed, DM_ERROR, DM_ERROR_NO_SUCH_VM)) /* it went away since the list was made */
@@ -117,19 +103,20 @@ static virDomainPtr look_up(DmConnection *connection, const char *name, GError *
     domain = virDomainLookupByUUIDString(virt, name);
   if (domain != NULL)
     return domain;
-  if (virt_error_last() == VIR_ERR_NO_DOMAIN) {
-    g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_VM, "there is no VM '%s' on %s; 'dimmer list' shows which there are",
-      name, dm_connection_uri(connection));
-    dm_error_set_origin(*error, VIR_FROM_DOM, VIR_ERR_NO_DOMAIN);
-  } else {
+  if (virt_error_last() != VIR_ERR_NO_DOMAIN) {
     virt_error_set(error, "cannot look up %s", name);
+    return NULL;
   }
+  GError *missing = g_error_new(DM_ERROR, DM_ERROR_NO_SUCH_VM,
+    "there is no VM '%s' on %s; 'dimmer list' shows which there are", name, dm_connection_uri(connection));
+  dm_error_set_origin(missing, virGetLastErrorDomain(), virGetLastErrorCode());
+  g_propagate_error(error, missing);
   return NULL;
 }
 
 DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error) {
   g_autoptr(virDomain) domain = look_up(connection, name, error);
-  return domain != NULL ? read_vm(connection, domain, error) : NULL;
+  return domain != NULL ? read_vm(domain, error) : NULL;
 }
 
 gboolean dm_domain_store(

@@ -42,6 +42,5 @@ void virt_error_set(GError **error, const char *format, ...) {
 }
 
 int virt_error_last(void) {
-  const virError *last = virGetLastError();
-  return last != NULL ? last->code : VIR_ERR_OK;
+  return virGetLastErrorCode();
 }

@@ -108,13 +108,8 @@ uint64_t dm_config_maximum(const DmConfig *config) {
   return config->hidden_maximum != 0 ? config->hidden_maximum : dm_config_memory(config);
 }
 
-guint dm_config_used_slots(const DmConfig *config) {
-  guint used = 0;
-  for (guint i = 0; i < config->devices->len; i++) {
-    const DmMemoryDevice *device = config->devices->pdata[i];
-    used += device->kind == DM_DEVICE_DIMM || device->slot >= 0;
-  }
-  return used;
+guint dm_config_free_slots(const DmConfig *config) {
+  return config->slots > config->devices->len ? config->slots - config->devices->len : 0;
 }
 
 uint64_t dm_config_plug_room(const DmConfig *config) {

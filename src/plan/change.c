@@ -97,8 +97,7 @@ void plan_add_plug(DmPlan *plan, DmDeviceKind kind, uint64_t memory, uint64_t si
 }
 
 void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t size, int node) {
-  guint free_slots = vm->live->slots - dm_config_used_slots(vm->live);
-  g_autoptr(GArray) sizes = dm_plan_plug(policy, size, dm_vm_factor(vm), vm->live, free_slots);
+  g_autoptr(GArray) sizes = dm_plan_plug(policy, size, dm_vm_factor(vm), vm->live, dm_config_free_slots(vm->live));
   for (guint i = 0; i < sizes->len; i++) {
     uint64_t dimm = g_array_index(sizes, uint64_t, i);
     plan_add_plug(plan, DM_DEVICE_DIMM, dimm, dimm, 0, node);

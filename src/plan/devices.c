@@ -61,7 +61,7 @@ static gboolean check_virtio_mem(
     return FALSE;
   }
   return dm_rule_step(vm, size, block, error) && dm_rule_step(vm, full, dm_vm_factor(vm), error) &&
-    dm_rule_room(vm, full, error);
+    dm_rule_room(vm, full, error) && dm_rule_slot(vm, error);
 }
 
 DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **error) {
@@ -69,8 +69,7 @@ DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **er
   uint64_t size, full;
   if (!dm_rule_size("size", wish->size, &size, error) ||
     !dm_rule_size("max-size", wish->max_size != 0 ? wish->max_size : wish->size, &full, error) ||
-    !dm_rule_running(vm, "hot plug", error) || !dm_rule_enabled(vm, dimm, error) ||
-    !dm_rule_node(vm, wish->node, error))
+    !dm_rule_running(vm, "hot plug", error) || !dm_rule_enabled(vm, error) || !dm_rule_node(vm, wish->node, error))
     return NULL;
 
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_PLUG);
@@ -88,13 +87,26 @@ DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **er
   return g_steal_pointer(&plan);
 }
 
+/* Room for at least one device of the minimal size, or there is nothing to enable. */
+static gboolean check_above_memory(const DmVm *vm, uint64_t maximum, GError **error) {
+  uint64_t least = dm_size_plus(dm_config_memory(vm->next_run), dm_vm_factor(vm));
+  if (maximum >= least)
+    return TRUE;
+  g_autofree char *maximum_text = dm_size_format(maximum);
+  g_autofree char *memory = dm_size_format(dm_config_memory(vm->next_run));
+  g_autofree char *least_text = dm_size_format(least);
+  g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+    "a maximum of %s leaves no room to hot plug: %s starts with %s of memory; give --max %s or more", maximum_text,
+    vm->name, memory, least_text);
+  return FALSE;
+}
+
 DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **error) {
   DmValues values = {0};
   if (!dm_rule_size("maximum", maximum, &values.maximum, error) ||
-    !dm_rule_persistent(vm, "what its next run needs for hot plug", error))
+    !dm_rule_persistent(vm, "it cannot be prepared for one", error))
     return NULL;
-  if (!dm_rule_order(vm, "the next run of ", dm_config_guaranteed(vm->next_run), dm_config_memory(vm->next_run),
-        values.maximum, error))
+  if (!check_above_memory(vm, values.maximum, error))
     return NULL;
   guint has = MAX(vm->next_run->slots, vm->next_run->hidden_slots);
   values.slots = slots != 0 ? slots : (has != 0 ? has : DEFAULT_SLOTS);

@@ -45,7 +45,7 @@ gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error) {
   if (vm->next_run != NULL)
     return TRUE;
   g_set_error(error, DM_ERROR, DM_ERROR_NO_NEXT_RUN,
-    "%s is a transient VM: it has no next run, so %s cannot be set; define it in libvirt first", vm->name, what);
+    "%s is a transient VM and has no next run, so %s; make it persistent with 'virsh define' first", vm->name, what);
   return FALSE;
 }
 
@@ -70,7 +70,7 @@ gboolean dm_rule_order(
   return TRUE;
 }
 
-gboolean dm_rule_enabled(const DmVm *vm, gboolean dimm, GError **error) {
+gboolean dm_rule_enabled(const DmVm *vm, GError **error) {
   const char *lacks = NULL;
   if (vm->live->maximum == 0)
     lacks = vm->live->hidden_maximum != 0 || (vm->next_run != NULL && vm->next_run->hidden_maximum != 0)
@@ -78,7 +78,7 @@ gboolean dm_rule_enabled(const DmVm *vm, gboolean dimm, GError **error) {
       : "it was started without a maxMemory";
   else if (!vm->live->has_numa)
     lacks = "it was started without a NUMA cell";
-  else if (dimm && vm->live->slots == 0)
+  else if (vm->live->slots == 0)
     lacks = "it was started without memory slots";
   if (lacks == NULL)
     return TRUE;
@@ -116,7 +116,7 @@ gboolean dm_rule_room(const DmVm *vm, uint64_t added, GError **error) {
 }
 
 gboolean dm_rule_slot(const DmVm *vm, GError **error) {
-  if (dm_config_used_slots(vm->live) < vm->live->slots)
+  if (dm_config_free_slots(vm->live) > 0)
     return TRUE;
   g_set_error(error, DM_ERROR, DM_ERROR_NO_FREE_SLOT,
     "all %u memory slots of %s are taken; unplug a device, or get more slots at the next start: 'dimmer enable %s --max "

@@ -44,8 +44,7 @@ static gboolean check_live(const DmVm *vm, const DmValues *values, GError **erro
   const DmConfig *live = vm->live;
   uint64_t memory = or_else(values->memory, dm_config_memory(live));
   uint64_t guaranteed = or_else(values->guaranteed, live->guaranteed);
-  if (memory > dm_config_memory(live) &&
-    (!dm_rule_running(vm, "hot plug", error) || !dm_rule_enabled(vm, FALSE, error)))
+  if (memory > dm_config_memory(live) && (!dm_rule_running(vm, "hot plug", error) || !dm_rule_enabled(vm, error)))
     return FALSE;
   if (memory < dm_config_memory(live) && !dm_rule_running(vm, "hot unplug", error))
     return FALSE;
@@ -224,7 +223,7 @@ static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values,
     uint64_t step = MAX(dm_vm_factor(vm), vm->live->page);
     if (dimms % step != 0)
       return dm_rule_step(vm, added, MIN(step, added % block == 0 ? step : block), error);
-    if (!dm_rule_enabled(vm, TRUE, error) || !dm_rule_room(vm, dimms, error) || !dm_rule_slot(vm, error))
+    if (!dm_rule_room(vm, dimms, error) || !dm_rule_slot(vm, error))
       return FALSE;
     plan_add_dimms(plan, vm, DM_POLICY_OVIRT, dimms, 0); /* oVirt: always node 0 */
   }
@@ -258,7 +257,8 @@ DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error) {
   if (!read_wish(wish, &values, error))
     return NULL;
   if ((wish->next_run_only || values.maximum != 0) &&
-    !dm_rule_persistent(vm, wish->next_run_only ? "the next run" : "its maximum", error))
+    !dm_rule_persistent(
+      vm, wish->next_run_only ? "there is nothing to set" : "a maximum could never take effect", error))
     return NULL;
   if (!check_next_run(vm, &values, error))
     return NULL;

@@ -58,5 +58,10 @@ const DmVm *dm_change_vm(const DmChange *change);           /* as last read; NUL
 const DmVm *dm_change_vm_before(const DmChange *change);    /* as it was when the plan was made */
 DmOutcome dm_change_outcome(const DmChange *change);
 const char *dm_outcome_name(DmOutcome outcome);
+/*
+ * Seconds until the last answer came: since the plan was made in @request, since the first device was asked in @guest.
+ * FALSE, and nothing written, where nobody has answered.
+ */
+gboolean dm_change_timing(const DmChange *change, double *request, double *guest);
 const GError *dm_change_error(const DmChange *change);  /* NULL unless it failed */
 gboolean dm_change_was_stopped(const DmChange *change); /* by dm_change_stop_waiting() */

@@ -46,6 +46,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmConnection, dm_connection_close)
 /* As libvirt spells it; the connection keeps it. */
 const char *dm_connection_uri(const DmConnection *connection);
 
+/* Whether it still stands. Any thread; does not block. */
+gboolean dm_connection_is_alive(DmConnection *connection);
+
 /*
  * From now on each event of the VM of that UUID goes to @func, in the main loop's thread. Returns a number for
  * dm_connection_unwatch().

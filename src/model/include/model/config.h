@@ -84,8 +84,8 @@ uint64_t dm_config_guaranteed(const DmConfig *config);
 /* libvirt's maxMemory, the maximum kept aside, or memory itself where there is neither. */
 uint64_t dm_config_maximum(const DmConfig *config);
 
-/* How many DIMMs (of any kind that takes a slot) are there. */
-guint dm_config_used_slots(const DmConfig *config);
+/* Each memory device takes one, of whatever kind (libvirt: "memory device count exceeds slots count"). */
+guint dm_config_free_slots(const DmConfig *config);
 
 /* What can be plugged below maximum: each virtio-mem device takes its full size of the address space. */
 uint64_t dm_config_plug_room(const DmConfig *config);

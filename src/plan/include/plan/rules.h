@@ -16,15 +16,15 @@ gboolean dm_rule_size(const char *what, uint64_t bytes, uint64_t *floored, GErro
 /* The guest can answer: the VM is running, not paused and not on its way down. @verb: "hot plug", "hot unplug", ... */
 gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error);
 
-/* There is a next-run configuration to change: the VM is not transient. */
+/* There is a next-run configuration to change: the VM is not transient. @what follows from that, in words. */
 gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error);
 
 /* guaranteed <= memory <= maximum. @where: "" or "the next run of ". */
 gboolean dm_rule_order(
   const DmVm *vm, const char *where, uint64_t guaranteed, uint64_t memory, uint64_t maximum, GError **error);
 
-/* The running VM was started with what hot plug needs: maxMemory, a NUMA cell; for DIMMs also slots. */
-gboolean dm_rule_enabled(const DmVm *vm, gboolean dimm, GError **error);
+/* The running VM was started with what hot plug needs: maxMemory, slots, a NUMA cell. */
+gboolean dm_rule_enabled(const DmVm *vm, GError **error);
 
 /* @added is a multiple of @step: of the hot plug factor, or of a virtio-mem device's block. */
 gboolean dm_rule_step(const DmVm *vm, uint64_t added, uint64_t step, GError **error);
