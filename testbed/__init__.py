@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real hosts and guests for dimmer's tests, demo and benchmark.
+
+    with testbed.SessionHost() as host:
+        vm = host.start_guest('web1', memory_mib=1024, max_mib=4096)
+        host.dimmer('plug', 'web1', '256MiB', check=0)
+        vm.guest('cat /sys/devices/system/memory/auto_online_blocks')
+
+A host is a libvirt of its own in a temporary folder, either a private libvirtd or the
+embedded driver; its virtual machines are QEMU processes with a small Linux inside (see
+guest/), or with nothing at all. Nothing is installed or started on the machine itself,
+and when a host ends, however it ends, so does everything it started.
+
+| a guest that                                | comes about by                              |
+| ------------------------------------------- | ------------------------------------------- |
+| releases what it is asked for               | start_guest()                               |
+| refuses what it is asked for, until told    | vm.set_refusing(True), then False           |
+| refuses the device that its kernel uses     | vm.set_auto_online('online_kernel'), plug,  |
+|                                             | vm.pin_memory()                             |
+| keeps part of a virtio-mem device           | auto_online='online_kernel', pin_memory()   |
+| never answers                               | os=False: a QEMU with nothing in it         |
+| answers late, when told                     | vm.set_deaf(True), then False               |
+| gives a device back unasked                 | vm.eject(slot)                              |
+
+| module     | holds                                                             |
+| ---------- | ----------------------------------------------------------------- |
+| setup      | what the testbed needs here: programs, guest image, ordinary user |
+| host       | EmbedHost and SessionHost: a libvirt, and programs run against it |
+| domain     | the XML of virtual machines and memory devices                    |
+| vm         | Vm: one virtual machine, its guest and its QEMU                   |
+| wire       | the sockets to the guest and to QEMU                              |
+| kvm        | whether KVM really runs guests here                               |
+| supervisor | the process that ends a host's processes and removes its folder   |
+"""
+
+from .domain import dimm_xml, nvdimm_xml, virtio_mem_xml
+from .host import EmbedHost, SessionHost
+from .kvm import accel
+from .setup import missing
+from .vm import Vm
+from .wire import GuestError, QmpError
+
+__all__ = ['EmbedHost', 'GuestError', 'QmpError', 'SessionHost', 'Vm', 'accel', 'dimm_xml',
+           'missing', 'nvdimm_xml', 'virtio_mem_xml']

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The XML of virtual machines and of memory devices, as people write it for virsh."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from . import kvm
+
+# Without what a boot under TCG spends time on to no use here.
+CMDLINE = ('console=ttyS0 panic=-1 quiet edd=off tsc=reliable mitigations=off '
+           'cryptomgr.notests')
+
+
+@dataclass
+class Spec:
+    """What a virtual machine is to be like. Sizes are in MiB.
+
+    max_mib=None, cells=None is the usual VM that people have: no maxMemory, no NUMA cell, so
+    no hot plug. auto_online is what the guest's kernel does with new memory: 'online_movable'
+    lets it go again, 'online_kernel' may not, 'offline' leaves it to others. os=False is a
+    QEMU with nothing to boot, which never answers a request. pci_ports is how many PCI ports
+    are free, for virtio-mem devices to be plugged into or to be among devices. metadata, devices
+    and extra are XML put into <metadata>, <devices> and <domain>.
+    """
+
+    memory_mib: int = 1024
+    max_mib: int | None = 4096
+    slots: int = 16
+    cells: list[int] | None = None
+    vcpus: int = 1
+    os: bool = True
+    auto_online: str = 'online_movable'
+    cmdline: str = ''
+    machine: str = 'q35'
+    accel: str = field(default_factory=kvm.accel)
+    pci_ports: int = 1
+    metadata: str = ''
+    devices: str = ''
+    extra: str = ''
+
+
+def domain_xml(name: str, spec: Spec, folder: Path, image: tuple[Path, Path]) -> str:
+    """The domain, with its sockets and its console's log in folder."""
+    memory = sum(spec.cells) if spec.cells else spec.memory_mib
+    return f"""\
+<domain type={quoteattr('kvm' if spec.accel == 'kvm' else 'qemu')}
+        xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>{name}</name>
+  <metadata>{spec.metadata}</metadata>
+  {_max_memory_xml(spec)}
+  <memory unit='MiB'>{memory}</memory>
+  <vcpu>{spec.vcpus}</vcpu>
+  {_os_xml(spec, image)}
+  <features><acpi/></features>
+  {_cpu_xml(spec)}
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <controller type='usb' model='none'/>
+    {_pci_ports_xml(spec)}
+    <serial type='file'><source path='{folder}/console.log'/></serial>
+    <channel type='unix'>
+      <source mode='bind' path='{folder}/guest.sock'/>
+      <target type='virtio' name='dimmer.testbed'/>
+    </channel>
+    {spec.devices}
+  </devices>
+  {spec.extra}
+  <qemu:commandline>
+    <qemu:arg value='-chardev'/>
+    <qemu:arg value='socket,id=testbed,path={folder}/qmp.sock,server=on,wait=off'/>
+    <qemu:arg value='-mon'/>
+    <qemu:arg value='chardev=testbed,mode=control'/>
+  </qemu:commandline>
+</domain>
+"""
+
+
+def _max_memory_xml(spec):
+    if spec.max_mib is None:
+        return ''
+    return f"<maxMemory slots='{spec.slots}' unit='MiB'>{spec.max_mib}</maxMemory>"
+
+
+def _pci_ports_xml(spec):
+    """The ports, where they are more than the one that libvirt leaves free by itself."""
+    if spec.pci_ports == 1 or spec.machine != 'q35':
+        return ''
+    taken = 2  # by the virtio-serial controller and the balloon
+    return ''.join(f"<controller type='pci' index='{index}' model='pcie-root-port'/>"
+                   for index in range(1, taken + spec.pci_ports + 1))
+
+
+def _os_xml(spec, image):
+    kernel, initrd = image
+    cmdline = f'{CMDLINE} memhp_default_state={spec.auto_online} {spec.cmdline}'.strip()
+    boot = (f'<kernel>{kernel}</kernel><initrd>{initrd}</initrd>'
+            f'<cmdline>{cmdline}</cmdline>' if spec.os else '')
+    return f"<os><type arch='x86_64' machine='{spec.machine}'>hvm</type>{boot}</os>"
+
+
+def _cpu_xml(spec):
+    """The NUMA cells, which libvirt wants for memory hot plug; CPUs dealt out in turn."""
+    cells = spec.cells or ([spec.memory_mib] if spec.max_mib is not None else [])
+    if not cells:
+        return ''
+    dealt = [','.join(str(cpu) for cpu in range(cell, spec.vcpus, len(cells)))
+             for cell in range(len(cells))]
+    return '<cpu><numa>' + ''.join(
+        f"<cell id='{cell}'{cpus and f' cpus={quoteattr(cpus)}'} memory='{size}' unit='MiB'/>"
+        for cell, (size, cpus) in enumerate(zip(cells, dealt))) + '</numa></cpu>'
+
+
+def dimm_xml(size_mib, *, node=0, alias=None, slot=None):
+    """A DIMM to attach; an alias that is to survive begins with 'ua-'."""
+    address = '' if slot is None else f"<address type='dimm' slot='{slot}'/>"
+    return (f"<memory model='dimm'><target><size unit='MiB'>{size_mib}</size>"
+            f"<node>{node}</node></target>{_alias_xml(alias)}{address}</memory>")
+
+
+def virtio_mem_xml(size_mib, requested_mib, *, node=0, block_mib=2, alias=None):
+    """A virtio-mem device to define or attach."""
+    return (f"<memory model='virtio-mem'><target><size unit='MiB'>{size_mib}</size>"
+            f"<node>{node}</node><block unit='MiB'>{block_mib}</block>"
+            f"<requested unit='MiB'>{requested_mib}</requested></target>"
+            f"{_alias_xml(alias)}</memory>")
+
+
+def nvdimm_xml(path, size_mib, *, node=0, alias=None):
+    """Persistent memory, which takes a slot but is not the guest's main memory."""
+    return (f"<memory model='nvdimm'><source><path>{path}</path></source><target>"
+            f"<size unit='MiB'>{size_mib}</size><node>{node}</node>"
+            f"<label><size unit='KiB'>128</size></label></target>{_alias_xml(alias)}</memory>")
+
+
+def _alias_xml(alias):
+    return '' if alias is None else f"<alias name='{alias}'/>"

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the testbed needs on this machine: programs, the guest's image, an ordinary user."""
+
+import functools
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+BUILD = Path(os.environ.get('DIMMER_TESTBED_BUILD', REPO / 'build'))
+
+# The programs and Debian's packages with them. libvirtd stands in sbin, which an
+# ordinary user's PATH lacks.
+PROGRAMS = {
+    'qemu-system-x86_64': 'qemu-system-x86',
+    'virsh': 'libvirt-clients',
+    'libvirtd': 'libvirt-daemon',
+}
+QEMU_DRIVER = 'libvirt-daemon-driver-qemu'
+SEARCH = os.environ.get('PATH', '') + ':/usr/sbin:/sbin:/usr/bin:/bin'
+
+
+def program(name):
+    """The path of a program, or None."""
+    return shutil.which(name, path=SEARCH)
+
+
+def dimmer():
+    """The dimmer under test: $DIMMER, or the one in the build folder."""
+    return Path(os.environ.get('DIMMER', BUILD / 'dev/src/cli/dimmer')).absolute()
+
+
+def missing(*, guest=True, dimmer_too=True):
+    """What is missing here, as sentences for people; empty if the testbed can run."""
+    lacks = [f'program {name} (Debian package {package})'
+             for name, package in PROGRAMS.items() if not program(name)]
+    if not list(Path('/usr/lib').glob('*/libvirt/connection-driver/libvirt_driver_qemu.so')):
+        lacks.append(f"libvirt's QEMU driver (Debian package {QEMU_DRIVER})")
+    if dimmer_too and not os.access(dimmer(), os.X_OK):
+        lacks.append(f'program {dimmer()} (build it, or set DIMMER)')
+    if guest:
+        try:
+            guest_image()
+        except GuestImageMissing as error:
+            lacks.append(str(error))
+    return lacks
+
+
+class GuestImageMissing(Exception):
+    """The guest's image is not there and could not be built."""
+
+
+@functools.cache
+def guest_image():
+    """(kernel, initrd) of the test guest, built if need be."""
+    folder = BUILD / 'guest'
+    build = [REPO / 'testbed/guest/build', folder]
+    writable = os.access(folder if folder.exists() else folder.parent, os.W_OK)
+    if writable or not (folder / 'initrd.img').exists():
+        done = subprocess.run(build, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise GuestImageMissing(f'guest image {folder} (testbed/guest/build failed: '
+                                    f'{done.stderr.strip()})')
+    return folder / 'vmlinuz', folder / 'initrd.img'
+
+
+class User:
+    """The ordinary user whom everything runs as.
+
+    libvirt run by root is always its system mode, which wants the machine's own folders.
+    So root runs libvirtd, virsh and dimmer as nobody; anybody else runs them as oneself.
+    """
+
+    def __init__(self):
+        self.demoted = os.geteuid() == 0
+        entry = pwd.getpwnam('nobody') if self.demoted else pwd.getpwuid(os.geteuid())
+        self.uid, self.gid = entry.pw_uid, entry.pw_gid
+
+    def popen_args(self):
+        """What subprocess needs to start a process as this user."""
+        if not self.demoted:
+            return {}
+        return {'user': self.uid, 'group': self.gid, 'extra_groups': []}
+
+    def command_prefix(self):
+        """What goes before a command that somebody else starts as this user."""
+        if not self.demoted:
+            return []
+        return ['setpriv', f'--reuid={self.uid}', f'--regid={self.gid}', '--clear-groups']
+
+    def give(self, path):
+        """Make the user the owner of a file or folder."""
+        if self.demoted:
+            os.chown(path, self.uid, self.gid)
+
+    def may(self, path, access):
+        """Whether the user may read, write or execute ('r', 'w', 'x') a file."""
+        return subprocess.run(['test', f'-{access}', path], cwd='/', check=False,
+                              **self.popen_args()).returncode == 0
+
+    def reachable_copy(self, path, folder):
+        """A path of the file that the user can read: its own, or else a copy in folder.
+
+        A checkout often lies below a home that nobody else may enter.
+        """
+        path = Path(path)
+        executable = bool(path.stat().st_mode & stat.S_IXUSR)
+        if self.may(path, 'x' if executable else 'r'):
+            return path
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        copy.chmod(0o755 if executable else 0o644)
+        return copy
