@@ -5,9 +5,6 @@
 
 #include "base/error.h"
 
-/* Digits behind the point that count; more could not change a byte of the largest size. */
-#define MAX_FRACTION_DIGITS 18
-
 static gboolean fail(GError **error, DmError code, const char *text, const char *why) {
   g_set_error(error, DM_ERROR, code, "'%s' %s", text, why);
   return FALSE;
@@ -33,6 +30,25 @@ static const char *read_unit(const char *p, uint64_t *factor) {
   return NULL;
 }
 
+/*
+ * The whole bytes in 0.DIGITS of @factor, a power of two: exact for any number of digits, as each doubling carries one
+ * bit of the result out of the decimal digits.
+ */
+static uint64_t fraction_of(uint64_t factor, const char *digits, gsize count) {
+  g_autofree char *decimal = g_strndup(digits, count);
+  uint64_t result = 0;
+  for (; factor > 1; factor /= 2) {
+    int carry = 0;
+    for (gsize i = count; i-- > 0;) {
+      int doubled = (decimal[i] - '0') * 2 + carry;
+      decimal[i] = (char)('0' + doubled % 10);
+      carry = doubled / 10;
+    }
+    result = result * 2 + (uint64_t)carry;
+  }
+  return result;
+}
+
 gboolean dm_size_parse(const char *text, uint64_t *bytes, GError **error) {
   const char *p = text;
   while (g_ascii_isspace(*p))
@@ -50,19 +66,16 @@ gboolean dm_size_parse(const char *text, uint64_t *bytes, GError **error) {
     overflow |= __builtin_add_overflow(whole, (uint64_t)(*p - '0'), &whole);
   }
 
-  uint64_t fraction = 0, scale = 1;
+  const char *fraction = p;
   gboolean point = *p == '.';
   if (point) {
-    p++;
+    fraction = ++p;
     if (!g_ascii_isdigit(*p))
       return fail(error, DM_ERROR_BAD_SIZE, text, "has no digit behind the point");
-    for (int n = 0; g_ascii_isdigit(*p); p++, n++) {
-      if (n < MAX_FRACTION_DIGITS) {
-        fraction = fraction * 10 + (uint64_t)(*p - '0');
-        scale *= 10;
-      }
-    }
+    while (g_ascii_isdigit(*p))
+      p++;
   }
+  gsize digits = (gsize)(p - fraction);
 
   while (g_ascii_isspace(*p))
     p++;
@@ -77,8 +90,7 @@ gboolean dm_size_parse(const char *text, uint64_t *bytes, GError **error) {
 
   uint64_t result = 0;
   overflow |= __builtin_mul_overflow(whole, factor, &result);
-  uint64_t part = (uint64_t)((unsigned __int128)fraction * factor / scale);
-  overflow |= __builtin_add_overflow(result, part, &result);
+  overflow |= __builtin_add_overflow(result, fraction_of(factor, fraction, digits), &result);
   if (overflow)
     return fail(error, DM_ERROR_SIZE_OVERFLOW, text, "is larger than 16 EiB, more than 64 bits can count");
   if (result == 0)

@@ -41,7 +41,7 @@ static void print_notes(const DmPlan *plan) {
 static void print_plan(const DmChange *change) {
   const DmPlan *plan = dm_change_plan(change);
   const DmVm *vm = dm_change_vm_before(change);
-  printf("%s: the plan, nothing is touched\n", vm->name);
+  printf("%s: dry run, nothing was changed\n", vm->name);
   for (guint i = 0; i < plan->steps->len; i++) {
     const DmStep *step = plan->steps->pdata[i];
     g_autofree char *what = progress_describe(step);
@@ -108,11 +108,34 @@ static void print_pending(const DmChange *change) {
     if (step->state != DM_STEP_OVERDUE)
       continue;
     g_autofree char *what = progress_describe(step);
-    printf("  still pending: %s%s\n", what, step->carried ? " (of an earlier request)" : "");
+    if (step->carried || dm_change_was_stopped(change))
+      printf("  still pending: %s%s\n", what, step->carried ? " (of an earlier request)" : "");
     any = TRUE;
   }
   if (any)
     printf("  the guest can still answer; 'dimmer show %s' tells, 'dimmer settle %s' asks again\n", vm->name, vm->name);
+}
+
+/* The guest gives no reason; the usual one is worth a word, once. */
+static void print_refusal_hint(const DmChange *change) {
+  const DmRequest *request = dm_change_request(change);
+  for (guint i = 0; request != NULL && i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    if (step->op != DM_OP_UNPLUG || step->state != DM_STEP_REFUSED)
+      continue;
+    puts(
+      "  note: a guest refuses where it keeps memory that it cannot move, mostly as the device is not online as\n"
+      "        movable; see LIMITATIONS in dimmer(1)");
+    return;
+  }
+}
+
+/* A running VM that stays as it is, while its next run does not. */
+static gboolean only_next_run(const DmChange *change) {
+  const DmVm *before = dm_change_vm_before(change), *vm = dm_change_vm(change);
+  const DmPlan *plan = dm_change_plan(change);
+  return vm->live != NULL && vm->next_run != NULL && plan->steps->len == 0 && plan->guaranteed == 0 &&
+    dm_change_outcome(change) == DM_OUTCOME_DONE && !dm_config_equal_values(before->next_run, vm->next_run);
 }
 
 static void print_result(const DmChange *change) {
@@ -125,7 +148,8 @@ static void print_result(const DmChange *change) {
   };
   const DmVm *vm = dm_change_vm(change);
   print_pending(change);
-  printf("%s: %s\n", vm->name, words[dm_change_outcome(change)]);
+  print_refusal_hint(change);
+  printf("%s: %s\n", vm->name, only_next_run(change) ? "only the next run changed" : words[dm_change_outcome(change)]);
   if (vm->live != NULL)
     print_values("memory", dm_config_memory(vm->live), dm_config_guaranteed(vm->live));
   if (vm->next_run != NULL)
@@ -168,7 +192,7 @@ int apply_change(
   static const DmChangeListener listener = {on_planned, on_asked, on_moved, on_ended};
   const DmChangeOptions change_options = {options->dry_run, options->no_retry, options->timeout};
   g_autoptr(GError) error = NULL;
-  g_autoptr(DmConnection) connection = dm_connection_open(common->uri, options->dry_run, &error);
+  DmConnection *connection = dm_connection_open(common->uri, options->dry_run, &error);
   if (connection == NULL)
     return options_fail(common, error);
 
@@ -184,5 +208,9 @@ int apply_change(
   g_source_remove(interrupt);
   g_source_remove(terminate);
   progress_end(progress);
-  return report(&apply);
+  int status = report(&apply);
+  dm_connection_close(connection);
+  while (g_main_context_iteration(NULL, FALSE)) /* libvirt lets go of its event callbacks from there */
+    ;
+  return status;
 }

@@ -38,6 +38,9 @@ typedef struct {
 void options_clear(CommonOptions *common);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CommonOptions, options_clear)
 
+/* Whether the arguments ask for JSON, as far as can be told before they are parsed. */
+gboolean options_want_json(int argc, char **argv);
+
 /*
  * Reads @argv by @entries (may be NULL) and the common options; prints the help and leaves the program for --help. What
  * is left in @argv behind the verb's name are its operands: at least @min and at most @max of them (-1: any number),

@@ -21,13 +21,15 @@ int verb_enable(int argc, char **argv) {
   ApplyOptions options = {0};
   const GOptionEntry entries[] = {
     {"max", 0, 0, G_OPTION_ARG_STRING, &maximum, "the most its memory can be raised to", "SIZE"},
-    {"slots", 0, 0, G_OPTION_ARG_STRING, &slots, "how many DIMMs it can take (default: as it is, or 16)", "N"},
+    {"slots", 0, 0, G_OPTION_ARG_STRING, &slots, "how many memory devices (as it is, or 16)", "N"},
     {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options.dry_run, "print the plan and touch nothing", NULL},
     {NULL},
   };
   if (!options_parse(verb_find("enable"),
-        "Writes what hot plug needs into the VM's next-run configuration, and leaves the rest of it alone: a maximum, "
-        "memory slots and a NUMA cell. It takes effect when the VM is stopped and started again.",
+
+        "Writes what hot plug needs into the VM's next-run configuration, and leaves the\n"
+        "rest of it alone: a maximum, memory slots and a NUMA cell. It takes effect when\n"
+        "the VM is stopped and started again.",
         entries, &common, &argc, &argv, 1, 1, &error))
     return options_fail(&common, error);
   if (maximum == NULL)

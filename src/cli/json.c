@@ -106,6 +106,7 @@ static json_t *from_request(const DmVm *vm) {
   json_object_set_new(object, "memory", size_or_null(request->memory));
   json_object_set_new(object, "guaranteed", size_or_null(request->guaranteed));
   json_object_set_new(object, "started", json_integer(request->started));
+  json_object_set_new(object, "host", text_or_null(request->pid != 0 ? request->host : NULL));
   json_object_set_new(object, "process", owner != 0 ? json_integer(owner) : json_null());
   json_object_set_new(object, "steps", from_steps(request->steps, from_step));
   return object;
@@ -168,7 +169,7 @@ json_t *json_from_change(const DmChange *change, gboolean dry_run) {
   json_object_set_new(object, "next_run", next != NULL ? values_of(next) : json_null());
   json_object_set_new(object, "steps",
     request != NULL ? from_steps(request->steps, from_own_step) : from_steps(plan->steps, from_own_step));
-  json_object_set_new(object, "seconds", timing_of(change));
+  json_object_set_new(object, "timing", timing_of(change));
   json_object_set_new(object, "notes", notes);
   return object;
 }

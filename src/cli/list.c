@@ -6,6 +6,13 @@
 #include "json.h"
 #include "table.h"
 
+static void add_difference(GString *text, const DmVm *vm, const char *name, uint64_t (*value)(const DmConfig *)) {
+  if (value(vm->live) == value(vm->next_run))
+    return;
+  g_autofree char *size = dm_size_format(value(vm->next_run));
+  g_string_append_printf(text, "%s%s%s", text->len > 0 ? ", " : "", name, size);
+}
+
 /* What the next run has that the running VM has not. The caller frees. */
 static char *describe_next_run(const DmVm *vm) {
   if (vm->live == NULL)
@@ -14,14 +21,10 @@ static char *describe_next_run(const DmVm *vm) {
     return g_strdup("none (transient)");
   if (!dm_vm_has_next_run(vm))
     return g_strdup("same");
-  g_autofree char *memory = dm_size_format(dm_config_memory(vm->next_run));
-  g_autofree char *guaranteed = dm_size_format(dm_config_guaranteed(vm->next_run));
-  g_autofree char *maximum = dm_size_format(dm_config_maximum(vm->next_run));
-  GString *text = g_string_new(memory);
-  if (dm_config_guaranteed(vm->next_run) != dm_config_guaranteed(vm->live))
-    g_string_append_printf(text, ", guaranteed %s", guaranteed);
-  if (dm_config_maximum(vm->next_run) != dm_config_maximum(vm->live))
-    g_string_append_printf(text, ", maximum %s", maximum);
+  GString *text = g_string_new(NULL);
+  add_difference(text, vm, "", dm_config_memory);
+  add_difference(text, vm, "guaranteed ", dm_config_guaranteed);
+  add_difference(text, vm, "maximum ", dm_config_maximum);
   return g_string_free(text, FALSE);
 }
 
@@ -59,11 +62,11 @@ static void print_json(const GPtrArray *vms, const char *uri) {
 int verb_list(int argc, char **argv) {
   g_auto(CommonOptions) common = {0};
   g_autoptr(GError) error = NULL;
-  if (
-    !options_parse(verb_find("list"),
-      "MAXIMUM is '-' for a VM that cannot hot plug memory; see 'dimmer enable'. NEXT RUN tells what the next start of a "
-      "running VM will change.",
-      NULL, &common, &argc, &argv, 0, 0, &error))
+  if (!options_parse(verb_find("list"),
+
+        "MAXIMUM is '-' for a VM that cannot hot plug memory; see 'dimmer enable'. NEXT\n"
+        "RUN tells what the next start of a running VM will change.",
+        NULL, &common, &argc, &argv, 0, 0, &error))
     return options_fail(&common, error);
   g_autoptr(DmConnection) connection = dm_connection_open(common.uri, TRUE, &error);
   g_autoptr(GPtrArray) vms = connection != NULL ? dm_domain_list(connection, &error) : NULL;

@@ -42,8 +42,8 @@ static void print_help(FILE *out) {
     "\nOptions:\n"
     "  -h, --help            this help\n"
     "  --version             the version\n"
-    "\nSizes are like 1400MiB, 1.5GiB, 256M or plain bytes. 'dimmer VERB --help' has each verb's options; the manual "
-    "page\ndimmer(1) has the rules, the exit statuses and examples.\n",
+    "\nSizes are like 1400MiB, 1.5GiB, 256M or plain bytes. 'dimmer VERB --help' has each\n"
+    "verb's options; dimmer(1) has the rules, the exit statuses and examples.\n",
     out);
 }
 
@@ -67,33 +67,68 @@ static void move_verb_to_front(char **argv, int index) {
   argv[1] = verb;
 }
 
-int main(int argc, char **argv) {
+/* "-ojson" becomes "-o json", which GLib's parser does not know: so does "-m1G". Returns a NULL-terminated copy. */
+static char **split_short_options(int argc, char **argv) {
+  static const char with_value[] = "comgt";
+  g_autoptr(GPtrArray) split = g_ptr_array_new();
+  gboolean operands = FALSE;
+  for (int i = 0; i < argc; i++) {
+    const char *arg = argv[i];
+    operands |= strcmp(arg, "--") == 0;
+    if (!operands && arg[0] == '-' && arg[1] != '\0' && strchr(with_value, arg[1]) != NULL && arg[2] != '\0') {
+      g_ptr_array_add(split, g_strndup(arg, 2));
+      g_ptr_array_add(split, g_strdup(arg + 2));
+    } else {
+      g_ptr_array_add(split, g_strdup(arg));
+    }
+  }
+  g_ptr_array_add(split, NULL);
+  return (char **)g_ptr_array_steal(split, NULL);
+}
+
+static int fail_without_verb(int argc, char **argv, int index) {
+  const CommonOptions common = {.json = options_want_json(argc, argv)};
+  g_autoptr(GError) error = NULL;
+  if (index < argc)
+    g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "there is no verb '%s'; 'dimmer --help' lists them", argv[index]);
+  else if (argc > 1 && argv[argc - 1][0] == '-')
+    g_set_error(
+      &error, DM_ERROR, DM_ERROR_USAGE, "no verb behind '%s'; 'dimmer --help' lists verbs and options", argv[argc - 1]);
+  else
+    g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "the verb is missing; 'dimmer --help' lists them");
+  return options_fail(&common, error);
+}
+
+static int run_help(int argc, char **argv) {
+  const DmVerb *verb = argc > 2 ? verb_find(argv[2]) : NULL;
+  if (verb != NULL)
+    return verb->run(2, (char *[]){argv[2], (char *)"--help", NULL});
+  if (argc > 2 && argv[2][0] != '-')
+    return fail_without_verb(argc, argv, 2);
+  print_help(stdout);
+  return DM_EXIT_DONE;
+}
+
+int main(int argc, char **argv_given) {
   setlocale(LC_ALL, "");
   g_set_prgname("dimmer");
   if (argc < 2) {
     print_help(stderr);
     return DM_EXIT_USAGE;
   }
-  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-    const DmVerb *verb = argc > 2 ? verb_find(argv[2]) : NULL;
-    if (verb != NULL)
-      return verb->run(2, (char *[]){argv[2], (char *)"--help", NULL});
-    print_help(stdout);
-    return DM_EXIT_DONE;
-  }
+  g_auto(GStrv) owned = split_short_options(argc, argv_given);
+  argc = (int)g_strv_length(owned);
+  g_autofree char **argv = g_memdup2(owned, sizeof *owned * ((gsize)argc + 1)); /* parsing reorders it */
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+    return run_help(argc, argv);
   if (strcmp(argv[1], "--version") == 0) {
     puts("dimmer " DM_VERSION);
     return DM_EXIT_DONE;
   }
   int index = find_verb_index(argc, argv);
   const DmVerb *verb = index < argc ? verb_find(argv[index]) : NULL;
-  if (verb == NULL) {
-    if (index < argc)
-      fprintf(stderr, "dimmer: there is no verb '%s'; 'dimmer --help' lists them\n", argv[index]);
-    else
-      fputs("dimmer: the verb is missing; 'dimmer --help' lists them\n", stderr);
-    return DM_EXIT_USAGE;
-  }
+  if (verb == NULL)
+    return fail_without_verb(argc, argv, index);
   move_verb_to_front(argv, index);
   dm_hypervisor_start();
   return verb->run(argc - 1, argv + 1);

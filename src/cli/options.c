@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -11,8 +12,24 @@ void options_clear(CommonOptions *common) {
   g_clear_pointer(&common->output, g_free);
 }
 
+gboolean options_want_json(int argc, char **argv) {
+  for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+    const char *next = i + 1 < argc ? argv[i + 1] : "";
+    if (strcmp(argv[i], "--output=json") == 0)
+      return TRUE;
+    if ((strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0) && strcmp(next, "json") == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static char *usage_of(const DmVerb *verb) {
+  return g_strconcat("dimmer ", verb->name, " [OPTION...]", *verb->arguments != '\0' ? " " : "", verb->arguments, NULL);
+}
+
 static gboolean wrong_usage(const DmVerb *verb, const char *why, GError **error) {
-  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s; usage: dimmer %s [OPTION...] %s", why, verb->name, verb->arguments);
+  g_autofree char *usage = usage_of(verb);
+  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s; usage: %s", why, usage);
   return FALSE;
 }
 
@@ -24,41 +41,74 @@ static gboolean read_output(CommonOptions *common, GError **error) {
   return FALSE;
 }
 
+static void print_entries(const GOptionEntry *entries) {
+  for (; entries != NULL && entries->long_name != NULL; entries++) {
+    g_autofree char *letter =
+      entries->short_name != 0 ? g_strdup_printf("-%c, ", entries->short_name) : g_strdup("    ");
+    g_autofree char *name = g_strconcat(
+      letter, "--", entries->long_name, entries->arg_description != NULL ? "=" : "", entries->arg_description, NULL);
+    printf("  %-24s %s\n", name, entries->description);
+  }
+}
+
+static void print_help(
+  const DmVerb *verb, const char *description, const GOptionEntry *own, const GOptionEntry *common) {
+  g_autofree char *usage = usage_of(verb);
+  printf(
+    "Usage: %s\n\n%c%s.\n\n%s\n\nOptions:\n", usage, g_ascii_toupper(*verb->summary), verb->summary + 1, description);
+  print_entries(own);
+  print_entries(common);
+}
+
+/* As many operands as the verb takes: those in its usage, the last one repeated where @max is -1. */
+static gboolean check_operands(const DmVerb *verb, int count, char **operands, int min, int max, GError **error) {
+  if (count < min) {
+    g_auto(GStrv) names = g_strsplit(verb->arguments, " ", -1);
+    g_autofree char *why = g_strdup_printf("%s is missing", names[count]);
+    return wrong_usage(verb, why, error);
+  }
+  if (max >= 0 && count > max) {
+    g_autofree char *why = g_strdup_printf("unexpected argument '%s'", operands[max]);
+    return wrong_usage(verb, why, error);
+  }
+  for (int i = 0; i < count; i++) {
+    if (*operands[i] == '\0')
+      return wrong_usage(verb, "an argument is empty", error);
+  }
+  return TRUE;
+}
+
 gboolean options_parse(const DmVerb *verb, const char *description, const GOptionEntry *entries, CommonOptions *common,
   int *argc, char ***argv, int min, int max, GError **error) {
+  gboolean help = FALSE;
   const GOptionEntry common_entries[] = {
     {"connect", 'c', 0, G_OPTION_ARG_STRING, &common->uri, "the libvirt connection; libvirt's own default without it",
       "URI"},
     {"output", 'o', 0, G_OPTION_ARG_STRING, &common->output, "text (default) or json", "FORMAT"},
+    {"help", 'h', 0, G_OPTION_ARG_NONE, &help, "this help", NULL},
     {NULL},
   };
-  g_autofree char *usage = g_strjoin(" ", verb->arguments, "-", verb->summary, NULL);
-  g_autoptr(GOptionContext) context = g_option_context_new(usage);
-  g_autofree char *program = g_strjoin(" ", "dimmer", verb->name, NULL);
-  g_set_prgname(program); /* the usage line has it */
+  g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+  g_option_context_set_help_enabled(context, FALSE); /* GLib's has no place for what the verb does, and does not wrap */
   if (entries != NULL)
     g_option_context_add_main_entries(context, entries, NULL);
   g_option_context_add_main_entries(context, common_entries, NULL);
-  g_option_context_set_description(context, description);
 
   g_autoptr(GError) failed = NULL;
+  common->json = options_want_json(*argc, *argv); /* for a mistake among the options */
   if (!g_option_context_parse(context, argc, argv, &failed))
     return wrong_usage(verb, failed->message, error);
+  if (help) {
+    print_help(verb, description, entries, common_entries);
+    exit(DM_EXIT_DONE);
+  }
   if (!read_output(common, error))
     return FALSE;
-  int count = *argc - 1;
-  if (count > 0 && strcmp((*argv)[1], "--") == 0) {
+  if (*argc > 1 && strcmp((*argv)[1], "--") == 0) {
     (*argv)++;
     (*argc)--;
-    count--;
   }
-  if (count < min)
-    return wrong_usage(verb, "something is missing", error);
-  if (max >= 0 && count > max) {
-    g_autofree char *why = g_strdup_printf("'%s' is too much", (*argv)[max + 1]);
-    return wrong_usage(verb, why, error);
-  }
-  return TRUE;
+  return check_operands(verb, *argc - 1, *argv + 1, min, max, error);
 }
 
 gboolean options_size(const char *name, const char *text, uint64_t *bytes, GError **error) {

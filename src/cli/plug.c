@@ -37,21 +37,20 @@ int verb_plug(int argc, char **argv) {
   DmPlugWish wish = {.policy = DM_POLICY_OVIRT};
   ApplyOptions options = {.timeout = APPLY_DEFAULT_TIMEOUT};
   const GOptionEntry entries[] = {
-    {"node", 0, 0, G_OPTION_ARG_STRING, &node, "the guest's NUMA node it goes to (default: 0)", "N"},
-    {"policy", 0, 0, G_OPTION_ARG_STRING, &policy, "how it is split into DIMMs: ovirt (default), whole or fine",
-      "POLICY"},
+    {"node", 0, 0, G_OPTION_ARG_STRING, &node, "the guest's NUMA node it goes to (0)", "N"},
+    {"policy", 0, 0, G_OPTION_ARG_STRING, &policy, "the split into DIMMs: ovirt (default), whole, fine", "POLICY"},
     {"kind", 0, 0, G_OPTION_ARG_STRING, &kind, "dimm (default) or virtio-mem", "KIND"},
-    {"max-size", 0, 0, G_OPTION_ARG_STRING, &max_size, "the most a virtio-mem device can grow to (default: SIZE)",
-      "SIZE"},
+    {"max-size", 0, 0, G_OPTION_ARG_STRING, &max_size, "the most a virtio-mem device can hold (SIZE)", "SIZE"},
     {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options.dry_run, "print the plan and touch nothing", NULL},
     {NULL},
   };
-  if (
-    !options_parse(verb_find("plug"),
-      "Policies: 'ovirt' plugs a DIMM of the minimal size (128 MiB on x86) first while there is none, then the rest as "
-      "one; 'whole' plugs one DIMM; 'fine' splits into powers of two of the minimal size, so that nearly any multiple of "
-      "it can be given back later.",
-      entries, &common, &argc, &argv, 2, 2, &error) ||
+  if (!options_parse(verb_find("plug"),
+
+        "Policies: 'ovirt' plugs a DIMM of the minimal size (128 MiB on x86) first while\n"
+        "there is none, then the rest as one; 'whole' plugs one DIMM; 'fine' splits into\n"
+        "powers of two of the minimal size, so that nearly any multiple of it can be\n"
+        "given back later.",
+        entries, &common, &argc, &argv, 2, 2, &error) ||
     !options_size("SIZE", argv[2], &wish.size, &error) || !read_kind(kind, policy, max_size, &wish, &error) ||
     (node != NULL && !options_number("--node", node, 1023, &number, &error)))
     return options_fail(&common, error);

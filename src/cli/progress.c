@@ -95,6 +95,14 @@ void progress_asked(Progress *progress, const DmChange *change, const DmStep *st
     progress->timer = g_timeout_add(REDRAW_MS, redraw, progress);
 }
 
+/* A host says why; a guest does not. */
+static void print_refused(const DmStep *step) {
+  if (g_strcmp0(step->reason, "the guest refused") == 0)
+    printf("refused by the guest after %.2f s\n", step->seconds);
+  else
+    printf("refused after %.2f s: %s\n", step->seconds, step->reason);
+}
+
 static void print_moved(const DmStep *step) {
   g_autofree char *what = progress_describe(step);
   g_autofree char *reached = dm_size_format(step->reached);
@@ -106,7 +114,7 @@ static void print_moved(const DmStep *step) {
   else if (step->state == DM_STEP_OVERDUE)
     puts("overdue: no answer yet; the guest can still release it");
   else if (step->state == DM_STEP_REFUSED)
-    printf("refused after %.2f s: %s\n", step->seconds, step->reason);
+    print_refused(step);
   else if (step->seconds >= 0)
     printf("%s after %.2f s\n", dm_step_state_name(step), step->seconds);
   else

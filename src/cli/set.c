@@ -31,15 +31,16 @@ int verb_set(int argc, char **argv) {
     {"max", 0, 0, G_OPTION_ARG_STRING, &maximum, "the most it can be raised to; from the next start on", "SIZE"},
     {"next-run", 0, 0, G_OPTION_ARG_NONE, &wish.next_run_only, "change only what the next start takes", NULL},
     {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options.dry_run, "print the plan and touch nothing", NULL},
-    {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (default: 60s)", "T"},
+    {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (60s)", "TIME"},
     {"no-retry", 0, 0, G_OPTION_ARG_NONE, &options.no_retry, "try no other device when the guest refuses one", NULL},
     {NULL},
   };
-  if (
-    !options_parse(verb_find("set"),
-      "The next run takes exactly these values. The running VM gives back memory devices that sum up to at most what is "
-      "asked for, chosen exactly; more memory is plugged as new devices.",
-      entries, &common, &argc, &argv, 1, 1, &error) ||
+  if (!options_parse(verb_find("set"),
+
+        "The next run takes exactly these values. The running VM gives back memory\n"
+        "devices that sum up to at most what is asked for, chosen exactly; more memory\n"
+        "is plugged as new devices.",
+        entries, &common, &argc, &argv, 1, 1, &error) ||
     !read_wish(memory, guaranteed, maximum, &wish, &error) ||
     (timeout != NULL && !options_seconds("--timeout", timeout, &options.timeout, &error)))
     return options_fail(&common, error);

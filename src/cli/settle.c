@@ -11,11 +11,14 @@ int verb_settle(int argc, char **argv) {
   g_autofree char *timeout = NULL;
   ApplyOptions options = {.timeout = APPLY_DEFAULT_TIMEOUT};
   const GOptionEntry entries[] = {
-    {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (default: 60s)", "T"},
+    {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options.dry_run, "print the plan and touch nothing", NULL},
+    {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (60s)", "TIME"},
     {NULL},
   };
   if (!options_parse(verb_find("settle"),
-        "Accounts for what has happened since, and asks the guest again for the devices it has not answered for.",
+
+        "Accounts for what has happened since, and asks the guest again for the devices\n"
+        "it has not answered for.",
         entries, &common, &argc, &argv, 1, 1, &error) ||
     (timeout != NULL && !options_seconds("--timeout", timeout, &options.timeout, &error)))
     return options_fail(&common, error);

@@ -8,6 +8,7 @@
 #include "engine/lock.h"
 #include "json.h"
 #include "picture.h"
+#include "plan/account.h"
 #include "table.h"
 
 #define WIDEST_PICTURE 100
@@ -69,6 +70,8 @@ static char *describe_state(const DmVm *vm, const DmMemoryDevice *device) {
   }
   if (step == NULL)
     return g_strdup("present");
+  if (step->state == DM_STEP_DONE)
+    return g_strdup("present");
   return g_strdup_printf("%s to go", dm_step_state_name(step));
 }
 
@@ -94,10 +97,20 @@ static void print_devices(const DmVm *vm) {
       table_add(table, g_strdup_printf("0x%" G_GINT64_MODIFIER "x", device->address));
     else
       table_add(table, g_strdup(device->bus_address != NULL ? device->bus_address : "-"));
-    table_add(table, g_strdup(device->alias != NULL ? device->alias : "-"));
+    gboolean says_id =
+      device->alias != NULL && g_str_has_prefix(device->alias, "ua-") && g_strcmp0(device->alias + 3, device->id) == 0;
+    table_add(table, g_strdup(device->alias == NULL || says_id ? "-" : device->alias));
     table_add(table, vm->live != NULL ? describe_state(vm, device) : g_strdup("configured"));
   }
   table_print(table, "  ");
+}
+
+static gboolean is_answered(const DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    if (((DmStep *)request->steps->pdata[i])->state != DM_STEP_DONE)
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static void print_request(const DmVm *vm) {
@@ -110,9 +123,11 @@ static void print_request(const DmVm *vm) {
   g_autofree char *memory = dm_size_format(request->memory);
   printf("\n  request %.8s: %s", request->id != NULL ? request->id : "?", dm_action_name(request->action));
   if (request->memory != 0)
-    printf(" memory to %s", memory);
+    printf(" to %s", memory);
   printf(", started %s; ", when);
-  if (owner != 0)
+  if (is_answered(request))
+    printf("answered since: 'dimmer settle %s' accounts for it\n", vm->name);
+  else if (owner != 0)
     printf("process %d is at it\n", (int)owner);
   else if (request->pid != 0 && g_strcmp0(request->host, g_get_host_name()) != 0)
     printf("by process %d on host %s\n", (int)request->pid, request->host);
@@ -142,16 +157,19 @@ static void print_text(const DmVm *vm) {
 int verb_show(int argc, char **argv) {
   g_auto(CommonOptions) common = {0};
   g_autoptr(GError) error = NULL;
-  if (
-    !options_parse(verb_find("show"),
-      "VM is a name or a UUID. The bar is to scale: boot memory, each memory device (lighter: asked to go), and room up "
-      "to the maximum.",
-      NULL, &common, &argc, &argv, 1, 1, &error))
+  if (!options_parse(verb_find("show"),
+
+        "VM is a name or a UUID. The bar is to scale: boot memory, each memory device\n"
+        "(lighter: asked to go), and room up to the maximum. Sizes in it are MiB.",
+        NULL, &common, &argc, &argv, 1, 1, &error))
     return options_fail(&common, error);
   g_autoptr(DmConnection) connection = dm_connection_open(common.uri, TRUE, &error);
   g_autoptr(DmVm) vm = connection != NULL ? dm_domain_read(connection, argv[1], &error) : NULL;
   if (vm == NULL)
     return options_fail(&common, error);
+  if (vm->request != NULL && vm->live != NULL) { /* as the VM shows it, where nobody has recorded it yet */
+    g_autoptr(DmAccount) account = dm_plan_account(vm, vm->request);
+  }
   if (common.json)
     json_print(json_from_vm(vm));
   else

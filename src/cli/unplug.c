@@ -12,12 +12,14 @@ int verb_unplug(int argc, char **argv) {
   ApplyOptions options = {.timeout = APPLY_DEFAULT_TIMEOUT};
   const GOptionEntry entries[] = {
     {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options.dry_run, "print the plan and touch nothing", NULL},
-    {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (default: 60s)", "T"},
+    {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (60s)", "TIME"},
     {NULL},
   };
   if (!options_parse(verb_find("unplug"),
-        "DEVICE is an id as 'dimmer show' lists it, or its beginning, or an alias. All are asked at once. A virtio-mem "
-        "device is shrunk to nothing. The next run follows if it had the same memory as the running VM.",
+
+        "DEVICE is an id as 'dimmer show' lists it, or its beginning, or an alias. All\n"
+        "are asked at once. A virtio-mem device is shrunk to nothing. The next run\n"
+        "follows if it had the same memory as the running VM.",
         entries, &common, &argc, &argv, 2, -1, &error) ||
     (timeout != NULL && !options_seconds("--timeout", timeout, &options.timeout, &error)))
     return options_fail(&common, error);

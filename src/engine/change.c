@@ -133,7 +133,7 @@ static void take_answer(DmChange *change, const Answer *answer) {
   if (answer->kind == DM_EVENT_DEVICE_REMOVED && step->op != DM_OP_PLUG) {
     answer_step(change, step, DM_STEP_DONE, answer->at);
   } else if (answer->kind == DM_EVENT_DEVICE_REFUSED && step->op == DM_OP_UNPLUG) {
-    refuse(change, step, "the guest refused: it needs memory of this device that it cannot move elsewhere", answer->at);
+    refuse(change, step, "the guest refused", answer->at);
   } else if (answer->kind == DM_EVENT_DEVICE_RESIZED && step->op == DM_OP_RESIZE) {
     step->reached = answer->size;
     if (step->reached == step->to)
@@ -478,9 +478,18 @@ static gboolean work_close(DmChange *change, GError **error) {
   return replace_vm(change, error);
 }
 
+static guint count_pending(const DmChange *change) {
+  guint pending = 0;
+  for (guint i = 0; change->request != NULL && i < change->request->steps->len; i++)
+    pending += dm_step_is_pending(change->request->steps->pdata[i]);
+  return pending;
+}
+
+/* An answer that came while the account was made is accounted for as well. */
 static Phase then_close(DmChange *change) {
+  guint pending = count_pending(change);
   take_answers(change);
-  return PHASE_END;
+  return change->error == NULL && count_pending(change) < pending ? PHASE_CLOSE : PHASE_END;
 }
 
 /* ---- the table ---- */

@@ -7,6 +7,7 @@
 #include "connection_private.h"
 
 #include <libvirt-glib/libvirt-glib.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -137,6 +138,7 @@ static void ignore_error(void *data, virErrorPtr error) {
 void dm_hypervisor_start(void) {
   gvir_event_register();
   virSetErrorFunc(NULL, ignore_error); /* else libvirt prints each error on stderr */
+  signal(SIGPIPE, SIG_IGN);            /* else writing to a daemon that died ends this process */
 }
 
 /*

@@ -32,6 +32,7 @@ static const char *const action_names[] = {
   [DM_ACTION_SET] = "set",
   [DM_ACTION_UNPLUG] = "unplug",
   [DM_ACTION_PLUG] = "plug",
+  [DM_ACTION_ENABLE] = "enable",
   [DM_ACTION_SETTLE] = "settle",
 };
 

@@ -55,7 +55,7 @@ DmAccount *dm_plan_account(const DmVm *vm, DmRequest *request) {
     const DmStep *difference = account->differences->pdata[i];
     before = before - difference->to + difference->from;
   }
-  account->follows = request->action != DM_ACTION_SET && request->memory == 0 && account->differences->len > 0 &&
+  account->follows = request->action != DM_ACTION_SET && request->memory == 0 && before != memory &&
     vm->next_run != NULL && dm_config_memory(vm->next_run) == before;
   if (request->guaranteed != 0)
     account->guaranteed = MIN(request->guaranteed, memory);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "base/size.h"
+#include "plan/account.h"
 #include "plan/next_run.h"
 
 static void free_step(gpointer step) {
@@ -63,6 +64,20 @@ gboolean plan_set_next_run(DmPlan *plan, const DmVm *vm, const DmValues *values,
   return TRUE;
 }
 
+void plan_predict_guaranteed(DmPlan *plan, const DmVm *vm) {
+  uint64_t wanted = plan->guaranteed != 0 ? plan->guaranteed : dm_vm_current(vm)->guaranteed;
+  plan->guaranteed_after = wanted != 0 ? MIN(wanted, plan->memory_after) : plan->memory_after;
+}
+
+gboolean plan_predict_next_run(DmPlan *plan, const DmVm *vm, GError **error) {
+  if (vm->next_run == NULL || plan->steps->len == 0 || dm_config_memory(vm->next_run) != plan->memory_before)
+    return TRUE;
+  g_autoptr(DmAccount) account = g_new0(DmAccount, 1);
+  account->differences = g_ptr_array_ref(plan->steps);
+  plan->next_run_config = dm_plan_follow(vm->next_run, account, vm->name, error);
+  return plan->next_run_config != NULL;
+}
+
 /* What libvirt's currentMemory is while the balloon holds nothing: of virtio-mem devices, what the guest has taken. */
 static uint64_t balloon_when_empty(const DmConfig *config) {
   uint64_t sum = dm_config_boot(config);
@@ -97,7 +112,8 @@ void plan_add_plug(DmPlan *plan, DmDeviceKind kind, uint64_t memory, uint64_t si
 }
 
 void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t size, int node) {
-  g_autoptr(GArray) sizes = dm_plan_plug(policy, size, dm_vm_factor(vm), vm->live, dm_config_free_slots(vm->live));
+  uint64_t minimal = MAX(dm_vm_factor(vm), vm->live->page);
+  g_autoptr(GArray) sizes = dm_plan_plug(policy, size, minimal, vm->live, dm_config_free_slots(vm->live));
   for (guint i = 0; i < sizes->len; i++) {
     uint64_t dimm = g_array_index(sizes, uint64_t, i);
     plan_add_plug(plan, DM_DEVICE_DIMM, dimm, dimm, 0, node);

@@ -15,6 +15,12 @@ char *plan_describe_device(const DmVm *vm, const DmMemoryDevice *device);
 /* Sets the values for the next run, as dm_plan_next_run() checks them. */
 gboolean plan_set_next_run(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error);
 
+/* What guaranteed comes to after the plan: as asked, or as stored, and never above memory. */
+void plan_predict_guaranteed(DmPlan *plan, const DmVm *vm);
+
+/* Where the next run will follow the steps of @plan, what it comes to. FALSE with an error where it cannot follow. */
+gboolean plan_predict_next_run(DmPlan *plan, const DmVm *vm, GError **error);
+
 /* Notes what is in the way of a hot unplug as far as the host can see it: an inflated balloon. */
 void plan_note_obstacles(DmPlan *plan, const DmVm *vm);
 

@@ -36,16 +36,19 @@ DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, GError 
       return NULL;
     if (has_step(plan, device))
       continue;
+    g_autofree char *text = plan_describe_device(vm, device);
     if (device->kind == DM_DEVICE_VIRTIO_MEM && dm_memory_device_memory(device) == 0) {
-      plan_note(plan, "%s is empty already; QEMU keeps the empty virtio-mem device until the VM stops", device->alias);
+      plan_note(plan, "%s is empty already; QEMU keeps the empty device until the VM stops", text);
       continue;
     }
     if (device->kind == DM_DEVICE_VIRTIO_MEM)
-      plan_note(
-        plan, "%s is shrunk to nothing; QEMU keeps the empty virtio-mem device until the VM stops", device->alias);
+      plan_note(plan, "%s is shrunk to nothing; QEMU keeps the empty device until the VM stops", text);
     add_unplug(plan, device);
   }
-  plan->guaranteed_after = MIN(plan->guaranteed_after, plan->memory_after);
+  plan_predict_guaranteed(plan, vm);
+  g_autoptr(GError) cannot_follow = NULL;
+  if (!plan_predict_next_run(plan, vm, &cannot_follow))
+    plan_note(plan, "the next run stays as it is: %s", cannot_follow->message);
   if (plan->steps->len > 0)
     plan_note_obstacles(plan, vm);
   return g_steal_pointer(&plan);
@@ -60,7 +63,7 @@ static gboolean check_virtio_mem(
       "a virtio-mem device of at most %s cannot hold %s; raise --max-size", full_text, size_text);
     return FALSE;
   }
-  return dm_rule_step(vm, size, block, error) && dm_rule_step(vm, full, dm_vm_factor(vm), error) &&
+  return dm_rule_step(vm, size, block, error) && dm_rule_step(vm, full, MAX(dm_vm_factor(vm), vm->live->page), error) &&
     dm_rule_room(vm, full, error) && dm_rule_slot(vm, error);
 }
 
@@ -84,6 +87,9 @@ DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **er
       return NULL;
     plan_add_plug(plan, DM_DEVICE_VIRTIO_MEM, size, full, block, wish->node);
   }
+  plan_predict_guaranteed(plan, vm);
+  if (!plan_predict_next_run(plan, vm, error))
+    return NULL;
   return g_steal_pointer(&plan);
 }
 
@@ -111,7 +117,7 @@ DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **e
   guint has = MAX(vm->next_run->slots, vm->next_run->hidden_slots);
   values.slots = slots != 0 ? slots : (has != 0 ? has : DEFAULT_SLOTS);
 
-  g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_SET);
+  g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_ENABLE);
   if (!plan_set_next_run(plan, vm, &values, error))
     return NULL;
   return g_steal_pointer(&plan);
@@ -136,5 +142,6 @@ DmPlan *dm_plan_settle(const DmVm *vm) {
     g_ptr_array_add(plan->steps, step);
     plan->memory_after -= dm_size_minus(dm_memory_device_memory(device), step->to);
   }
+  plan_predict_guaranteed(plan, vm);
   return plan;
 }

@@ -10,6 +10,14 @@ static uint64_t cell_step(const DmConfig *config) {
   return MAX(DM_MIB, config->page);
 }
 
+/* Boot memory and the full size of each device: what has to fit below the maximum. */
+static uint64_t taken_by(const DmConfig *config) {
+  uint64_t taken = dm_config_boot(config);
+  for (guint i = 0; i < config->devices->len; i++)
+    taken = dm_size_plus(taken, ((DmMemoryDevice *)config->devices->pdata[i])->size);
+  return taken;
+}
+
 static uint64_t *cell(DmConfig *config, guint i) {
   return &g_array_index(config->cells, uint64_t, i);
 }
@@ -32,23 +40,52 @@ static DmMemoryDevice *find_twin(const DmConfig *config, const DmMemoryDevice *d
   return alike;
 }
 
+/* Gives @release of @device back: a DIMM whole, a virtio-mem device in blocks. */
+static void release_device(DmConfig *config, DmMemoryDevice *device, uint64_t release) {
+  if (device->kind == DM_DEVICE_DIMM)
+    drop_device(config, device);
+  else
+    device->requested -= release;
+}
+
+/* Takes as much of @less as the twin of @hint can give; returns what is left of it. */
+static uint64_t take_from_twin(DmConfig *config, uint64_t less, const DmMemoryDevice *hint) {
+  DmMemoryDevice *twin = find_twin(config, hint);
+  if (twin == NULL)
+    return less;
+  g_autoptr(GPtrArray) only = g_ptr_array_new();
+  g_ptr_array_add(only, twin);
+  g_autoptr(GArray) releases = dm_plan_unplug(only, less);
+  uint64_t released = dm_plan_released(releases);
+  if (released > 0)
+    release_device(config, twin, released);
+  return less - released;
+}
+
 /* Takes as much of @less as devices can give; returns what is left of it. */
-static uint64_t take_from_devices(DmConfig *config, uint64_t less, const DmMemoryDevice *hint) {
-  DmMemoryDevice *twin = hint != NULL ? find_twin(config, hint) : NULL;
-  if (twin != NULL && twin->kind == DM_DEVICE_DIMM && twin->size <= less) {
-    less -= twin->size;
-    drop_device(config, twin);
-  }
+static uint64_t take_from_devices(DmConfig *config, uint64_t less) {
   g_autoptr(GArray) releases = dm_plan_unplug(config->devices, less);
   for (guint i = 0; i < releases->len; i++) {
     const DmRelease *release = &g_array_index(releases, DmRelease, i);
     less -= release->release;
-    if (release->device->kind == DM_DEVICE_DIMM)
-      drop_device(config, release->device);
-    else
-      ((DmMemoryDevice *)release->device)->requested -= release->release;
+    release_device(config, (DmMemoryDevice *)release->device, release->release);
   }
   return less;
+}
+
+/* Where nothing else is left: the smallest DIMM of more than @less goes, and boot memory gets the rest of it. */
+static uint64_t trade_dimm(DmConfig *config, uint64_t less) {
+  DmMemoryDevice *smallest = NULL;
+  for (guint i = 0; i < config->devices->len; i++) {
+    DmMemoryDevice *device = config->devices->pdata[i];
+    if (device->kind == DM_DEVICE_DIMM && device->size > less && (smallest == NULL || device->size < smallest->size))
+      smallest = device;
+  }
+  if (smallest == NULL)
+    return less;
+  *cell(config, 0) += smallest->size - less;
+  drop_device(config, smallest);
+  return 0;
 }
 
 static guint largest_cell(DmConfig *config) {
@@ -96,20 +133,49 @@ static gboolean too_small(const char *vm_name, const DmConfig *config, uint64_t 
   return FALSE;
 }
 
+/* What is below maximum; each device takes its full size. UINT64_MAX where there is none. */
+static uint64_t room_of(const DmConfig *config) {
+  uint64_t maximum = config->maximum != 0 ? config->maximum : config->hidden_maximum;
+  return maximum != 0 ? dm_size_minus(maximum, taken_by(config)) : UINT64_MAX;
+}
+
+/* More memory is boot memory while that fits below the maximum, then what virtio-mem devices there can hold. */
+static void add_memory(DmConfig *config, uint64_t more, guint node) {
+  uint64_t boot = MIN(more, room_of(config));
+  boot -= boot % cell_step(config);
+  uint64_t rest = more - boot;
+  for (guint i = 0; i < config->devices->len && rest > 0; i++) {
+    DmMemoryDevice *device = config->devices->pdata[i];
+    if (device->kind != DM_DEVICE_VIRTIO_MEM || device->block == 0)
+      continue;
+    uint64_t grow = MIN(rest, dm_size_minus(device->size, device->requested));
+    grow -= grow % device->block;
+    device->requested += grow;
+    rest -= grow;
+  }
+  *cell(config, node) += boot + rest;
+}
+
 static gboolean set_memory(
   DmConfig *config, uint64_t wanted, const DmMemoryDevice *hint, const char *vm_name, GError **error) {
   uint64_t memory = dm_config_memory(config);
   guint node = hint != NULL && hint->node >= 0 && (guint)hint->node < config->cells->len ? (guint)hint->node : 0;
   if (wanted > memory) {
-    *cell(config, node) += wanted - memory;
+    add_memory(config, wanted - memory, node);
     return TRUE;
   }
-  uint64_t less = take_from_devices(config, memory - wanted, hint);
-  if (hint != NULL && *cell(config, node) > less) {
-    *cell(config, node) -= less;
-    less = 0;
+  uint64_t less = memory - wanted;
+  if (hint != NULL) {
+    less = take_from_twin(config, less, hint);
+    uint64_t spare = dm_size_minus(*cell(config, node), cell_step(config)), take = MIN(spare, less);
+    if (take == less) { /* all of it or nothing: half of a device in each place would be no one's picture */
+      *cell(config, node) -= take;
+      less = 0;
+    }
   }
+  less = take_from_devices(config, less);
   less = take_from_cells(config, less);
+  less = less > 0 ? trade_dimm(config, less) : 0;
   return less == 0 || too_small(vm_name, config, wanted, error);
 }
 
@@ -136,9 +202,7 @@ static void settle_maximum(DmConfig *config) {
 }
 
 static gboolean fits_maximum(const DmConfig *config, const char *vm_name, GError **error) {
-  uint64_t maximum = dm_config_maximum(config), memory = dm_config_memory(config), taken = dm_config_boot(config);
-  for (guint i = 0; i < config->devices->len; i++)
-    taken = dm_size_plus(taken, ((DmMemoryDevice *)config->devices->pdata[i])->size);
+  uint64_t maximum = dm_config_maximum(config), memory = dm_config_memory(config), taken = taken_by(config);
   if ((config->maximum == 0 && config->hidden_maximum == 0) || taken <= maximum)
     return TRUE;
   g_autofree char *maximum_text = dm_size_format(maximum);

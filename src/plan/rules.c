@@ -28,7 +28,7 @@ gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {
     case DM_VM_SUSPENDED:
       g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
         "%s is %s: its guest cannot answer, so it cannot %s memory; resume it first, or change only the next run with "
-        "'dimmer set %s --next-run'",
+        "'dimmer set %s --next-run --memory SIZE'",
         vm->name, dm_vm_state_name(vm->state), verb, vm->name);
       return FALSE;
     case DM_VM_SHUTTING_DOWN:
@@ -36,7 +36,8 @@ gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {
       break;
   }
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
-    "%s is %s: its guest cannot answer, so it cannot %s memory; change only the next run with 'dimmer set %s --next-run'",
+    "%s is %s: its guest cannot answer, so it cannot %s memory; change only the next run with 'dimmer set %s --next-run "
+    "--memory SIZE'",
     vm->name, dm_vm_state_name(vm->state), verb, vm->name);
   return FALSE;
 }
@@ -55,16 +56,15 @@ gboolean dm_rule_order(
   if (guaranteed > memory) {
     g_autofree char *guaranteed_text = dm_size_format(guaranteed);
     g_set_error(error, DM_ERROR, DM_ERROR_GUARANTEED_ABOVE_MEMORY,
-      "guaranteed memory of %s%s would be %s, above its memory of %s; lower it as well with --guaranteed", where,
-      vm->name, guaranteed_text, memory_text);
+      "guaranteed memory of %s%s would be %s, above its memory of %s; give --guaranteed %s or less", where, vm->name,
+      guaranteed_text, memory_text, memory_text);
     return FALSE;
   }
   if (memory > maximum) {
     g_autofree char *maximum_text = dm_size_format(maximum);
     g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
-      "memory of %s%s would be %s, above its maximum of %s; the maximum changes with the next start: 'dimmer set %s --max "
-      "SIZE', or 'dimmer enable %s --max SIZE' if it was never set",
-      where, vm->name, memory_text, maximum_text, vm->name, vm->name);
+      "memory of %s%s would be %s, above its maximum of %s; 'dimmer set %s --max SIZE' raises that from the next start on",
+      where, vm->name, memory_text, maximum_text, vm->name);
     return FALSE;
   }
   return TRUE;
@@ -96,8 +96,8 @@ gboolean dm_rule_step(const DmVm *vm, uint64_t added, uint64_t step, GError **er
   g_autofree char *lower = dm_size_format(added - added % step);
   g_autofree char *upper = dm_size_format(dm_size_plus(added - added % step, step));
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_A_MULTIPLE,
-    "%s can grow only in steps of %s while it runs, and %s is none; add %s%s%s", vm->name, step_text, added_text,
-    added > step ? lower : "", added > step ? " or " : "", upper);
+    "%s can grow only in steps of %s while it runs, and %s is not a multiple of that; add %s%s%s", vm->name, step_text,
+    added_text, added > step ? lower : "", added > step ? " or " : "", upper);
   return FALSE;
 }
 

@@ -51,6 +51,18 @@ static gboolean check_live(const DmVm *vm, const DmValues *values, GError **erro
   return dm_rule_order(vm, "", guaranteed, memory, dm_config_maximum(live), error);
 }
 
+/* POWER counts memory in whole hot plug steps (oVirt: MEMORY_SIZE_NOT_MULTIPLE_OF_256_ON_PPC). */
+static gboolean check_power(const DmVm *vm, const DmValues *values, GError **error) {
+  uint64_t factor = dm_vm_factor(vm);
+  if (vm->arch == NULL || !g_str_has_prefix(vm->arch, "ppc") || values->memory % factor == 0)
+    return TRUE;
+  g_autofree char *memory = dm_size_format(values->memory);
+  g_autofree char *factor_text = dm_size_format(factor);
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_A_MULTIPLE,
+    "memory of %s must be a multiple of %s, as it is a POWER machine; %s is none", vm->name, factor_text, memory);
+  return FALSE;
+}
+
 /* What is on its way out, or still growing, for requests before this one. */
 typedef struct {
   GPtrArray *devices; /* const DmMemoryDevice: DIMMs whose answer is out */
@@ -160,73 +172,97 @@ static void note_difference(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
   uint64_t boot = dm_config_boot(vm->live);
   if (wanted < boot) {
     g_autofree char *boot_text = dm_size_format(boot);
-    plan_note(plan,
-      "boot memory (%s) cannot be hot unplugged: %s keeps %s at least until its next start, whatever is asked for",
-      boot_text, vm->name, boot_text);
+    plan_note(plan, "boot memory (%s) cannot be hot unplugged: %s keeps it until its next start", boot_text, vm->name);
+  } else if (plan->memory_after != wanted && plan->steps->len > 0) {
+    g_autofree char *wanted_text = dm_size_format(wanted);
+    plan_note(plan, "no set of devices gives exactly %s: %s runs on with %s", wanted_text, vm->name, left);
   }
-  if (plan->memory_after != wanted && plan->steps->len > 0)
-    plan_note(plan, "the sizes of the devices leave %s to the running VM", left);
 }
 
 static void plan_lower(DmPlan *plan, const DmVm *vm, const DmValues *values) {
   choose_devices(plan, vm, values->memory);
-  if (plan->steps->len == 0) {
+  if (plan->memory_after == plan->memory_before) {
     note_nothing_fits(plan, vm, values->memory);
     note_difference(plan, vm, values->memory);
-    plan->guaranteed = 0; /* nothing goes: the running VM keeps both of its values, as in oVirt */
+    if (plan->guaranteed != 0 && plan->guaranteed != vm->live->guaranteed)
+      plan_note(plan, "as nothing goes, guaranteed memory of the running VM stays as well");
+    plan->guaranteed = 0; /* the running VM keeps both of its values, as in oVirt */
     return;
   }
   note_difference(plan, vm, values->memory);
   plan_note_obstacles(plan, vm);
 }
 
-/* How much of @added the virtio-mem devices shall take, so that the rest is a multiple of the factor. */
-static uint64_t virtio_part(const DmVm *vm, uint64_t added, uint64_t *block) {
-  uint64_t room = 0, factor = dm_vm_factor(vm);
-  *block = factor;
-  for (guint i = 0; i < vm->live->devices->len; i++) {
-    const DmMemoryDevice *device = vm->live->devices->pdata[i];
-    uint64_t left =
-      device->kind == DM_DEVICE_VIRTIO_MEM ? dm_size_minus(device->size, dm_memory_device_memory(device)) : 0;
-    if (left == 0 || device->block == 0)
-      continue;
-    room += left - left % device->block;
-    *block = MIN(*block, device->block);
-  }
-  uint64_t most = MIN(room, added), odd = added % factor;
-  return most < odd ? most : odd + (most - odd) / factor * factor;
+static int by_block_largest_first(gconstpointer a, gconstpointer b) {
+  const DmMemoryDevice *left = *(const DmMemoryDevice *const *)a, *right = *(const DmMemoryDevice *const *)b;
+  return (left->block < right->block) - (left->block > right->block);
 }
 
-static uint64_t grow_virtio(DmPlan *plan, const DmVm *vm, uint64_t part) {
-  for (guint i = 0; i < vm->live->devices->len && part > 0; i++) {
-    const DmMemoryDevice *device = vm->live->devices->pdata[i];
-    if (device->kind != DM_DEVICE_VIRTIO_MEM || device->block == 0)
-      continue;
-    uint64_t memory = dm_memory_device_memory(device), grow = MIN(part, dm_size_minus(device->size, memory));
+/* The virtio-mem devices that can grow (borrowed), largest block first. */
+static GPtrArray *growing_devices(const DmVm *vm) {
+  GPtrArray *devices = g_ptr_array_new();
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (device->kind == DM_DEVICE_VIRTIO_MEM && device->block > 0 && dm_memory_device_memory(device) < device->size)
+      g_ptr_array_add(devices, device);
+  }
+  g_ptr_array_sort(devices, by_block_largest_first);
+  return devices;
+}
+
+/*
+ * How much of @wanted the devices can take; blocks are powers of two, so that taking the largest first is exact. Adds
+ * the steps to @plan if it is not NULL.
+ */
+static uint64_t grow_virtio(DmPlan *plan, const GPtrArray *devices, uint64_t wanted) {
+  uint64_t sum = 0;
+  for (guint i = 0; i < devices->len; i++) {
+    const DmMemoryDevice *device = devices->pdata[i];
+    uint64_t memory = dm_memory_device_memory(device), grow = MIN(wanted - sum, device->size - memory);
     grow -= grow % device->block;
     if (grow == 0)
+      continue;
+    sum += grow;
+    if (plan == NULL)
       continue;
     DmStep *step = dm_step_new(DM_OP_RESIZE, device);
     step->to = memory + grow;
     g_ptr_array_add(plan->steps, step);
     plan->memory_after += grow;
-    part -= grow;
   }
-  return part;
+  return sum;
+}
+
+/* The most of @added that virtio-mem devices can take so that the rest is whole DIMMs; 0 where there is no way. */
+static uint64_t virtio_part(const GPtrArray *devices, uint64_t added, uint64_t step) {
+  uint64_t most = grow_virtio(NULL, devices, added), odd = added % step;
+  if (most < odd)
+    return 0;
+  uint64_t part = odd + (most - odd) / step * step;
+  while (part > odd && grow_virtio(NULL, devices, part) != part)
+    part -= step;
+  return grow_virtio(NULL, devices, part) == part ? part : 0;
+}
+
+/* The finest step in which anything here can grow. */
+static uint64_t smallest_block(const GPtrArray *devices, uint64_t step) {
+  for (guint i = 0; i < devices->len; i++)
+    step = MIN(step, ((const DmMemoryDevice *)devices->pdata[i])->block);
+  return step;
 }
 
 static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error) {
-  uint64_t added = values->memory - dm_config_memory(vm->live), block;
-  uint64_t part = virtio_part(vm, added, &block);
-  uint64_t dimms = added - part + grow_virtio(plan, vm, part);
+  uint64_t added = values->memory - dm_config_memory(vm->live), step = MAX(dm_vm_factor(vm), vm->live->page);
+  g_autoptr(GPtrArray) devices = growing_devices(vm);
+  uint64_t dimms = added - grow_virtio(plan, devices, virtio_part(devices, added, step));
   if (dimms > 0) {
-    uint64_t step = MAX(dm_vm_factor(vm), vm->live->page);
-    if (dimms % step != 0)
-      return dm_rule_step(vm, added, MIN(step, added % block == 0 ? step : block), error);
-    if (!dm_rule_room(vm, dimms, error) || !dm_rule_slot(vm, error))
+    uint64_t block = smallest_block(devices, step);
+    if (!dm_rule_step(vm, dimms, dimms % block == 0 ? step : block, error) || !dm_rule_room(vm, dimms, error) ||
+      !dm_rule_slot(vm, error))
       return FALSE;
     plan_add_dimms(plan, vm, DM_POLICY_OVIRT, dimms, 0); /* oVirt: always node 0 */
   }
+  recall_shrinking(vm, plan->steps);
   Pending pending = find_pending(vm);
   if (pending.sum > 0)
     note_pending(plan, vm, &pending);
@@ -246,25 +282,22 @@ static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, 
     recall_shrinking(vm, plan->steps);
   if (values->memory > memory && !plan_raise(plan, vm, values, error))
     return FALSE;
-  if (plan->guaranteed != 0)
-    plan->guaranteed_after = plan->guaranteed;
-  plan->guaranteed_after = MIN(plan->guaranteed_after, plan->memory_after);
+  plan_predict_guaranteed(plan, vm);
   return TRUE;
 }
 
 DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error) {
   DmValues values = {0};
-  if (!read_wish(wish, &values, error))
+  if (!read_wish(wish, &values, error) || !check_power(vm, &values, error))
     return NULL;
   if ((wish->next_run_only || values.maximum != 0) &&
     !dm_rule_persistent(
       vm, wish->next_run_only ? "there is nothing to set" : "a maximum could never take effect", error))
     return NULL;
-  if (!check_next_run(vm, &values, error))
-    return NULL;
-
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_SET);
   if (vm->live != NULL && !wish->next_run_only && !plan_live(plan, vm, &values, error))
+    return NULL;
+  if (!check_next_run(vm, &values, error))
     return NULL;
   if (vm->next_run != NULL && !plan_set_next_run(plan, vm, &values, error))
     return NULL;
@@ -300,7 +333,8 @@ GPtrArray *dm_plan_again(const DmVm *vm, const DmRequest *request) {
     const DmStep *pending = plan_pending_step(request, device);
     if (pending != NULL)
       pending_sum += dm_size_minus(dm_memory_device_memory(device), pending->to);
-    if (device->kind == DM_DEVICE_VIRTIO_MEM || step == NULL)
+    gboolean shrinkable = device->kind == DM_DEVICE_VIRTIO_MEM && (step == NULL || step->state != DM_STEP_REFUSED);
+    if (shrinkable || step == NULL)
       g_ptr_array_add(candidates, as_after(device, pending));
   }
   uint64_t decrement = dm_size_minus(dm_config_memory(vm->live), dm_size_plus(request->memory, pending_sum));

@@ -46,6 +46,9 @@ static int by_block_largest_first(gconstpointer a, gconstpointer b) {
   const DmMemoryDevice *left = *(const DmMemoryDevice *const *)a, *right = *(const DmMemoryDevice *const *)b;
   if (left->block != right->block)
     return left->block > right->block ? -1 : 1;
+  uint64_t left_memory = dm_memory_device_memory(left), right_memory = dm_memory_device_memory(right);
+  if (left_memory != right_memory) /* so that few devices are asked */
+    return left_memory > right_memory ? -1 : 1;
   return -by_address(a, b);
 }
 
@@ -88,7 +91,7 @@ static void weigh(Search *search, uint64_t decrement) {
   uint64_t sum = MIN(total, decrement);
   if (search->unit == 0)
     search->unit = 1;
-  uint64_t most = MAX_CELLS / (count + 1) - 2;
+  uint64_t most = MAX_CELLS / MAX(count, 1);
   if (sum / search->unit > most)
     search->unit = sum / most + 1;
 

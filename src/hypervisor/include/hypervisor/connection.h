@@ -30,7 +30,7 @@ typedef struct {
 
 typedef void (*DmEventFunc)(const DmEvent *event, gpointer data);
 
-/* Hooks libvirt into the default main loop. Once, before the first connection is opened. */
+/* Hooks libvirt into the default main loop, and ignores SIGPIPE. Once, before the first connection is opened. */
 void dm_hypervisor_start(void);
 
 /*

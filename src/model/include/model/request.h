@@ -15,6 +15,7 @@ typedef enum {
   DM_ACTION_SET,    /* to a memory size */
   DM_ACTION_UNPLUG, /* chosen devices */
   DM_ACTION_PLUG,   /* a new device, or several */
+  DM_ACTION_ENABLE, /* for hot plug: only the next run changes */
   DM_ACTION_SETTLE, /* asks again for what an earlier request left unanswered */
 } DmAction;
 

@@ -13,11 +13,12 @@
  * @persistent with the values of @values (0: that one stays), memory exactly as asked, not rounded to device sizes:
  *
  * - Less memory: the memory devices of the persistent configuration go as dm_plan_unplug() chooses, the rest comes off
- *   boot memory, from the largest NUMA cell first so that cells stay balanced.
- * - More memory becomes boot memory: a device would not be hot unpluggable after a start anyway, for the guest would
- *   have it online as ordinary memory.
+ *   boot memory, from the largest NUMA cell first so that cells stay balanced. Where even that leaves something, a DIMM
+ *   is traded for boot memory.
+ * - More memory becomes boot memory: a DIMM would not be hot unpluggable after a start anyway, for the guest would have
+ *   it online as ordinary memory. What does not fit below the maximum goes to virtio-mem devices that are there.
  * - @hint (or NULL) is a device that was just plugged or unplugged: its like in the persistent configuration goes
- *   first, and else the cell of its node takes the difference.
+ *   first, then the cell of its node takes the difference; other devices are touched only if neither will do.
  *
  * Where boot memory reaches maximum, the maximum is kept aside (QEMU does not start with both equal), and comes back
  * when memory falls again.

@@ -20,8 +20,9 @@ typedef struct {
 /*
  * Chooses among @candidates (const DmMemoryDevice, borrowed) what to give back: the largest sum that is not above
  * @decrement. DIMMs go whole; virtio-mem devices take what whole DIMMs cannot, in steps of their block. Of equal sums,
- * the one with most of it in DIMMs; then with the fewest devices that the guest says are not movable, then the fewest
- * of which it is not known, then the fewest devices, then the higher addresses.
+ * the one with most of it in DIMMs; then with the fewest DIMMs that the guest says are not movable, then the fewest of
+ * which it is not known, then the fewest DIMMs, then the higher addresses. Of virtio-mem devices those with the largest
+ * block give first, and of these those that have most to give.
  *
  * The time is (devices × sum / greatest common divisor of the sizes); see bench/planner.c. The sum is exact while that
  * product is at most 2^24 (256 DIMMs of 8 TiB in multiples of 128 MiB); above it sizes are rounded up to a coarser
