@@ -7,83 +7,31 @@
  * a worker thread, and a next function, which runs in the main loop once the work is done and says where to go. While
  * work is under way, the main loop leaves everything alone that the work may touch: events are put into a queue.
  *
- *   FIND      which VM is meant; then the lock: one dimmer at a time changes a VM
- *   READ      the VM as it is. What an earlier dimmer left unfinished is settled first
- *   (plan)    pure: every rule is checked. A dry run ends here
- *   RECORD    the request goes into the VM's metadata, the guaranteed memory asked for with it: from here on a crash
- *             leaves a trace that the next dimmer finishes
- *   CONFIGURE the next-run configuration takes its values. Where the request names none, RECORD and CONFIGURE are left
- *             out, as ASK records it all the same
- *   ASK       the record says "asked", then all devices are asked at once. The outcome is never taken from a return
- * value: (wait)    it comes as events, or is seen in the VM itself. A refusal leads to AGAIN     another plan with what
- * is left, and to ASK once more CLOSE     what really happened is accounted for, and the record cleared, or cut down to
- * what is still out UNDO      nothing could be asked: the running VM gets back what RECORD changed
+ *   FIND       which VM is meant; then the lock: one dimmer at a time changes a VM
+ *   READ       the VM as it is. What an earlier dimmer left unfinished is settled first
+ *   (plan)     pure: every rule is checked. A dry run ends here
+ *   RECORD     the request goes into the VM's metadata, the guaranteed memory asked for with it: from here on a
+ *              crash leaves a trace that the next dimmer finishes
+ *   CONFIGURE  the next-run configuration takes its values. Where the request names none, RECORD and CONFIGURE are
+ *              left out, as ASK records it all the same
+ *   ASK        the record says "asked", then all devices are asked at once
+ *   WAIT       the outcome is never a return value: it comes as events, or is seen in the VM itself
+ *   AGAIN      after a refusal: another plan with what is left, and ASK once more
+ *   CLOSE      what really happened is accounted for; the record is cleared, or cut down to what is still out
+ *   UNDO       nothing could be asked: the running VM gets back what RECORD changed
  *
  * A device that does not answer in time is overdue, never failed: it stays in the record, because the guest can still
  * release it.
  */
-#include "engine/change.h"
-
 #include <gio/gio.h>
 
 #include "base/error.h"
-#include "engine/lock.h"
+#include "change_private.h"
 #include "hypervisor/domain.h"
 #include "outcome.h"
 #include "record.h"
 
-typedef enum {
-  PHASE_FIND,
-  PHASE_READ,
-  PHASE_RECORD,
-  PHASE_CONFIGURE,
-  PHASE_ASK,
-  PHASE_AGAIN,
-  PHASE_CLOSE,
-  PHASE_UNDO,
-  PHASE_WAIT, /* no work: events and the timer lead on */
-  PHASE_END,
-} Phase;
-
-struct DmChange {
-  DmConnection *connection;
-  char *name;
-  DmPlanFunc plan_func;
-  gpointer plan_data;
-  DmChangeOptions options;
-  DmChangeListener listener;
-  gpointer listener_data;
-
-  Phase phase;
-  gboolean working;  /* a worker thread has the change: the loop may only add to events */
-  GPtrArray *events; /* Answer */
-  guint watch, timer;
-  DmLock *lock;
-  DmVm *vm_before, *vm;
-  GPtrArray *found; /* char: what became of an earlier request */
-  DmPlan *plan;
-  DmRequest *request;
-  gint64 planned_at, asked_at; /* monotonic; of the last asking */
-  gboolean stopped;            /* by dm_change_stop_waiting() */
-  gboolean vm_stopped, connection_lost;
-  GError *error; /* the first one */
-};
-
-/* An event, kept until the loop has the change again. */
-typedef struct {
-  DmEventKind kind;
-  char *alias;
-  uint64_t size;
-  gint64 at;
-} Answer;
-
 static void enter(DmChange *change, Phase phase);
-
-static void free_answer(gpointer data) {
-  Answer *answer = data;
-  g_free(answer->alias);
-  g_free(answer);
-}
 
 static void keep_first_error(DmChange *change, GError *error) {
   if (change->error == NULL)
@@ -101,79 +49,6 @@ static gboolean replace_vm(DmChange *change, GError **error) {
   return TRUE;
 }
 
-/* ---- steps and answers ---- */
-
-static void tell_moved(DmChange *change, const DmStep *step) {
-  if (change->listener.moved != NULL)
-    change->listener.moved(change, step, change->listener_data);
-}
-
-static void answer_step(DmChange *change, DmStep *step, DmStepState state, gint64 at) {
-  if (!dm_step_advance(step, state))
-    return;
-  if (step->asked_at != 0 && state != DM_STEP_OVERDUE)
-    step->seconds = (double)(at - step->asked_at) / G_USEC_PER_SEC;
-  tell_moved(change, step);
-}
-
-static void refuse(DmChange *change, DmStep *step, const char *reason, gint64 at) {
-  g_free(step->reason);
-  step->reason = g_strdup(reason);
-  answer_step(change, step, DM_STEP_REFUSED, at);
-}
-
-static void take_answer(DmChange *change, const Answer *answer) {
-  DmStep *step = change->request != NULL ? dm_request_find_step(change->request, answer->alias) : NULL;
-  if (answer->kind == DM_EVENT_VM_STOPPED)
-    change->vm_stopped = TRUE;
-  else if (answer->kind == DM_EVENT_CONNECTION_LOST)
-    change->connection_lost = TRUE;
-  if (step == NULL || answer->alias == NULL)
-    return;
-  if (answer->kind == DM_EVENT_DEVICE_REMOVED && step->op != DM_OP_PLUG) {
-    answer_step(change, step, DM_STEP_DONE, answer->at);
-  } else if (answer->kind == DM_EVENT_DEVICE_REFUSED && step->op == DM_OP_UNPLUG) {
-    refuse(change, step, "the guest refused", answer->at);
-  } else if (answer->kind == DM_EVENT_DEVICE_RESIZED && step->op == DM_OP_RESIZE) {
-    step->reached = answer->size;
-    if (step->reached == step->to)
-      answer_step(change, step, DM_STEP_DONE, answer->at);
-    else
-      tell_moved(change, step);
-  }
-}
-
-static void take_answers(DmChange *change) {
-  for (guint i = 0; i < change->events->len; i++)
-    take_answer(change, change->events->pdata[i]);
-  g_ptr_array_set_size(change->events, 0);
-}
-
-/* What the VM itself shows: for an answer that came before its question was out, or never as an event. */
-static void look_for_answers(DmChange *change) {
-  gint64 now = g_get_monotonic_time();
-  for (guint i = 0; change->vm->live != NULL && i < change->request->steps->len; i++) {
-    DmStep *step = change->request->steps->pdata[i];
-    const DmMemoryDevice *device = dm_config_find_alias(change->vm->live, step->alias);
-    if (device == NULL ? step->op != DM_OP_PLUG : step->op == DM_OP_PLUG)
-      answer_step(change, step, DM_STEP_DONE, now);
-    if (device == NULL || step->op != DM_OP_RESIZE)
-      continue;
-    step->reached = device->current;
-    if (step->reached == step->to)
-      answer_step(change, step, DM_STEP_DONE, now);
-  }
-}
-
-static gboolean any_step_is(const DmChange *change, DmStepState state) {
-  for (guint i = 0; i < change->request->steps->len; i++) {
-    const DmStep *step = change->request->steps->pdata[i];
-    if (step->state == state && !step->carried)
-      return TRUE;
-  }
-  return FALSE;
-}
-
 static gboolean is_final(const DmChange *change) {
   return change->vm_stopped || change->connection_lost;
 }
@@ -184,14 +59,6 @@ static void stop_timer(DmChange *change) {
   if (change->timer != 0)
     g_source_remove(change->timer);
   change->timer = 0;
-}
-
-static void make_overdue(DmChange *change) {
-  for (guint i = 0; i < change->request->steps->len; i++) {
-    DmStep *step = change->request->steps->pdata[i];
-    if (step->state == DM_STEP_ASKED)
-      answer_step(change, step, DM_STEP_OVERDUE, 0);
-  }
 }
 
 static gboolean has_retry(const DmChange *change) {
@@ -205,38 +72,26 @@ static Phase after_answers(DmChange *change, gboolean refused_now) {
   if (refused_now && has_retry(change))
     return PHASE_AGAIN;
   if (change->stopped || change->options.timeout <= 0) /* <= 0: does not wait at all */
-    make_overdue(change);
-  return any_step_is(change, DM_STEP_ASKED) ? PHASE_WAIT : PHASE_CLOSE;
-}
-
-static guint count_refused(const DmChange *change) {
-  guint refused = 0;
-  for (guint i = 0; i < change->request->steps->len; i++)
-    refused += ((DmStep *)change->request->steps->pdata[i])->state == DM_STEP_REFUSED;
-  return refused;
+    answers_expire(change);
+  return answers_missing(change) ? PHASE_WAIT : PHASE_CLOSE;
 }
 
 static gboolean on_timeout(gpointer data) {
   DmChange *change = data;
   change->timer = 0;
-  make_overdue(change);
+  answers_expire(change);
   enter(change, PHASE_CLOSE);
   return G_SOURCE_REMOVE;
 }
 
 static void on_event(const DmEvent *event, gpointer data) {
   DmChange *change = data;
-  Answer *answer = g_new0(Answer, 1);
-  answer->kind = event->kind;
-  answer->alias = g_strdup(event->alias);
-  answer->size = event->size;
-  answer->at = g_get_monotonic_time();
-  g_ptr_array_add(change->events, answer);
+  answers_add(change, event);
   if (change->working || change->phase != PHASE_WAIT)
     return;
-  guint refused = count_refused(change);
-  take_answers(change);
-  Phase next = after_answers(change, count_refused(change) > refused);
+  guint refused = answers_count_refused(change);
+  answers_take(change);
+  Phase next = after_answers(change, answers_count_refused(change) > refused);
   if (next != PHASE_WAIT)
     enter(change, next);
 }
@@ -381,16 +236,17 @@ static gboolean work_ask(DmChange *change, GError **error) {
 static Phase then_ask(DmChange *change) {
   if (change->error != NULL)
     return PHASE_CLOSE;
-  guint refused = count_refused(change);
-  gint64 now = g_get_monotonic_time();
+  guint refused = answers_count_refused(change);
   for (guint i = 0; i < change->request->steps->len; i++) {
     DmStep *step = change->request->steps->pdata[i];
-    if (step->state == DM_STEP_ASKED && step->reason != NULL)
-      answer_step(change, step, DM_STEP_REFUSED, now);
+    if (step->state == DM_STEP_ASKED && step->reason != NULL) {
+      g_autofree char *reason = g_steal_pointer(&step->reason);
+      answers_refuse(change, step, reason);
+    }
   }
-  take_answers(change);
-  look_for_answers(change);
-  return after_answers(change, count_refused(change) > refused);
+  answers_take(change);
+  answers_look(change);
+  return after_answers(change, answers_count_refused(change) > refused);
 }
 
 /* ---- AGAIN ---- */
@@ -413,7 +269,7 @@ static void adopt_step(DmChange *change, DmStep *step) {
 static Phase then_again(DmChange *change) {
   if (change->error != NULL)
     return PHASE_CLOSE;
-  take_answers(change);
+  answers_take(change);
   if (is_final(change))
     return PHASE_CLOSE;
   g_autoptr(GPtrArray) steps = dm_plan_again(change->vm, change->request);
@@ -478,18 +334,11 @@ static gboolean work_close(DmChange *change, GError **error) {
   return replace_vm(change, error);
 }
 
-static guint count_pending(const DmChange *change) {
-  guint pending = 0;
-  for (guint i = 0; change->request != NULL && i < change->request->steps->len; i++)
-    pending += dm_step_is_pending(change->request->steps->pdata[i]);
-  return pending;
-}
-
 /* An answer that came while the account was made is accounted for as well. */
 static Phase then_close(DmChange *change) {
-  guint pending = count_pending(change);
-  take_answers(change);
-  return change->error == NULL && count_pending(change) < pending ? PHASE_CLOSE : PHASE_END;
+  guint pending = answers_count_pending(change);
+  answers_take(change);
+  return change->error == NULL && answers_count_pending(change) < pending ? PHASE_CLOSE : PHASE_END;
 }
 
 /* ---- the table ---- */
@@ -594,7 +443,7 @@ DmChange *dm_change_new(DmConnection *connection, const char *vm_name, DmPlanFun
   change->options = *options;
   change->listener = *listener;
   change->listener_data = listener_data;
-  change->events = g_ptr_array_new_with_free_func(free_answer);
+  change->events = g_ptr_array_new_with_free_func(answers_free);
   change->found = g_ptr_array_new_with_free_func(g_free);
   return change;
 }
@@ -621,7 +470,7 @@ void dm_change_stop_waiting(DmChange *change) {
   change->stopped = TRUE;
   if (change->working || change->phase != PHASE_WAIT)
     return;
-  make_overdue(change);
+  answers_expire(change);
   enter(change, PHASE_CLOSE);
 }
 

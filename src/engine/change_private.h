@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A change's inside: its state, and its steps with their answers. Not for other layers. */
+#pragma once
+
+#include "engine/change.h"
+#include "engine/lock.h"
+
+typedef enum {
+  PHASE_FIND,
+  PHASE_READ,
+  PHASE_RECORD,
+  PHASE_CONFIGURE,
+  PHASE_ASK,
+  PHASE_AGAIN,
+  PHASE_CLOSE,
+  PHASE_UNDO,
+  PHASE_WAIT, /* no work: events and the timer lead on */
+  PHASE_END,
+} Phase;
+
+struct DmChange {
+  DmConnection *connection;
+  char *name;
+  DmPlanFunc plan_func;
+  gpointer plan_data;
+  DmChangeOptions options;
+  DmChangeListener listener;
+  gpointer listener_data;
+
+  Phase phase;
+  gboolean working;  /* a worker thread has the change: the loop may only add to events */
+  GPtrArray *events; /* Answer */
+  guint watch, timer;
+  DmLock *lock;
+  DmVm *vm_before, *vm;
+  GPtrArray *found; /* char: what became of an earlier request */
+  DmPlan *plan;
+  DmRequest *request;
+  gint64 planned_at, asked_at; /* monotonic; of the last asking */
+  gboolean stopped;            /* by dm_change_stop_waiting() */
+  gboolean vm_stopped, connection_lost;
+  GError *error; /* the first one */
+};
+
+/* An event, kept until the loop has the change again. */
+typedef struct {
+  DmEventKind kind;
+  char *alias;
+  uint64_t size;
+  gint64 at;
+} Answer;
+
+/* Adds an event to the queue. */
+void answers_add(DmChange *change, const DmEvent *event);
+void answers_free(gpointer answer);
+
+/* Takes all of the queue: steps move on, and the VM's end or the connection's is noted. */
+void answers_take(DmChange *change);
+
+/* What the VM itself shows: for an answer that came before its question was out, or never as an event. */
+void answers_look(DmChange *change);
+
+/* The step was refused, for that reason in words. */
+void answers_refuse(DmChange *change, DmStep *step, const char *reason);
+
+/* Steps without an answer are overdue from now on. */
+void answers_expire(DmChange *change);
+
+/* Something that was asked for by this change has no answer yet. */
+gboolean answers_missing(const DmChange *change);
+
+guint answers_count_refused(const DmChange *change);
+
+/* Steps whose answers are out, overdue and those of earlier requests included. */
+guint answers_count_pending(const DmChange *change);
