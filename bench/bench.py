@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""usage: bench.py [--rounds N] [--counts 1,8,16]
+
+Measures dimmer side by side with the ways people have, on real guests, and its planner.
+Prints tables in Markdown and writes build/bench.json. All ways take turns in each round, on
+the same guest, so that ratios hold when the machine's speed drifts.
+
+(a) unplug of 1, 8 and 16 DIMMs of 128 MiB:
+    floor     a bare program that sends the same device_del's at once to QEMU and waits
+    dimmer    guest:   from the first asking to the last removed event
+              request: from the plan to that event: with the record and the configuration
+              process: the whole command
+    virsh     virsh detach-device, one after the other
+    polling   one by one over QMP, looking every 3 s whether it is gone
+(b) the planner and (c) the plug policies: see plan.c.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+RELEASE = REPO / 'build/release'
+os.environ.setdefault('DIMMER', str(RELEASE / 'src/cli/dimmer'))
+sys.path.insert(0, str(REPO))
+
+import testbed  # noqa: E402
+
+POLL_SECONDS = 3
+WAYS = ['floor', 'guest', 'request', 'process', 'virsh', 'polling']
+
+
+def plug(host, vm, count):
+    """count DIMMs of 128 MiB, all online in the guest; their aliases."""
+    for _ in range(count):
+        host.dimmer('plug', vm.name, '128MiB', '--policy', 'whole', check=0)
+    vm.wait_ready()
+    return list(vm.memory_devices())
+
+
+def run_floor(host, vm, aliases, floor):
+    # The VM's second monitor takes one client at a time; the testbed's own lets go of it.
+    vm.close()
+    done = host.run([floor, vm.folder / 'qmp.sock', *aliases], check=0)
+    vm.connect()
+    return {'floor': float(done.stdout)}
+
+
+def run_dimmer(host, vm, aliases):
+    started = time.monotonic()
+    done = host.dimmer('unplug', vm.name, *aliases, '-o', 'json', check=0)
+    process = time.monotonic() - started
+    return json.loads(done.stdout)['timing'] | {'process': process}
+
+
+def run_virsh(host, vm, aliases):
+    files = []
+    for device in vm.live_xml().findall('devices/memory'):
+        path = vm.folder / f"{device.find('alias').get('name')}.xml"
+        path.write_bytes(testbed.vm.ElementTree.tostring(device))
+        host.user.give(path)
+        files.append(path)
+    started = time.monotonic()
+    host.virsh('; '.join(f'detach-device {vm.name} {path} --live' for path in files), timeout=300)
+    return {'virsh': time.monotonic() - started}
+
+
+def run_polling(_host, vm, aliases):
+    started = time.monotonic()
+    for alias in aliases:
+        vm.qmp('device_del', id=alias)
+        while any(device['data'].get('id') == alias for device in vm.qmp('query-memory-devices')):
+            time.sleep(POLL_SECONDS)  # this is the way being measured
+    return {'polling': time.monotonic() - started}
+
+
+def measure_unplug(counts, rounds):
+    """For each count and way the seconds of each round."""
+    results = {count: {way: [] for way in WAYS} for count in counts}
+    with testbed.SessionHost() as host:
+        floor = host.user.reachable_copy(RELEASE / 'bench/bench-floor', host.folder / 'bin')
+        vm = host.start_guest('bench', memory_mib=1024, max_mib=8192, slots=32)
+        runs = [lambda aliases: run_floor(host, vm, aliases, floor),
+                lambda aliases: run_dimmer(host, vm, aliases),
+                lambda aliases: run_virsh(host, vm, aliases),
+                lambda aliases: run_polling(host, vm, aliases)]
+        for count in counts:
+            for round_ in range(rounds + 1):
+                for run in runs:
+                    if round_ > 1 and run is runs[-1]:
+                        continue  # once is enough for what takes a minute
+                    seconds = run(plug(host, vm, count))
+                    left = vm.memory_devices()
+                    if left:
+                        raise SystemExit(f'bench: {left} stayed; nothing measured')
+                    if round_ > 0 or run is runs[-1]:  # the first round warms up
+                        for way, value in seconds.items():
+                            results[count][way].append(value)
+                print(f'  {count} devices, round {round_} of {rounds}', file=sys.stderr)
+    return results
+
+
+def summarize(results):
+    """Medians, and the median of the ratios to the floor, round by round."""
+    table = []
+    for count, ways in results.items():
+        for way in WAYS:
+            ratios = [value / floor for value, floor in zip(ways[way], ways['floor'])]
+            table.append({'devices': count, 'way': way, 'runs': len(ways[way]),
+                          'seconds_median': statistics.median(ways[way]),
+                          'seconds_min': min(ways[way]), 'seconds_max': max(ways[way]),
+                          'ratio_to_floor_median': statistics.median(ratios)})
+    return table
+
+
+def print_tables(result):
+    names = {'floor': 'floor: bare device_del', 'guest': 'dimmer, asking to last event',
+             'request': 'dimmer, plan to last event', 'process': 'dimmer, whole process',
+             'virsh': 'virsh, one after the other', 'polling': 'one by one, polled every 3 s'}
+    print(f"\n{result['machine']}\n")
+    print('| devices | way | median s | min | max | × floor |\n| ---: | --- | ---: | ---: | ---: | ---: |')
+    for row in result['unplug']:
+        print(f"| {row['devices']} | {names[row['way']]} | {row['seconds_median']:.3f} | "
+              f"{row['seconds_min']:.3f} | {row['seconds_max']:.3f} | "
+              f"{row['ratio_to_floor_median']:.2f} |")
+    plan = result['plan']
+    print(f"\nOver {plan['requests']} random requests each:\n")
+    print('| way to choose | MiB missed, mean | requests short of the best |\n| --- | ---: | ---: |')
+    for row in plan['ways']:
+        print(f"| {row['way']} | {row['missed_mib_mean']:.1f} | "
+              f"{row['requests_short_of_best_percent']:.1f} % |")
+    print('\n| devices | largest, MiB | µs per plan, median | 99th percentile |\n'
+          '| ---: | ---: | ---: | ---: |')
+    for row in plan['times']:
+        print(f"| {row['devices']} | {row['largest_mib']} | {row['microseconds_median']:.1f} | "
+              f"{row['microseconds_p99']:.1f} |")
+    print('\n| plug policy | MiB missed by later decrements, mean | slots used, mean |\n'
+          '| --- | ---: | ---: |')
+    for row in plan['policies']:
+        print(f"| {row['policy']} | {row['missed_mib_mean']:.1f} | {row['slots_mean']:.1f} |")
+
+
+def machine():
+    qemu = subprocess.run(['qemu-system-x86_64', '--version'], capture_output=True, text=True,
+                          check=True).stdout.split('\n')[0]
+    return f'{os.cpu_count()} cores, {qemu}, {testbed.accel()}'
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--counts', default='1,8,16')
+    arguments = parser.parse_args()
+    lacks = testbed.missing()
+    if lacks:
+        raise SystemExit('bench: this machine lacks\n  ' + '\n  '.join(lacks))
+    plan = subprocess.run([RELEASE / 'bench/bench-plan'], capture_output=True, check=True)
+    counts = [int(count) for count in arguments.counts.split(',')]
+    result = {'machine': machine(),
+              'unplug': summarize(measure_unplug(counts, arguments.rounds)),
+              'plan': json.loads(plan.stdout)}
+    (REPO / 'build/bench.json').write_text(json.dumps(result, indent=2) + '\n')
+    print_tables(result)
+
+
+main()
