@@ -2,6 +2,7 @@
 """One virtual machine of a host: its life, its guest, its QEMU."""
 
 import tempfile
+import time
 from xml.etree import ElementTree
 
 from .wire import Guest, GuestError, Qmp
@@ -192,6 +193,16 @@ class Vm:
     def detach(self, alias):
         """Ask for a device's removal behind dimmer's back; returns before the answer."""
         self.host.virsh('detach-device-alias', self.name, alias, '--live')
+
+    def wait_gone(self, alias, *, timeout=TIMEOUT):
+        """Wait until libvirt, too, knows that a device is gone.
+
+        It hears QEMU's event a moment later, and has no event for who comes after its own.
+        """
+        deadline = time.monotonic() + timeout
+        while alias in self.memory_devices():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{alias} is still there')
 
     def request(self, alias, mib):
         """Ask the guest to have this much of a virtio-mem device; returns before it has."""
