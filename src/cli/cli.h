@@ -64,6 +64,11 @@ int options_fail(const CommonOptions *common, const GError *error);
 /* The verb of that name in main.c's table, or NULL. */
 const DmVerb *verb_find(const char *name);
 
+/* ---- show.c ---- */
+
+/* Brings the steps of the recorded request up to what the VM itself shows, where nobody has accounted for it yet. */
+void show_refresh(DmVm *vm);
+
 /* ---- apply.c ---- */
 
 typedef struct {

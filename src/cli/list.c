@@ -72,6 +72,8 @@ int verb_list(int argc, char **argv) {
   g_autoptr(GPtrArray) vms = connection != NULL ? dm_domain_list(connection, &error) : NULL;
   if (vms == NULL)
     return options_fail(&common, error);
+  for (guint i = 0; i < vms->len; i++)
+    show_refresh(vms->pdata[i]);
   if (common.json)
     print_json(vms, dm_connection_uri(connection));
   else

@@ -16,6 +16,8 @@ static const DmVerb verbs[] = {
   {"settle", "VM", "finish a request that was interrupted or is overdue", verb_settle},
 };
 
+static const char *const options_with_value[] = {"-c", "--connect", "-o", "--output", NULL};
+
 const DmVerb *verb_find(const char *name) {
   for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++) {
     if (strcmp(verbs[i].name, name) == 0)
@@ -52,11 +54,15 @@ static void print_help(FILE *out) {
  * is none.
  */
 static int find_verb_index(int argc, char **argv) {
-  static const char *const with_value[] = {"-c", "--connect", "-o", "--output", NULL};
   int i = 1;
   while (i < argc && argv[i][0] == '-')
-    i += g_strv_contains(with_value, argv[i]) ? 2 : 1;
+    i += g_strv_contains(options_with_value, argv[i]) ? 2 : 1;
   return MIN(i, argc);
+}
+
+static gboolean has_argument(char **argv, const char *letter, const char *name) {
+  return (letter != NULL && g_strv_contains((const char *const *)argv, letter)) ||
+    g_strv_contains((const char *const *)argv, name);
 }
 
 /* The verb comes first, the options that stood before it behind it. */
@@ -86,14 +92,27 @@ static char **split_short_options(int argc, char **argv) {
   return (char **)g_ptr_array_steal(split, NULL);
 }
 
+/* Only --connect and --output may stand alone before a verb. */
+static gboolean options_are_common(int argc, char **argv) {
+  for (int i = 1; i < argc; i += g_strv_contains(options_with_value, argv[i]) ? 2 : 1) {
+    gboolean known = g_strv_contains(options_with_value, argv[i]) || g_str_has_prefix(argv[i], "--connect=") ||
+      g_str_has_prefix(argv[i], "--output=");
+    if (!known)
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static int fail_without_verb(int argc, char **argv, int index) {
   const CommonOptions common = {.json = options_want_json(argc, argv)};
   g_autoptr(GError) error = NULL;
   if (index < argc)
     g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "there is no verb '%s'; 'dimmer --help' lists them", argv[index]);
-  else if (argc > 1 && argv[argc - 1][0] == '-')
-    g_set_error(
-      &error, DM_ERROR, DM_ERROR_USAGE, "no verb behind '%s'; 'dimmer --help' lists verbs and options", argv[argc - 1]);
+  else if (g_strv_contains(options_with_value, argv[argc - 1]))
+    g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "%s wants a value, and a verb is missing; 'dimmer --help' lists them",
+      argv[argc - 1]);
+  else if (argv[1][0] == '-' && !options_are_common(argc, argv))
+    g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "'%s' is no option of dimmer's own; the verb comes first", argv[1]);
   else
     g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "the verb is missing; 'dimmer --help' lists them");
   return options_fail(&common, error);
@@ -119,14 +138,18 @@ int main(int argc, char **argv_given) {
   g_auto(GStrv) owned = split_short_options(argc, argv_given);
   argc = (int)g_strv_length(owned);
   g_autofree char **argv = g_memdup2(owned, sizeof *owned * ((gsize)argc + 1)); /* parsing reorders it */
-  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+  if (strcmp(argv[1], "help") == 0)
     return run_help(argc, argv);
-  if (strcmp(argv[1], "--version") == 0) {
+  int index = find_verb_index(argc, argv);
+  const DmVerb *verb = index < argc ? verb_find(argv[index]) : NULL;
+  if (index == argc && has_argument(argv, "-h", "--help")) {
+    print_help(stdout);
+    return DM_EXIT_DONE;
+  }
+  if (index == argc && has_argument(argv, NULL, "--version")) {
     puts("dimmer " DM_VERSION);
     return DM_EXIT_DONE;
   }
-  int index = find_verb_index(argc, argv);
-  const DmVerb *verb = index < argc ? verb_find(argv[index]) : NULL;
   if (verb == NULL)
     return fail_without_verb(argc, argv, index);
   move_verb_to_front(argv, index);

@@ -72,7 +72,7 @@ static char *describe_state(const DmVm *vm, const DmMemoryDevice *device) {
     return g_strdup("present");
   if (step->state == DM_STEP_DONE)
     return g_strdup("present");
-  return g_strdup_printf("%s to go", dm_step_state_name(step));
+  return g_strdup_printf("%s to %s", dm_step_state_name(step), step->op == DM_OP_UNPLUG ? "go" : "resize");
 }
 
 static void print_devices(const DmVm *vm) {
@@ -154,6 +154,15 @@ static void print_text(const DmVm *vm) {
   print_request(vm);
 }
 
+void show_refresh(DmVm *vm) {
+  if (vm->request == NULL || vm->live == NULL)
+    return;
+  g_autoptr(DmRequest) request = dm_request_copy(vm->request);
+  dm_account_free(dm_plan_account(vm, request));
+  for (guint i = 0; i < request->steps->len; i++)
+    ((DmStep *)vm->request->steps->pdata[i])->state = ((DmStep *)request->steps->pdata[i])->state;
+}
+
 int verb_show(int argc, char **argv) {
   g_auto(CommonOptions) common = {0};
   g_autoptr(GError) error = NULL;
@@ -167,9 +176,7 @@ int verb_show(int argc, char **argv) {
   g_autoptr(DmVm) vm = connection != NULL ? dm_domain_read(connection, argv[1], &error) : NULL;
   if (vm == NULL)
     return options_fail(&common, error);
-  if (vm->request != NULL && vm->live != NULL) { /* as the VM shows it, where nobody has recorded it yet */
-    g_autoptr(DmAccount) account = dm_plan_account(vm, vm->request);
-  }
+  show_refresh(vm);
   if (common.json)
     json_print(json_from_vm(vm));
   else

@@ -124,8 +124,13 @@ static gboolean work_read(DmChange *change, GError **error) {
   if (!replace_vm(change, error))
     return FALSE;
   const DmRequest *request = change->vm->request;
-  if (request == NULL || change->options.dry_run)
+  if (request == NULL)
     return TRUE;
+  if (change->options.dry_run) {
+    if (change->vm->live != NULL)
+      record_preview(change->vm, change->found);
+    return TRUE;
+  }
   if (belongs_to_other_host(request)) {
     g_set_error(error, DM_ERROR, DM_ERROR_BUSY,
       "process %d on host %s is changing %s at this moment; wait for it, 'dimmer show %s' shows how far it is",

@@ -2,6 +2,7 @@
 #include "engine/lock.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,6 +12,7 @@
 
 struct DmLock {
   int fd;
+  guint source;
 };
 
 /* The abstract name: a zero byte, then text. */
@@ -20,13 +22,22 @@ static socklen_t address_of(const char *vm_uuid, struct sockaddr_un *address) {
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (gsize)length);
 }
 
+/* Whoever connects wants to know who has the lock, and knows by now. */
+static gboolean on_connect(int fd, GIOCondition condition, gpointer unused) {
+  int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+  if (peer >= 0)
+    close(peer);
+  return G_SOURCE_CONTINUE;
+}
+
 DmLock *dm_lock_take(const char *vm_uuid, const char *vm_name, GError **error) {
   struct sockaddr_un address;
   socklen_t length = address_of(vm_uuid, &address);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd >= 0 && bind(fd, (struct sockaddr *)&address, length) == 0 && listen(fd, 1) == 0) {
+  if (fd >= 0 && bind(fd, (struct sockaddr *)&address, length) == 0 && listen(fd, SOMAXCONN) == 0) {
     DmLock *lock = g_new0(DmLock, 1);
     lock->fd = fd;
+    lock->source = g_unix_fd_add(fd, G_IO_IN, on_connect, NULL);
     return lock;
   }
   int failed = errno;
@@ -44,6 +55,7 @@ DmLock *dm_lock_take(const char *vm_uuid, const char *vm_name, GError **error) {
 void dm_lock_free(DmLock *lock) {
   if (lock == NULL)
     return;
+  g_source_remove(lock->source);
   close(lock->fd);
   g_free(lock);
 }

@@ -129,6 +129,14 @@ static char *describe_fate(const DmStep *step, const char *vm_name) {
   return g_strdup_printf("%s of an earlier request had not been answered for", what);
 }
 
+static void describe_fates(const DmRequest *request, const char *vm_name, GPtrArray *notes) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    char *fate = describe_fate(request->steps->pdata[i], vm_name);
+    if (fate != NULL)
+      g_ptr_array_add(notes, fate);
+  }
+}
+
 gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *notes, GError **error) {
   g_autoptr(DmRequest) request = dm_request_copy(vm->request);
   gboolean unchanged = vm->next_run != NULL && dm_config_memory(vm->next_run) == request->next_run_before.memory &&
@@ -137,10 +145,16 @@ gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *not
     return FALSE;
   if (!record_settle(connection, vm, request, error))
     return FALSE;
-  for (guint i = 0; i < request->steps->len; i++) {
-    char *fate = describe_fate(request->steps->pdata[i], vm->name);
-    if (fate != NULL)
-      g_ptr_array_add(notes, fate);
-  }
+  describe_fates(request, vm->name, notes);
   return TRUE;
+}
+
+void record_preview(DmVm *vm, GPtrArray *notes) {
+  g_autoptr(DmAccount) account = dm_plan_account(vm, vm->request);
+  DmConfig *next_run = account->follows ? dm_plan_follow(vm->next_run, account, vm->name, NULL) : NULL;
+  describe_fates(vm->request, vm->name, notes);
+  if (next_run != NULL) {
+    dm_config_free(vm->next_run);
+    vm->next_run = next_run;
+  }
 }

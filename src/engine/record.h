@@ -28,6 +28,12 @@ gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *requ
  */
 gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *notes, GError **error);
 
+/*
+ * As record_recover(), but only in @vm itself, where nothing is to be touched: its request and its next run become what
+ * they would be.
+ */
+void record_preview(DmVm *vm, GPtrArray *notes);
+
 /* Whether @request names values for the next run. */
 gboolean record_changes_next_run(const DmRequest *request);
 

@@ -126,9 +126,8 @@ static gboolean subscribe(DmConnection *connection, GError **error) {
     }
     g_array_append_val(connection->callbacks, callback);
   }
-  g_atomic_ref_count_inc(&connection->references);
-  if (virConnectRegisterCloseCallback(connection->virt, on_close, connection, unref) < 0)
-    unref(connection);
+  /* Without a reference, which not every driver gives back: dm_connection_close() takes the callback away first. */
+  virConnectRegisterCloseCallback(connection->virt, on_close, connection, NULL);
   return TRUE;
 }
 

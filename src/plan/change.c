@@ -78,12 +78,15 @@ gboolean plan_predict_next_run(DmPlan *plan, const DmVm *vm, GError **error) {
   return plan->next_run_config != NULL;
 }
 
-/* What libvirt's currentMemory is while the balloon holds nothing: of virtio-mem devices, what the guest has taken. */
+/*
+ * What libvirt's currentMemory is at least while the balloon holds nothing: it counts of virtio-mem devices what the
+ * guest has taken, but hears of that up to a second late, so they are left out.
+ */
 static uint64_t balloon_when_empty(const DmConfig *config) {
   uint64_t sum = dm_config_boot(config);
   for (guint i = 0; i < config->devices->len; i++) {
     const DmMemoryDevice *device = config->devices->pdata[i];
-    sum += device->kind == DM_DEVICE_VIRTIO_MEM ? device->current : dm_memory_device_memory(device);
+    sum += device->kind == DM_DEVICE_DIMM ? device->size : 0;
   }
   return sum;
 }
@@ -93,7 +96,7 @@ void plan_note_obstacles(DmPlan *plan, const DmVm *vm) {
   if (vm->live->balloon == 0 || held < DM_MIB)
     return;
   g_autofree char *text = dm_size_format(dm_size_floor_mib(held));
-  g_autofree char *full = g_strdup_printf("%" G_GUINT64_FORMAT, empty / DM_KIB);
+  g_autofree char *full = g_strdup_printf("%" G_GUINT64_FORMAT, dm_config_memory(vm->live) / DM_KIB);
   plan_note(plan,
     "the balloon of %s is inflated by %s, which can make its guest refuse; deflate it first: 'virsh setmem %s %s --live'",
     vm->name, text, vm->name, full);

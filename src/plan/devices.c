@@ -143,5 +143,7 @@ DmPlan *dm_plan_settle(const DmVm *vm) {
     plan->memory_after -= dm_size_minus(dm_memory_device_memory(device), step->to);
   }
   plan_predict_guaranteed(plan, vm);
+  if (plan->memory == 0)
+    plan_predict_next_run(plan, vm, NULL);
   return plan;
 }

@@ -10,7 +10,8 @@
 
 typedef struct DmLock DmLock;
 
-/* Never waits. NULL with DM_ERROR_BUSY, naming @vm_name and the process that holds it. */
+/* In the thread of the default main loop, which answers who asks for the owner. Never waits. NULL with DM_ERROR_BUSY,
+ * naming @vm_name and the process that holds it. */
 DmLock *dm_lock_take(const char *vm_uuid, const char *vm_name, GError **error);
 void dm_lock_free(DmLock *lock);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmLock, dm_lock_free)
