@@ -154,9 +154,11 @@ char *metadata_format(uint64_t guaranteed, const DmConfig *config, const DmReque
 void metadata_edit(xmlNode *domain, const DmConfig *config) {
   xmlNode *metadata = xml_child(domain, "metadata");
   xmlNode *memory = xml_child_ns(metadata, "memory", METADATA_NAMESPACE);
-  gboolean empty = config->guaranteed == 0 && config->hidden_maximum == 0;
-  if (memory == NULL && empty)
-    return;
+  g_autoptr(DmConfig) stored = dm_config_new();
+  dm_request_free(metadata_read(metadata, stored));
+  if (stored->guaranteed == config->guaranteed && stored->hidden_maximum == config->hidden_maximum &&
+    stored->hidden_slots == config->hidden_slots)
+    return; /* what is there says it already, oVirt's word included */
   if (memory == NULL) {
     metadata = xml_need_child(domain, "metadata");
     memory = xmlNewChild(metadata, NULL, (const xmlChar *)"memory", NULL);

@@ -73,6 +73,14 @@ static uint64_t take_from_devices(DmConfig *config, uint64_t less) {
   return less;
 }
 
+/* What the cells can give, if each keeps a step. */
+static uint64_t spare_of_cells(DmConfig *config) {
+  uint64_t spare = 0;
+  for (guint i = 0; i < config->cells->len; i++)
+    spare += dm_size_minus(*cell(config, i), cell_step(config));
+  return spare;
+}
+
 /* Where nothing else is left: the smallest DIMM of more than @less goes, and boot memory gets the rest of it. */
 static uint64_t trade_dimm(DmConfig *config, uint64_t less) {
   DmMemoryDevice *smallest = NULL;
@@ -174,8 +182,9 @@ static gboolean set_memory(
     }
   }
   less = take_from_devices(config, less);
+  if (less > spare_of_cells(config))
+    less = trade_dimm(config, less);
   less = take_from_cells(config, less);
-  less = less > 0 ? trade_dimm(config, less) : 0;
   return less == 0 || too_small(vm_name, config, wanted, error);
 }
 
