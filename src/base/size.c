@@ -92,7 +92,7 @@ gboolean dm_size_parse(const char *text, uint64_t *bytes, GError **error) {
   overflow |= __builtin_mul_overflow(whole, factor, &result);
   overflow |= __builtin_add_overflow(result, fraction_of(factor, fraction, digits), &result);
   if (overflow)
-    return fail(error, DM_ERROR_SIZE_OVERFLOW, text, "is larger than 16 EiB, more than 64 bits can count");
+    return fail(error, DM_ERROR_SIZE_OVERFLOW, text, "is 16 EiB or more, which 64 bits cannot count");
   if (result == 0)
     return fail(error, DM_ERROR_SIZE_ZERO, text, "is zero; a size is above zero");
   *bytes = result;

@@ -16,6 +16,7 @@ typedef struct {
   const char *arguments; /* as in the usage line */
   const char *summary;   /* one line for the list of verbs */
   int (*run)(int argc, char **argv);
+  gboolean only_prints; /* changes nothing */
 } DmVerb;
 
 int verb_enable(int argc, char **argv);

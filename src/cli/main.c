@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "config.h"
 
 static const DmVerb verbs[] = {
-  {"list", "", "show all VMs with their memory", verb_list},
-  {"show", "VM", "show the memory of one VM: devices, next run, request in flight", verb_show},
+  {"list", "", "show all VMs with their memory", verb_list, .only_prints = TRUE},
+  {"show", "VM", "show the memory of one VM: devices, next run, request in flight", verb_show, .only_prints = TRUE},
   {"set", "VM", "lower or raise memory, guaranteed memory or the maximum", verb_set},
   {"unplug", "VM DEVICE...", "hot unplug these memory devices", verb_unplug},
   {"plug", "VM SIZE", "hot plug memory", verb_plug},
@@ -128,7 +131,26 @@ static int run_help(int argc, char **argv) {
   return DM_EXIT_DONE;
 }
 
+/* Where a standard stream is closed, the next socket would take its place, and what we print would go there. */
+static void open_standard_streams(void) {
+  int fd;
+  do
+    fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0)
+    close(fd);
+}
+
+/* What could not be printed is told; it is a failure where printing was all there was to do. */
+static int finish(int status, gboolean only_prints) {
+  if (fflush(stdout) == 0 && !ferror(stdout))
+    return status;
+  fprintf(stderr, "dimmer: cannot write to standard output: %s\n", g_strerror(errno));
+  return only_prints && status == DM_EXIT_DONE ? DM_EXIT_FAILED : status;
+}
+
 int main(int argc, char **argv_given) {
+  open_standard_streams();
   setlocale(LC_ALL, "");
   g_set_prgname("dimmer");
   if (argc < 2) {
@@ -144,15 +166,15 @@ int main(int argc, char **argv_given) {
   const DmVerb *verb = index < argc ? verb_find(argv[index]) : NULL;
   if (index == argc && has_argument(argv, "-h", "--help")) {
     print_help(stdout);
-    return DM_EXIT_DONE;
+    return finish(DM_EXIT_DONE, TRUE);
   }
   if (index == argc && has_argument(argv, NULL, "--version")) {
     puts("dimmer " DM_VERSION);
-    return DM_EXIT_DONE;
+    return finish(DM_EXIT_DONE, TRUE);
   }
   if (verb == NULL)
     return fail_without_verb(argc, argv, index);
   move_verb_to_front(argv, index);
   dm_hypervisor_start();
-  return verb->run(argc - 1, argv + 1);
+  return finish(verb->run(argc - 1, argv + 1), verb->only_prints);
 }

@@ -23,12 +23,11 @@ static guint column_of(const Canvas *canvas, uint64_t bytes) {
   return canvas->whole == 0 ? 0 : (guint)((double)bytes / (double)canvas->whole * canvas->width + 0.5);
 }
 
-/* One segment, at least one column wide if it has any size; @label stands above it where it fits. */
+/* One segment, from true position to true position; @label stands above it where it fits. */
 static void draw_segment(Canvas *canvas, uint64_t size, const Fill *fill, const char *label) {
   guint start = canvas->column;
   canvas->drawn += size;
-  guint end = MAX(column_of(canvas, canvas->drawn), start + (size > 0));
-  end = MIN(end, canvas->width);
+  guint end = MIN(column_of(canvas, canvas->drawn), canvas->width);
   for (guint i = start; i < end; i++)
     g_string_append(canvas->bar, canvas->unicode ? fill->unicode : fill->ascii);
   canvas->column = end;

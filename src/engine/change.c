@@ -172,7 +172,9 @@ static uint64_t guaranteed_at_once(const DmChange *change) {
 }
 
 static gboolean work_record(DmChange *change, GError **error) {
-  return dm_domain_store(change->connection, change->vm, guaranteed_at_once(change), change->request, error);
+  change->recorded =
+    dm_domain_store(change->connection, change->vm, guaranteed_at_once(change), change->request, error);
+  return change->recorded;
 }
 
 static Phase then_record(DmChange *change) {
@@ -232,7 +234,7 @@ static void ask_steps(DmChange *change, const GPtrArray *fresh) {
 
 static gboolean work_ask(DmChange *change, GError **error) {
   g_autoptr(GPtrArray) fresh = mark_asked(change);
-  if (!dm_domain_store(change->connection, change->vm, guaranteed_at_once(change), change->request, error))
+  if (!work_record(change, error))
     return FALSE;
   ask_steps(change, fresh);
   return replace_vm(change, error);
@@ -296,13 +298,12 @@ static void drop_removed(DmVm *vm, const DmRequest *request) {
 }
 
 static gboolean connection_lost(const DmChange *change, GError **error) {
-  gboolean recorded = change->request != NULL && change->phase > PHASE_RECORD;
-  if (recorded)
+  if (change->recorded)
     g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION,
       "the connection to %s was lost in the middle of the request; the VM carries it: 'dimmer settle %s' finishes it",
       dm_connection_uri(change->connection), change->name);
   else
-    g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION, "the connection to %s was lost before %s was touched",
+    g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION, "the connection to %s was lost; nothing was asked of %s",
       dm_connection_uri(change->connection), change->name);
   return FALSE;
 }
@@ -318,7 +319,7 @@ static gboolean close_stopped(DmChange *change, GError **error) {
     change->vm = g_steal_pointer(&last);
   }
   g_set_error(error, DM_ERROR, DM_ERROR_VM_STOPPED,
-    "%s stopped in the middle of the request: what was still out ended with it", change->name);
+    "%s stopped in the middle of the request; nothing more can be asked of it", change->name);
   return FALSE;
 }
 

@@ -38,6 +38,7 @@ struct DmChange {
   DmRequest *request;
   gint64 planned_at, asked_at; /* monotonic; of the last asking */
   gboolean stopped;            /* by dm_change_stop_waiting() */
+  gboolean recorded;           /* the VM carries the request */
   gboolean vm_stopped, connection_lost;
   GError *error; /* the first one */
 };

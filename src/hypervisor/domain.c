@@ -45,6 +45,7 @@ static DmVm *read_vm(virDomainPtr domain, GError **error) {
   }
   vm->state = state_of(state);
   vm->name = g_strdup(virDomainGetName(domain));
+  vm->saved = vm->state == DM_VM_SHUT_OFF && virDomainHasManagedSaveImage(domain, 0) == 1;
   if (vm->state != DM_VM_SHUT_OFF) {
     vm->live = read_config(domain, 0, vm, &vm->request, error);
     if (vm->live == NULL)
@@ -98,9 +99,11 @@ GPtrArray *dm_domain_list(DmConnection *connection, GError **error) {
 
 static virDomainPtr look_up(DmConnection *connection, const char *name, GError **error) {
   virConnectPtr virt = connection_get_virt(connection);
-  virDomainPtr domain = virDomainLookupByName(virt, name);
-  if (domain == NULL && virt_error_last() == VIR_ERR_NO_DOMAIN && g_uuid_string_is_valid(name))
+  virDomainPtr domain = NULL;
+  if (g_uuid_string_is_valid(name)) /* first, as in virsh */
     domain = virDomainLookupByUUIDString(virt, name);
+  if (domain == NULL)
+    domain = virDomainLookupByName(virt, name);
   if (domain != NULL)
     return domain;
   if (virt_error_last() != VIR_ERR_NO_DOMAIN) {

@@ -61,6 +61,10 @@ gboolean plan_set_next_run(DmPlan *plan, const DmVm *vm, const DmValues *values,
     return FALSE;
   plan->next_run = *values;
   note_maximum_kept_aside(plan, vm);
+  if (vm->saved)
+    plan_note(plan,
+      "%s has a saved image, which its next start restores as it was; 'virsh managedsave-remove %s' drops it", vm->name,
+      vm->name);
   return TRUE;
 }
 
@@ -78,22 +82,18 @@ gboolean plan_predict_next_run(DmPlan *plan, const DmVm *vm, GError **error) {
   return plan->next_run_config != NULL;
 }
 
-/*
- * What libvirt's currentMemory is at least while the balloon holds nothing: it counts of virtio-mem devices what the
- * guest has taken, but hears of that up to a second late, so they are left out.
- */
-static uint64_t balloon_when_empty(const DmConfig *config) {
-  uint64_t sum = dm_config_boot(config);
+static gboolean has_virtio_mem(const DmConfig *config) {
   for (guint i = 0; i < config->devices->len; i++) {
-    const DmMemoryDevice *device = config->devices->pdata[i];
-    sum += device->kind == DM_DEVICE_DIMM ? device->size : 0;
+    if (((DmMemoryDevice *)config->devices->pdata[i])->kind == DM_DEVICE_VIRTIO_MEM)
+      return TRUE;
   }
-  return sum;
+  return FALSE;
 }
 
+/* Not with virtio-mem: libvirt's currentMemory then lags behind what the guest has taken, and would tell a lie. */
 void plan_note_obstacles(DmPlan *plan, const DmVm *vm) {
-  uint64_t empty = balloon_when_empty(vm->live), held = dm_size_minus(empty, vm->live->balloon);
-  if (vm->live->balloon == 0 || held < DM_MIB)
+  uint64_t held = dm_size_minus(dm_config_memory(vm->live), vm->live->balloon);
+  if (vm->live->balloon == 0 || held < DM_MIB || has_virtio_mem(vm->live))
     return;
   g_autofree char *text = dm_size_format(dm_size_floor_mib(held));
   g_autofree char *full = g_strdup_printf("%" G_GUINT64_FORMAT, dm_config_memory(vm->live) / DM_KIB);

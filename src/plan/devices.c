@@ -112,7 +112,7 @@ DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **e
   if (!dm_rule_size("maximum", maximum, &values.maximum, error) ||
     !dm_rule_persistent(vm, "it cannot be prepared for one", error))
     return NULL;
-  if (!check_above_memory(vm, values.maximum, error))
+  if (!check_above_memory(vm, values.maximum, error) || !dm_rule_platform(vm, values.maximum, error))
     return NULL;
   guint has = MAX(vm->next_run->slots, vm->next_run->hidden_slots);
   values.slots = slots != 0 ? slots : (has != 0 ? has : DEFAULT_SLOTS);
@@ -127,6 +127,11 @@ DmPlan *dm_plan_settle(const DmVm *vm) {
   DmPlan *plan = plan_new(vm, DM_ACTION_SETTLE);
   if (vm->request == NULL || vm->live == NULL) {
     plan_note(plan, "nothing is open for %s any more", vm->name);
+    return plan;
+  }
+  if (vm->state != DM_VM_RUNNING) {
+    plan_note(
+      plan, "%s is %s: its guest cannot answer, so it was not asked again", vm->name, dm_vm_state_name(vm->state));
     return plan;
   }
   plan->memory = vm->request->memory;

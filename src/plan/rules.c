@@ -4,6 +4,9 @@
 #include "base/error.h"
 #include "base/size.h"
 
+/* oVirt's VM64BitMaxMemorySizeInMB since 4.8. */
+#define PLATFORM_LIMIT (64 * 1024 * DM_GIB)
+
 gboolean dm_rule_size(const char *what, uint64_t bytes, uint64_t *floored, GError **error) {
   if (bytes < DM_MIB) {
     g_set_error(error, DM_ERROR, DM_ERROR_SIZE_ZERO,
@@ -13,6 +16,15 @@ gboolean dm_rule_size(const char *what, uint64_t bytes, uint64_t *floored, GErro
   }
   *floored = dm_size_floor_mib(bytes);
   return TRUE;
+}
+
+gboolean dm_rule_platform(const DmVm *vm, uint64_t maximum, GError **error) {
+  if (maximum <= PLATFORM_LIMIT)
+    return TRUE;
+  g_autofree char *text = dm_size_format(maximum);
+  g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+    "a maximum of %s is more than any machine of %s's kind can have, 64 TiB; ask for less", text, vm->name);
+  return FALSE;
 }
 
 gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {

@@ -288,7 +288,8 @@ static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, 
 
 DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error) {
   DmValues values = {0};
-  if (!read_wish(wish, &values, error) || !check_power(vm, &values, error))
+  if (!read_wish(wish, &values, error) || !check_power(vm, &values, error) ||
+    !dm_rule_platform(vm, values.maximum, error))
     return NULL;
   if ((wish->next_run_only || values.maximum != 0) &&
     !dm_rule_persistent(

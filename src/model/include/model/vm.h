@@ -24,6 +24,7 @@ typedef struct {
   char *name;
   char *arch; /* as libvirt spells it: "x86_64", "ppc64le", ... */
   DmVmState state;
+  gboolean saved;     /* shut off with its memory saved: the next start restores that, whatever is configured */
   DmConfig *live;     /* NULL while shut off */
   DmConfig *next_run; /* the persistent configuration; NULL for a transient VM */
   DmRequest *request; /* as its metadata has it; NULL: none */

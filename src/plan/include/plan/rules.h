@@ -13,6 +13,9 @@
 /* @bytes floored to MiB in @floored; DM_ERROR_SIZE_ZERO below one MiB, for which @what ("memory") is named. */
 gboolean dm_rule_size(const char *what, uint64_t bytes, uint64_t *floored, GError **error);
 
+/* @maximum is not above what the platform can have (0: not named). */
+gboolean dm_rule_platform(const DmVm *vm, uint64_t maximum, GError **error);
+
 /* The guest can answer: the VM is running, not paused and not on its way down. @verb: "hot plug", "hot unplug", ... */
 gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error);
 
