@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that stand between two steps of a request."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import testbed.setup
+
+# Built beside the dimmer under test, or for the installed one in the ordinary build.
+BUILDS = [testbed.setup.dimmer().parents[2], testbed.setup.BUILD / 'dev']
+
+
+class Interpose:
+    """dimmer with its changing libvirt calls counted: see interpose.c."""
+
+    def __init__(self, host, library):
+        self.host = host
+        self.library = host.folder / 'bin' / library.name
+        self.log = host.folder / 'tmp' / 'calls'
+        shutil.copyfile(library, self.library)
+        self.library.chmod(0o755)
+
+    def environment(self, at, do):
+        self.log.unlink(missing_ok=True)
+        return {'LD_PRELOAD': str(self.library), 'INTERPOSE_AT': str(at), 'INTERPOSE_DO': do,
+                'INTERPOSE_LOG': str(self.log),
+                'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'}
+
+    def run(self, at, do, *args):
+        """A run to its end, with do at the call of that number."""
+        return self.host.dimmer(*args, env=self.environment(at, do))
+
+    def calls(self):
+        """The names of the calls of the last run."""
+        return self.log.read_text().split() if self.log.exists() else []
+
+    def stopped(self, at, *args):
+        """A run that has stopped after the call of that number; its Popen."""
+        process = self.host.dimmer_start(*args, env=self.environment(at, 'stop'))
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), f'it ended instead: {process.communicate()}'
+        return process
+
+
+@pytest.fixture
+def interpose(host, require):
+    found = [path for build in BUILDS for path in Path(build).glob('tests/real/interpose.so')]
+    require([] if found else ['tests/real/interpose.so (built by meson)'])
+    return Interpose(host, found[0])

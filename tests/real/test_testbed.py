@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The testbed itself: that its guests do what the other tests take them to do."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import testbed
+import testbed.supervisor
+from testbed import dimm_xml, nvdimm_xml, virtio_mem_xml
+
+
+def devices_once_gone(vm, *aliases):
+    for alias in aliases:
+        vm.wait_removed(alias)
+    return list(vm.memory_devices())
+
+
+def plug(vm, *aliases):
+    for alias in aliases:
+        vm.attach(dimm_xml(128, alias=alias))
+        vm.wait_plugged(alias)
+
+
+@pytest.mark.parametrize('kind', ['host', 'embed'])
+def test_guest_takes_and_releases_memory(kind, request):
+    vm = request.getfixturevalue(kind).start_guest('vm', memory_mib=256)
+    plug(vm, 'ua-a', 'ua-b')
+    assert vm.guest_memory_mib() == 512
+    vm.detach('ua-a')
+    assert devices_once_gone(vm, 'ua-a') == ['ua-b']
+    assert vm.guest_memory_mib() == 384
+
+
+def test_guest_refuses_while_told_to(host):
+    vm = host.start_guest('vm', memory_mib=256)
+    plug(vm, 'ua-a')
+    vm.set_refusing(True)
+    for _ in range(2):
+        vm.detach('ua-a')
+        vm.wait_refused('ua-a')
+    vm.set_refusing(False)
+    vm.detach('ua-a')
+    assert devices_once_gone(vm, 'ua-a') == []
+
+
+def test_guest_keeps_the_one_device_that_its_kernel_uses(host):
+    vm = host.start_guest('vm', memory_mib=256)
+    plug(vm, 'ua-movable')
+    vm.set_auto_online('online_kernel')
+    plug(vm, 'ua-kernel')
+    vm.pin_memory(32)
+    vm.detach('ua-movable')
+    vm.detach('ua-kernel')
+    vm.wait_refused('ua-kernel')
+    assert devices_once_gone(vm, 'ua-movable') == ['ua-kernel']
+
+
+def test_guest_answers_late_when_it_hears_again(host):
+    vm = host.start_guest('vm', memory_mib=256)
+    plug(vm, 'ua-a', 'ua-b')
+    vm.set_deaf(True)
+    vm.detach('ua-a')
+    vm.detach('ua-b')
+    with pytest.raises(TimeoutError):
+        vm.wait_removed('ua-a', timeout=1)
+    vm.set_deaf(False)
+    assert devices_once_gone(vm, 'ua-a', 'ua-b') == []
+
+
+def test_guest_ejects_unasked(host):
+    vm = host.start_guest('vm', memory_mib=256)
+    plug(vm, 'ua-a', 'ua-b')
+    vm.eject(slot=1)
+    assert devices_once_gone(vm, 'ua-b') == ['ua-a']
+
+
+def test_qemu_without_os_never_answers(host):
+    vm = host.start_guest('vm', os=False)
+    vm.attach(dimm_xml(128, alias='ua-a'))
+    vm.detach('ua-a')
+    with pytest.raises(TimeoutError):
+        vm.wait_removed('ua-a', timeout=1)
+    assert vm.events() == []
+
+
+def test_virtio_mem_grows_and_shrinks(host):
+    vm = host.start_guest('vm', memory_mib=256, devices=virtio_mem_xml(512, 0, alias='ua-v'))
+    for size in (256, 100, 0):
+        vm.request('ua-v', size)
+        vm.wait_size('ua-v', size)
+
+
+def test_virtio_mem_shrinks_partly(host):
+    vm = host.start_guest('vm', memory_mib=256, auto_online='online_kernel',
+                          devices=virtio_mem_xml(512, 256, alias='ua-v'))
+    vm.wait_size('ua-v', 256)
+    vm.pin_memory(64)
+    vm.request('ua-v', 0)
+    left = vm.wait_event('MEMORY_DEVICE_SIZE_CHANGE', id='ua-v')['data']['size'] >> 20
+    assert 64 <= left < 256
+
+
+def test_odd_vms_run(host):
+    path = host.folder / 'vm' / 'pmem'
+    path.write_bytes(b'')
+    os.truncate(path, 256 << 20)
+    host.user.give(path)
+    vm = host.start_guest(
+        'odd', cells=[256, 128], vcpus=2, pci_ports=2,
+        metadata="<app:note xmlns:app='urn:example:app'>keep me</app:note>",
+        devices=nvdimm_xml(path, 256) + virtio_mem_xml(256, 0, node=1) +
+        "<graphics type='vnc' port='-1' passwd='secret'><listen type='none'/></graphics>")
+    assert sorted(vm.memory_devices().values()) == [256, 256]
+    assert 'secret' in host.virsh('dumpxml', '--security-info', 'odd')
+    plain = host.create('transient', max_mib=None, memory_mib=256, paused=True)
+    assert plain.state() == 'paused'
+    plain.resume()
+    plain.wait_ready()
+
+
+@pytest.mark.parametrize('kind', ['SessionHost', 'EmbedHost'])
+def test_nothing_is_left_of_a_host_whose_process_was_killed(kind, tmp_path, require):
+    require(testbed.missing())
+    script = f"""
+import testbed
+host = testbed.{kind}()
+host.start_guest('vm', os=False)
+print(host.folder, flush=True)
+input()
+"""
+    process = subprocess.Popen([sys.executable, '-B', '-c', script], text=True,
+                               cwd=Path(testbed.__file__).parent.parent,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    folder = Path(process.stdout.readline().strip())
+    pidfds = list(testbed.supervisor.pidfds_of(folder))
+    assert len(pidfds) >= 2
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 30
+    for pidfd in pidfds:
+        ended, _, _ = select.select([pidfd], [], [], deadline - time.monotonic())
+        os.close(pidfd)
+        assert ended
+    assert not folder.exists()

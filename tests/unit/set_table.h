@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line for each case of dm_plan_set(), in the notation of notation.h. */
+#pragma once
+
+#include "notation.h"
+
+typedef struct {
+  const char *name, *vm, *wish;
+  const char *expected; /* as plan_text_take() spells it */
+} SetCase;
+
+/* Adds each as the test "/set/GROUP/NAME". */
+void set_table_add(const char *group, const SetCase *cases, gsize count);
