@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door: thin names for what Meson and the scripts do. 'make help' lists them.
+
+BUILD := build/dev
+RELEASE := build/release
+SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+
+.PHONY: all help build demo test bench install format lint clean
+
+all: build
+
+help:
+	@echo 'make          build dimmer into $(BUILD)'
+	@echo 'make demo     install what is missing, build, and play the worked example on a real guest'
+	@echo '              (KEEP=1 leaves the guest running)'
+	@echo 'make test     install what is missing, build with sanitizers, and run every test, on real guests'
+	@echo 'make bench    measure; prints tables and writes build/bench.json'
+	@echo 'make install  build without debugging aids and install (DESTDIR and PREFIX are honoured)'
+	@echo 'make format   format the C sources'
+	@echo 'make lint     check format, scripts, manual page, and compile with clang as well'
+
+build:
+	@scripts/install-packages build
+	@scripts/build $(BUILD)
+
+demo:
+	@scripts/install-packages build guest
+	@scripts/build $(BUILD)
+	@/usr/bin/python3 -B demo/demo.py $(if $(KEEP),--keep)
+
+test:
+	@scripts/install-packages build guest test lint
+	@scripts/test
+
+bench:
+	@scripts/install-packages build guest
+	@scripts/build $(RELEASE) --buildtype=release
+	@/usr/bin/python3 -B bench/bench.py $(BENCH)
+
+install:
+	@scripts/install-packages build
+	@scripts/build $(RELEASE) --buildtype=release $(if $(PREFIX),--prefix=$(PREFIX))
+	@meson install -C $(RELEASE) --no-rebuild
+
+format:
+	@scripts/install-packages lint
+	clang-format -i $(SOURCES)
+
+lint:
+	@scripts/install-packages build lint
+	@scripts/lint
+
+clean:
+	rm -rf build
