@@ -312,7 +312,7 @@ static gboolean close_stopped(DmChange *change, GError **error) {
   g_autoptr(DmVm) last = dm_vm_copy(change->vm_before);
   drop_removed(last, change->request);
   last->state = DM_VM_SHUT_OFF;
-  if (last->next_run != NULL && !record_settle(change->connection, last, change->request, error))
+  if (last->next_run != NULL && !record_settle(change->connection, last, change->request, NULL, error))
     return FALSE;
   if (!replace_vm(change, NULL)) {
     dm_vm_free(change->vm);
@@ -335,7 +335,7 @@ static gboolean work_close(DmChange *change, GError **error) {
   }
   if (was_live && (change->vm_stopped || change->vm->live == NULL))
     return close_stopped(change, error);
-  if (was_live && touches_live(change) && !record_settle(change->connection, change->vm, change->request, error))
+  if (was_live && touches_live(change) && !record_settle(change->connection, change->vm, change->request, NULL, error))
     return FALSE;
   return replace_vm(change, error);
 }

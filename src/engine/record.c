@@ -57,6 +57,7 @@ typedef struct {
   const char *vm_name;
   const DmValues *values;
   const DmAccount *account;
+  gboolean forbidden; /* by a rule: out */
 } ConfigChange;
 
 static DmConfig *to_values(const DmConfig *persistent, gpointer data, GError **error) {
@@ -65,8 +66,10 @@ static DmConfig *to_values(const DmConfig *persistent, gpointer data, GError **e
 }
 
 static DmConfig *to_follow(const DmConfig *persistent, gpointer data, GError **error) {
-  const ConfigChange *change = data;
-  return dm_plan_follow(persistent, change->account, change->vm_name, error);
+  ConfigChange *change = data;
+  DmConfig *wanted = dm_plan_follow(persistent, change->account, change->vm_name, error);
+  change->forbidden = wanted == NULL;
+  return wanted;
 }
 
 gboolean record_changes_next_run(const DmRequest *request) {
@@ -100,13 +103,26 @@ static DmRequest *remains_of(const DmRequest *request) {
   return g_steal_pointer(&remains);
 }
 
-gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *request, GError **error) {
-  g_autoptr(DmAccount) account = dm_plan_account(vm, request);
-  if (account->follows) {
-    ConfigChange change = {.vm_name = vm->name, .account = account};
-    if (!dm_domain_change_next_run(connection, vm, to_follow, &change, error))
-      return FALSE;
+/* A next run that a rule forbids to follow stays as it is: that must not keep the request open for ever. */
+static gboolean follow(
+  DmConnection *connection, const DmVm *vm, const DmAccount *account, GPtrArray *notes, GError **error) {
+  ConfigChange change = {.vm_name = vm->name, .account = account};
+  g_autoptr(GError) failed = NULL;
+  if (dm_domain_change_next_run(connection, vm, to_follow, &change, &failed))
+    return TRUE;
+  if (!change.forbidden) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
   }
+  if (notes != NULL)
+    g_ptr_array_add(notes, g_strdup_printf("the next run stays as it is: %s", failed->message));
+  return TRUE;
+}
+
+gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *request, GPtrArray *notes, GError **error) {
+  g_autoptr(DmAccount) account = dm_plan_account(vm, request);
+  if (account->follows && !follow(connection, vm, account, notes, error))
+    return FALSE;
   if (vm->state == DM_VM_SHUT_OFF)
     return TRUE;
   g_autoptr(DmRequest) remains = remains_of(request);
@@ -143,7 +159,7 @@ gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *not
     dm_config_guaranteed(vm->next_run) == request->next_run_before.guaranteed;
   if (!request->asked && unchanged && !record_configure(connection, vm, request, error))
     return FALSE;
-  if (!record_settle(connection, vm, request, error))
+  if (!record_settle(connection, vm, request, notes, error))
     return FALSE;
   describe_fates(request, vm->name, notes);
   return TRUE;

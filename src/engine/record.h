@@ -18,9 +18,10 @@ DmRequest *record_new(const DmVm *vm, const DmPlan *plan, double timeout);
 /*
  * Accounts for @request on @vm, both as they are now: the next run follows where it has to, guaranteed is set, and the
  * VM keeps of the request what is still out, and nothing if nothing is. @request keeps its steps, for the report.
- * A VM that has stopped carries nothing; only its next run is seen to.
+ * A VM that has stopped carries nothing; only its next run is seen to. Where a rule forbids the next run to follow, it
+ * stays, and @notes (or NULL) tells why.
  */
-gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *request, GError **error);
+gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *request, GPtrArray *notes, GError **error);
 
 /*
  * Finishes what an earlier dimmer left in @vm: also writes its next run if it came only that far. A sentence for each

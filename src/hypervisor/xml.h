@@ -8,7 +8,7 @@
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
 
-/* The document in @text: no network, no entities expanded. NULL with DM_ERROR_FAILED. */
+/* The document in @text: no network, no external entities. NULL with DM_ERROR_FAILED. */
 xmlDoc *xml_parse(const char *text, GError **error);
 
 /* The text of a whole document, or of one element. The caller g_frees. */

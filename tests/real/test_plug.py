@@ -50,7 +50,7 @@ def test_with_one_slot_left_it_is_one_device(host):
     (('plug', 'vm', '100MiB'), 'not-a-multiple', 'steps of 128 MiB'),
     (('plug', 'vm', '4GiB'), 'memory-above-maximum', 'room for 3072 MiB more'),
     (('plug', 'vm', '128MiB', '--node', '3'), 'no-such-node', 'only node 0'),
-    (('set', 'vm', '--memory', '1100MiB'), 'not-a-multiple', '76 MiB is none; add 128 MiB'),
+    (('set', 'vm', '--memory', '1100MiB'), 'not-a-multiple', '76 MiB is not a multiple of that; add 128 MiB'),
     (('set', 'vm', '--memory', '5GiB'), 'memory-above-maximum', 'above its maximum of 4096 MiB'),
     (('set', 'vm', '--guaranteed', '2GiB'), 'guaranteed-above-memory', 'above its memory of 1024 MiB'),
     (('set', 'vm', '--max', '512MiB'), 'memory-above-maximum', 'above its maximum of 512 MiB'),

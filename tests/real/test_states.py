@@ -148,6 +148,22 @@ def test_devices_that_other_tools_configured(host):
     assert found['next_run']['devices'] == [] and mib(found['next_run']['boot']) == 256
 
 
+def test_a_next_run_that_cannot_follow_keeps_nothing_open(host):
+    vm = host.start_guest('vm', memory_mib=1024)
+    alias, _ = plug(host, vm, 256)
+    path = vm.folder / 'huge.xml'
+    text = host.virsh('dumpxml', '--inactive', 'vm')
+    huge = "<memoryBacking><hugepages><page size='1' unit='G'/></hugepages></memoryBacking>"
+    path.write_text(text.replace('<vcpu', huge + '<vcpu', 1))
+    host.user.give(path)
+    host.virsh('define', path)
+    result = run(host, 'unplug', 'vm', alias)
+    assert any('the next run stays as it is' in note for note in result['notes'])
+    assert values(host, 'vm')[::2] == (1152, 1280)
+    assert show(host, 'vm')['request'] is None
+    run(host, 'set', 'vm', '--guaranteed', '1GiB')
+
+
 @pytest.mark.parametrize('wish, expected', [
     # memory and guaranteed asked for a VM of 1024 + 128 + 128 MiB whose guest never answers:
     # what is live and what the next run has then. Lowering is overdue, so live stays.

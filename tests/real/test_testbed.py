@@ -18,6 +18,7 @@ from testbed import dimm_xml, nvdimm_xml, virtio_mem_xml
 def devices_once_gone(vm, *aliases):
     for alias in aliases:
         vm.wait_removed(alias)
+        vm.wait_gone(alias)
     return list(vm.memory_devices())
 
 

@@ -102,7 +102,7 @@ def test_refused_altogether(host, releasing):
     assert {state for _, _, state in steps(result)} == {'refused'}
     assert values(host, 'vm') == (512, 200, 256, 200)
     text = host.dimmer('set', 'vm', '--memory', '256MiB', check=5).stdout
-    assert 'refused after' in text and 'vm: refused' in text
+    assert 'refused by the guest after' in text and 'vm: refused' in text
     releasing.set_refusing(False)
     run(host, 'set', 'vm', '--memory', '256MiB')
     assert values(host, 'vm') == (256, 200, 256, 200)
@@ -186,6 +186,17 @@ def test_interrupt_stops_waiting_and_says_what_is_pending(host, number):
     assert [step['state'] for step in show(host, 'vm')['request']['steps']] == ['overdue']
 
 
+def test_the_owner_is_told_however_often_it_is_asked_for(host):
+    vm = host.start_guest('vm', os=False)
+    alias, _ = plug(host, vm, 256)
+    process = host.dimmer_start('unplug', 'vm', alias)
+    read_until(process, 'asked to go')
+    for _ in range(5):
+        assert show(host, 'vm')['request']['process'] == process.pid
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+
+
 def test_one_request_at_a_time(host):
     vm = host.start_guest('vm', os=False)
     first, second = plug(host, vm, 256)
@@ -242,3 +253,31 @@ def test_a_bar_on_a_terminal(host):
     assert done.returncode == 6
     assert '\x1b[K' in done.stdout and '0 MiB of 128 MiB' in done.stdout
     assert mib(show(host, 'vm')['live']['memory']) == 1280
+
+
+def test_closed_or_full_standard_streams(host):
+    vm = host.start_guest('vm', os=False)
+    argv = ' '.join(map(str, host.dimmer_argv()))
+    done = host.run(['sh', '-c', f'{argv} plug vm 128MiB >&- 2>&- <&-'])
+    assert done.returncode == 0 and list(vm.memory_devices().values()) == [128]
+    done = host.run(['sh', '-c', f'{argv} show vm >/dev/full'])
+    assert done.returncode == 1 and 'cannot write to standard output' in done.stderr
+    done = host.run(['sh', '-c', f'{argv} plug vm 128MiB >/dev/full'])
+    assert done.returncode == 0 and 'cannot write to standard output' in done.stderr
+
+
+def test_a_paused_vm_is_not_asked_again(host):
+    vm = host.start_guest('vm', os=False)
+    alias, _ = plug(host, vm, 256)
+    run(host, 'unplug', 'vm', alias, '-t', '0', status=6)
+    vm.suspend()
+    result = run(host, 'settle', 'vm')
+    assert [step['earlier'] for step in result['steps']] == [True]
+    assert any('was not asked again' in note for note in result['notes'])
+
+
+def test_many_devices_are_drawn_to_scale(host):
+    vm = host.start_guest('vm', os=False, memory_mib=1024, max_mib=16384, slots=64)
+    plug(host, vm, 7168, '--policy', 'fine')
+    bar, = [line for line in host.dimmer('show', 'vm', check=0).stdout.splitlines() if '·' in line]
+    assert bar.strip().count('·') == 36  # half of the bar: 8 GiB of 16

@@ -36,6 +36,7 @@ static void test_one_at_a_time(void) {
 static void test_asked_often(void) {
   g_autofree char *uuid = g_uuid_string_random();
   g_autoptr(DmLock) lock = dm_lock_take(uuid, "web1", NULL);
+  g_assert_nonnull(lock);
   for (guint i = 0; i < 10000; i++) {
     g_assert_cmpint(dm_lock_owner(uuid), ==, getpid());
     g_main_context_iteration(NULL, FALSE);

@@ -6,7 +6,7 @@
  *   VM       STATE [ARCH]: LIVE | NEXT RUN [| REQUEST]    "running: 1024 max=4096/16 d256 d128 | 1408 max=4096/16"
  *   config   CELL{+CELL} TOKEN...                         "-" is none; "~1024": without a NUMA topology
  *   tokens   max=4096/16 (slots)  aside=4096/16 (the maximum kept aside)  g=900 (guaranteed)  page=2  balloon=512
- *   devices  [ALIAS=]d256[@NODE][!|?] (DIMM; "!" is not movable, "+" is movable)  [ALIAS=]n256 (an NVDIMM)
+ *   devices  [ALIAS=]d256[@NODE][!|+] (DIMM; "!" is not movable, "+" is movable)  [ALIAS=]n256 (an NVDIMM)
  *            [ALIAS=]v1024:512/256:2 (virtio-mem: size, requested/current, block)
  *   request  ACTION[=MEMORY] [g=GUARANTEED] STEP...       "set=1400 -dimm0(256):overdue virtiomem0(512>256):asked"
  *   steps    -ALIAS(FROM)  ALIAS(FROM>TO)  +ALIAS(TO)     each with :STATE, "planned" where there is none
