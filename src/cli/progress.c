@@ -83,12 +83,11 @@ static gboolean redraw(gpointer data) {
 }
 
 void progress_asked(Progress *progress, const DmChange *change, const DmStep *step) {
-  static const char *const verbs[] = {
-    [DM_OP_UNPLUG] = "asked to go", [DM_OP_RESIZE] = "asked to resize", [DM_OP_PLUG] = "plugging"};
   g_autofree char *what = progress_describe(step);
   progress->change = change;
   wipe(progress);
-  printf("  %-50s %s\n", what, verbs[step->op]);
+  if (step->op != DM_OP_PLUG) /* a plug is answered as soon as it is asked */
+    printf("  %-50s %s\n", what, step->op == DM_OP_UNPLUG ? "asked to go" : "asked to resize");
   draw(progress);
   fflush(stdout);
   if (progress->terminal && progress->timer == 0)

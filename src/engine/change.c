@@ -240,9 +240,18 @@ static gboolean work_ask(DmChange *change, GError **error) {
   return replace_vm(change, error);
 }
 
+static void tell_asked(DmChange *change) {
+  for (guint i = 0; change->listener.asked != NULL && i < change->request->steps->len; i++) {
+    const DmStep *step = change->request->steps->pdata[i];
+    if (step->asked_at >= change->asked_at)
+      change->listener.asked(change, step, change->listener_data);
+  }
+}
+
 static Phase then_ask(DmChange *change) {
   if (change->error != NULL)
     return PHASE_CLOSE;
+  tell_asked(change);
   guint refused = answers_count_refused(change);
   for (guint i = 0; i < change->request->steps->len; i++) {
     DmStep *step = change->request->steps->pdata[i];
@@ -401,14 +410,6 @@ static void on_worked(GObject *source, GAsyncResult *result, gpointer data) {
     enter(change, after_failure(change, error));
 }
 
-static void tell_asked(DmChange *change) {
-  for (guint i = 0; change->listener.asked != NULL && i < change->request->steps->len; i++) {
-    const DmStep *step = change->request->steps->pdata[i];
-    if (step->state == DM_STEP_PLANNED)
-      change->listener.asked(change, step, change->listener_data);
-  }
-}
-
 static void end(DmChange *change) {
   if (change->watch != 0)
     dm_connection_unwatch(change->connection, change->watch);
@@ -429,8 +430,6 @@ static void enter(DmChange *change, Phase phase) {
     change->timer = g_timeout_add((guint)(MAX(left, 0) * 1000), on_timeout, change);
     return;
   }
-  if (phase == PHASE_ASK)
-    tell_asked(change);
   change->working = TRUE;
   g_autoptr(GTask) task = g_task_new(NULL, NULL, on_worked, change);
   g_task_set_task_data(task, change, NULL);

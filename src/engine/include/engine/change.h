@@ -33,7 +33,7 @@ typedef DmPlan *(*DmPlanFunc)(const DmVm *vm, gpointer data, GError **error);
 
 typedef struct {
   void (*planned)(DmChange *change, gpointer data);                   /* checked; nothing was touched yet */
-  void (*asked)(DmChange *change, const DmStep *step, gpointer data); /* about to be asked */
+  void (*asked)(DmChange *change, const DmStep *step, gpointer data); /* was just asked */
   void (*moved)(DmChange *change, const DmStep *step, gpointer data); /* answered, overdue, or some way on */
   void (*ended)(DmChange *change, gpointer data);
 } DmChangeListener;
