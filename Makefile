@@ -37,10 +37,12 @@ bench:
 	@scripts/build $(RELEASE) --buildtype=release
 	@/usr/bin/python3 -B bench/bench.py $(BENCH)
 
+# Configured afresh, as PREFIX may be another one than the last time.
 install:
 	@scripts/install-packages build
-	@scripts/build $(RELEASE) --buildtype=release $(if $(PREFIX),--prefix=$(PREFIX))
-	@meson install -C $(RELEASE) --no-rebuild
+	@rm -rf build/install
+	@scripts/build build/install --buildtype=release $(if $(PREFIX),--prefix=$(PREFIX))
+	@meson install -C build/install --no-rebuild
 
 format:
 	@scripts/install-packages lint
