@@ -7,6 +7,7 @@ the same guest, so that ratios hold when the machine's speed drifts.
 
 (a) unplug of 1, 8 and 16 DIMMs of 128 MiB:
     floor     a bare program that sends the same device_del's at once to QEMU and waits
+    libvirt   a bare program that asks through libvirt: what is left of the ratio is dimmer's own
     dimmer    guest:   from the first asking to the last removed event
               request: from the plan to that event: with the record and the configuration
               process: the whole command
@@ -32,7 +33,7 @@ sys.path.insert(0, str(REPO))
 import testbed  # noqa: E402
 
 POLL_SECONDS = 3
-WAYS = ['floor', 'guest', 'request', 'process', 'virsh', 'polling']
+WAYS = ['floor', 'libvirt', 'guest', 'request', 'process', 'virsh', 'polling']
 
 
 def plug(host, vm, count):
@@ -49,6 +50,11 @@ def run_floor(host, vm, aliases, floor):
     done = host.run([floor, vm.folder / 'qmp.sock', *aliases], check=0)
     vm.connect()
     return {'floor': float(done.stdout)}
+
+
+def run_libvirt(host, vm, aliases, bare):
+    done = host.run([bare, host.uri, vm.name, *aliases], check=0)
+    return {'libvirt': float(done.stdout)}
 
 
 def run_dimmer(host, vm, aliases):
@@ -83,22 +89,24 @@ def measure_unplug(counts, rounds):
     """For each count and way the seconds of each round."""
     results = {count: {way: [] for way in WAYS} for count in counts}
     with testbed.SessionHost() as host:
-        floor = host.user.reachable_copy(RELEASE / 'bench/bench-floor', host.folder / 'bin')
+        floor, bare = (host.user.reachable_copy(RELEASE / 'bench' / name, host.folder / 'bin')
+                       for name in ('bench-floor', 'bench-floor-libvirt'))
         vm = host.start_guest('bench', memory_mib=1024, max_mib=8192, slots=32)
         runs = [lambda aliases: run_floor(host, vm, aliases, floor),
+                lambda aliases: run_libvirt(host, vm, aliases, bare),
                 lambda aliases: run_dimmer(host, vm, aliases),
-                lambda aliases: run_virsh(host, vm, aliases),
-                lambda aliases: run_polling(host, vm, aliases)]
+                lambda aliases: run_virsh(host, vm, aliases)]
+        poll = lambda aliases: run_polling(host, vm, aliases)  # noqa: E731
         for count in counts:
             for round_ in range(rounds + 1):
-                for run in runs:
-                    if round_ > 1 and run is runs[-1]:
-                        continue  # once is enough for what takes a minute
+                # Each begins in turn; once is enough for what takes a minute.
+                turns = runs[round_ % len(runs):] + runs[:round_ % len(runs)]
+                for run in turns + ([poll] if round_ == 0 else []):
                     seconds = run(plug(host, vm, count))
                     left = vm.memory_devices()
                     if left:
                         raise SystemExit(f'bench: {left} stayed; nothing measured')
-                    if round_ > 0 or run is runs[-1]:  # the first round warms up
+                    if round_ > 0 or run is poll:  # the first round warms up
                         for way, value in seconds.items():
                             results[count][way].append(value)
                 print(f'  {count} devices, round {round_} of {rounds}', file=sys.stderr)
@@ -119,7 +127,8 @@ def summarize(results):
 
 
 def print_tables(result):
-    names = {'floor': 'floor: bare device_del', 'guest': 'dimmer, asking to last event',
+    names = {'floor': 'floor: bare device_del', 'libvirt': 'bare libvirt: asking to last event',
+             'guest': 'dimmer, asking to last event',
              'request': 'dimmer, plan to last event', 'process': 'dimmer, whole process',
              'virsh': 'virsh, one after the other', 'polling': 'one by one, polled every 3 s'}
     print(f"\n{result['machine']}\n")
