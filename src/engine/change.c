@@ -214,30 +214,15 @@ static GPtrArray *mark_asked(DmChange *change) {
   return fresh;
 }
 
-/* A host that cannot do it has refused, with its reason. Of several new devices, none is tried after one failed. */
-static void ask_steps(DmChange *change, const GPtrArray *fresh) {
-  gboolean plug_failed = FALSE;
-  change->asked_at = g_get_monotonic_time();
-  for (guint i = 0; i < fresh->len; i++) {
-    DmStep *step = fresh->pdata[i];
-    g_autoptr(GError) failed = NULL;
-    step->asked_at = g_get_monotonic_time();
-    if (plug_failed)
-      g_set_error(&failed, DM_ERROR, DM_ERROR_FAILED, "not tried, as the device before it failed");
-    if (failed != NULL || !dm_domain_ask(change->connection, change->vm, step, &failed)) {
-      plug_failed = step->op == DM_OP_PLUG;
-      g_free(step->reason);
-      step->reason = g_strdup(failed->message);
-    }
-  }
-}
-
+/* Reading the VM right after the asking would hold up the guest's answers, so only where no event may be coming. */
 static gboolean work_ask(DmChange *change, GError **error) {
   g_autoptr(GPtrArray) fresh = mark_asked(change);
+  change->look = FALSE;
   if (!work_record(change, error))
     return FALSE;
-  ask_steps(change, fresh);
-  return replace_vm(change, error);
+  change->asked_at = g_get_monotonic_time();
+  return dm_domain_ask(change->connection, change->vm, fresh, &change->look, error) &&
+    (!change->look || replace_vm(change, error));
 }
 
 static void tell_asked(DmChange *change) {
@@ -261,7 +246,8 @@ static Phase then_ask(DmChange *change) {
     }
   }
   answers_take(change);
-  answers_look(change);
+  if (change->look)
+    answers_look(change);
   return after_answers(change, answers_count_refused(change) > refused);
 }
 

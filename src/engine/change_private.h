@@ -39,6 +39,7 @@ struct DmChange {
   gint64 planned_at, asked_at; /* monotonic; of the last asking */
   gboolean stopped;            /* by dm_change_stop_waiting() */
   gboolean recorded;           /* the VM carries the request */
+  gboolean look;               /* the VM was read after the asking, as no event may be coming */
   gboolean vm_stopped, connection_lost;
   GError *error; /* the first one */
 };

@@ -176,10 +176,13 @@ gboolean dm_domain_change_next_run(
   return defined != NULL;
 }
 
-static gboolean ask_unplug(virDomainPtr domain, const DmStep *step, GError **error) {
-  if (virDomainDetachDeviceAlias(domain, step->alias, VIR_DOMAIN_AFFECT_LIVE) == 0 ||
-    virt_error_last() == VIR_ERR_DEVICE_MISSING)
+static gboolean ask_unplug(virDomainPtr domain, const DmStep *step, gboolean *look, GError **error) {
+  if (virDomainDetachDeviceAlias(domain, step->alias, VIR_DOMAIN_AFFECT_LIVE) == 0)
     return TRUE;
+  if (virt_error_last() == VIR_ERR_DEVICE_MISSING) {
+    *look = TRUE;
+    return TRUE;
+  }
   virt_error_set(error, "cannot hot unplug %s", step->alias);
   return FALSE;
 }
@@ -208,17 +211,30 @@ static gboolean ask_plug(virDomainPtr domain, const DmStep *step, GError **error
   return FALSE;
 }
 
-gboolean dm_domain_ask(DmConnection *connection, const DmVm *vm, const DmStep *step, GError **error) {
+static gboolean ask(virDomainPtr domain, const DmStep *step, gboolean *look, GError **error) {
+  if (step->op == DM_OP_UNPLUG)
+    return ask_unplug(domain, step, look, error);
+  *look = TRUE;
+  return step->op == DM_OP_RESIZE ? ask_resize(domain, step, error) : ask_plug(domain, step, error);
+}
+
+gboolean dm_domain_ask(
+  DmConnection *connection, const DmVm *vm, const GPtrArray *steps, gboolean *look, GError **error) {
   g_autoptr(virDomain) domain = look_up(connection, vm->uuid, error);
+  gboolean plug_failed = FALSE;
   if (domain == NULL)
     return FALSE;
-  switch (step->op) {
-    case DM_OP_UNPLUG:
-      return ask_unplug(domain, step, error);
-    case DM_OP_RESIZE:
-      return ask_resize(domain, step, error);
-    case DM_OP_PLUG:
-      return ask_plug(domain, step, error);
+  for (guint i = 0; i < steps->len; i++) {
+    DmStep *step = steps->pdata[i];
+    g_autoptr(GError) failed = NULL;
+    step->asked_at = g_get_monotonic_time();
+    if (plug_failed)
+      g_set_error(&failed, DM_ERROR, DM_ERROR_FAILED, "not tried, as the device before it failed");
+    if (failed != NULL || !ask(domain, step, look, &failed)) {
+      plug_failed = step->op == DM_OP_PLUG;
+      g_free(step->reason);
+      step->reason = g_strdup(failed->message);
+    }
   }
-  return FALSE;
+  return TRUE;
 }

@@ -35,8 +35,11 @@ gboolean dm_domain_change_next_run(
   DmConnection *connection, const DmVm *vm, DmConfigFunc change, gpointer data, GError **error);
 
 /*
- * Asks for one step: hot unplug of a DIMM or a new size of a virtio-mem device, whose outcome comes as an event; or the
- * plug of a new device, which is there on return. TRUE says that it was asked, nothing more. A device that is gone
- * already counts as asked.
+ * Asks for each of @steps (DmStep) in order, one right after the other, and notes in asked_at when: hot unplug of a
+ * DIMM or a new size of a virtio-mem device, whose outcome comes as an event; or the plug of a new device, which is
+ * there on return. What the host cannot do has its words as the step's reason; of several new devices none is tried
+ * after one failed. *@look becomes TRUE where no event may be coming, as the device was gone already, or is new: then
+ * the VM itself tells. FALSE with an error: nothing was asked.
  */
-gboolean dm_domain_ask(DmConnection *connection, const DmVm *vm, const DmStep *step, GError **error);
+gboolean dm_domain_ask(
+  DmConnection *connection, const DmVm *vm, const GPtrArray *steps, gboolean *look, GError **error);
