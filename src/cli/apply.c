@@ -29,7 +29,7 @@ static void print_next_run(const DmConfig *config, const char *what) {
   g_autofree char *maximum = dm_size_format(dm_config_maximum(config));
   printf("  %-12s %s, guaranteed %s", what, memory, guaranteed);
   if (config->maximum != 0)
-    printf(", maximum %s in %u slots", maximum, config->slots);
+    printf(", maximum %s in %u slot%s", maximum, config->slots, config->slots == 1 ? "" : "s");
   putchar('\n');
 }
 

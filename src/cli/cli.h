@@ -56,8 +56,8 @@ gboolean options_size(const char *name, const char *text, uint64_t *bytes, GErro
 /* "30", "30s", "2m", "500ms" in seconds. */
 gboolean options_seconds(const char *name, const char *text, double *seconds, GError **error);
 
-/* A whole number from 0 to @most. */
-gboolean options_number(const char *name, const char *text, guint most, guint *number, GError **error);
+/* A whole number from @least to @most. */
+gboolean options_number(const char *name, const char *text, guint least, guint most, guint *number, GError **error);
 
 /* Prints the error (as JSON too, where asked for), and returns its exit status. */
 int options_fail(const CommonOptions *common, const GError *error);

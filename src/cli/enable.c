@@ -35,9 +35,8 @@ int verb_enable(int argc, char **argv) {
   if (maximum == NULL)
     g_set_error(
       &error, DM_ERROR, DM_ERROR_USAGE, "--max is missing: the most that memory of %s can be raised to", argv[1]);
-  else if (options_size("--max", maximum, &wish.maximum, &error) && slots != NULL &&
-    options_number("--slots", slots, MOST_SLOTS, &wish.slots, &error) && wish.slots == 0)
-    g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "--slots: 0 slots would take no DIMM; give 1 to %d", MOST_SLOTS);
+  else if (options_size("--max", maximum, &wish.maximum, &error) && slots != NULL)
+    options_number("--slots", slots, 1, MOST_SLOTS, &wish.slots, &error);
   if (error != NULL)
     return options_fail(&common, error);
   return apply_change(&common, &options, argv[1], plan_enable, &wish);

@@ -131,26 +131,31 @@ static int run_help(int argc, char **argv) {
   return DM_EXIT_DONE;
 }
 
-/* Where a standard stream is closed, the next socket would take its place, and what we print would go there. */
-static void open_standard_streams(void) {
+static gboolean stdout_is_open;
+
+/* Whether standard output was open. Where a standard stream is closed, the next socket would take its place, and what
+ * we print would go there. */
+static gboolean open_standard_streams(void) {
+  gboolean printable = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
   int fd;
   do
     fd = open("/dev/null", O_RDWR);
   while (fd >= 0 && fd <= STDERR_FILENO);
   if (fd >= 0)
     close(fd);
+  return printable;
 }
 
 /* What could not be printed is told; it is a failure where printing was all there was to do. */
 static int finish(int status, gboolean only_prints) {
-  if (fflush(stdout) == 0 && !ferror(stdout))
+  if (stdout_is_open && fflush(stdout) == 0 && !ferror(stdout))
     return status;
-  fprintf(stderr, "dimmer: cannot write to standard output: %s\n", g_strerror(errno));
+  fprintf(stderr, "dimmer: cannot write to standard output: %s\n", g_strerror(stdout_is_open ? errno : EBADF));
   return only_prints && status == DM_EXIT_DONE ? DM_EXIT_FAILED : status;
 }
 
 int main(int argc, char **argv_given) {
-  open_standard_streams();
+  stdout_is_open = open_standard_streams();
   setlocale(LC_ALL, "");
   g_set_prgname("dimmer");
   if (argc < 2) {

@@ -133,13 +133,13 @@ gboolean options_seconds(const char *name, const char *text, double *seconds, GE
   return FALSE;
 }
 
-gboolean options_number(const char *name, const char *text, guint most, guint *number, GError **error) {
+gboolean options_number(const char *name, const char *text, guint least, guint most, guint *number, GError **error) {
   guint64 value = 0;
-  if (g_ascii_string_to_unsigned(text, 10, 0, most, &value, NULL)) {
+  if (g_ascii_string_to_unsigned(text, 10, least, most, &value, NULL)) {
     *number = (guint)value;
     return TRUE;
   }
-  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s: '%s' is not a whole number from 0 to %u", name, text, most);
+  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s: '%s' is not a whole number from %u to %u", name, text, least, most);
   return FALSE;
 }
 

@@ -52,7 +52,7 @@ int verb_plug(int argc, char **argv) {
         "given back later.",
         entries, &common, &argc, &argv, 2, 2, &error) ||
     !options_size("SIZE", argv[2], &wish.size, &error) || !read_kind(kind, policy, max_size, &wish, &error) ||
-    (node != NULL && !options_number("--node", node, 1023, &number, &error)))
+    (node != NULL && !options_number("--node", node, 0, 1023, &number, &error)))
     return options_fail(&common, error);
   wish.node = (int)number;
   return apply_change(&common, &options, argv[1], plan_plug, &wish);

@@ -2,11 +2,13 @@
 #include "progress.h"
 
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/size.h"
 
 #define BAR_WIDTH 32
+#define SHORTEST_BAR 4
 #define REDRAW_MS 200
 
 struct Progress {
@@ -54,6 +56,16 @@ static void wipe(Progress *progress) {
   progress->drawn = FALSE;
 }
 
+/* What fits into one line of the terminal beside @text: a line that wraps cannot be wiped. 0: not even a short one. */
+static guint bar_width(const char *text) {
+  struct winsize size;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+    return BAR_WIDTH;
+  glong others = g_utf8_strlen(text, -1) + 5; /* "  [", "]" and the last column */
+  guint left = size.ws_col > others ? size.ws_col - (guint)others : 0;
+  return left < SHORTEST_BAR ? 0 : MIN(left, BAR_WIDTH);
+}
+
 static void draw(Progress *progress) {
   const char *charset;
   gboolean unicode = g_get_charset(&charset);
@@ -67,12 +79,15 @@ static void draw(Progress *progress) {
   if (!progress->terminal || all == 0)
     return;
   g_autofree char *done_text = dm_size_format(done), *all_text = dm_size_format(all);
-  guint full = (guint)((double)done / (double)all * BAR_WIDTH);
+  double seconds = (double)(g_get_monotonic_time() - progress->started) / G_USEC_PER_SEC;
+  g_autofree char *text = g_strdup_printf(" %s of %s, %.0f s", done_text, all_text, seconds);
+  guint width = bar_width(text), full = (guint)((double)done / (double)all * width);
+  if (width == 0)
+    return;
   fputs("\r\033[K  [", stdout);
-  for (guint i = 0; i < BAR_WIDTH; i++)
+  for (guint i = 0; i < width; i++)
     fputs(i < full ? (unicode ? "█" : "#") : (unicode ? "·" : "."), stdout);
-  printf(
-    "] %s of %s, %.0f s", done_text, all_text, (double)(g_get_monotonic_time() - progress->started) / G_USEC_PER_SEC);
+  printf("]%s", text);
   fflush(stdout);
   progress->drawn = TRUE;
 }

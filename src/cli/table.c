@@ -24,12 +24,31 @@ void table_free(Table *table) {
   g_free(table);
 }
 
-void table_add(Table *table, char *cell) {
-  g_ptr_array_add(table->cells, cell);
+/* What a terminal would act on instead of showing it: control characters, and those that turn the direction. */
+static gboolean is_shown(gunichar c) {
+  GUnicodeType type = g_unichar_type(c);
+  return type != G_UNICODE_CONTROL && type != G_UNICODE_FORMAT && type != G_UNICODE_LINE_SEPARATOR &&
+    type != G_UNICODE_PARAGRAPH_SEPARATOR;
 }
 
+void table_add(Table *table, char *cell) {
+  GString *shown = g_string_new(NULL);
+  for (const char *p = cell; *p != '\0'; p = g_utf8_next_char(p)) {
+    gunichar c = g_utf8_get_char(p);
+    g_string_append_unichar(shown, is_shown(c) ? c : '?');
+  }
+  g_free(cell);
+  g_ptr_array_add(table->cells, g_string_free(shown, FALSE));
+}
+
+/* In columns of the terminal. */
 static long width_of(const char *text) {
-  return g_utf8_strlen(text, -1);
+  long width = 0;
+  for (const char *p = text; *p != '\0'; p = g_utf8_next_char(p)) {
+    gunichar c = g_utf8_get_char(p);
+    width += g_unichar_iszerowidth(c) ? 0 : g_unichar_iswide(c) ? 2 : 1;
+  }
+  return width;
 }
 
 static long column_width(const Table *table, guint column) {

@@ -28,7 +28,7 @@ static void refuse(DmChange *change, DmStep *step, const char *reason, gint64 at
 
 static void take_answer(DmChange *change, const Answer *answer) {
   DmStep *step = change->request != NULL ? dm_request_find_step(change->request, answer->alias) : NULL;
-  if (answer->kind == DM_EVENT_VM_STOPPED)
+  if (answer->kind == DM_EVENT_VM_STOPPED || answer->kind == DM_EVENT_VM_CRASHED)
     change->vm_stopped = TRUE;
   else if (answer->kind == DM_EVENT_CONNECTION_LOST)
     change->connection_lost = TRUE;

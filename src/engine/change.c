@@ -23,8 +23,6 @@
  * A device that does not answer in time is overdue, never failed: it stays in the record, because the guest can still
  * release it.
  */
-#include <gio/gio.h>
-
 #include "base/error.h"
 #include "change_private.h"
 #include "hypervisor/domain.h"
@@ -32,6 +30,11 @@
 #include "record.h"
 
 static void enter(DmChange *change, Phase phase);
+
+/* As people know it; it may have been asked for by its UUID. */
+static const char *name_of(const DmChange *change) {
+  return change->vm != NULL ? change->vm->name : change->name;
+}
 
 static void keep_first_error(DmChange *change, GError *error) {
   if (change->error == NULL)
@@ -137,12 +140,23 @@ static gboolean work_read(DmChange *change, GError **error) {
       (int)request->pid, request->host, change->vm->name, change->vm->name);
     return FALSE;
   }
-  return record_recover(change->connection, change->vm, change->found, error) && replace_vm(change, error);
+  change->recovered = dm_request_copy(request);
+  DmStep *step = change->refused != NULL ? dm_request_find_step(change->recovered, change->refused) : NULL;
+  if (step != NULL)
+    dm_step_advance(step, DM_STEP_REFUSED);
+  return record_recover(change->connection, change->vm, change->recovered, change->found, error) &&
+    replace_vm(change, error);
 }
 
-/* The running VM is touched: there are devices to ask, or guaranteed changes. */
+/* What an earlier request asked for, and this one does not want to go. */
+static gboolean withdraws(const DmChange *change) {
+  return change->plan->action == DM_ACTION_SET && change->plan->memory != 0 && change->vm_before->request != NULL;
+}
+
+/* The running VM is touched: there are devices to ask, guaranteed changes, or what it carries does. */
 static gboolean touches_live(const DmChange *change) {
-  return change->vm->live != NULL && (change->plan->steps->len > 0 || change->plan->guaranteed != 0);
+  return change->vm->live != NULL &&
+    (change->plan->steps->len > 0 || change->plan->guaranteed != 0 || withdraws(change));
 }
 
 static Phase then_read(DmChange *change) {
@@ -157,7 +171,7 @@ static Phase then_read(DmChange *change) {
     change->listener.planned(change, change->listener_data);
   if (change->options.dry_run || change->stopped)
     return PHASE_END;
-  change->request = record_new(change->vm, change->plan, change->options.timeout);
+  change->request = record_new(change->vm, change->plan, change->id, change->options.timeout);
   if (!touches_live(change))
     return PHASE_CONFIGURE;
   return record_changes_next_run(change->request) ? PHASE_RECORD : PHASE_ASK;
@@ -296,10 +310,10 @@ static gboolean connection_lost(const DmChange *change, GError **error) {
   if (change->recorded)
     g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION,
       "the connection to %s was lost in the middle of the request; the VM carries it: 'dimmer settle %s' finishes it",
-      dm_connection_uri(change->connection), change->name);
+      dm_connection_uri(change->connection), name_of(change));
   else
     g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION, "the connection to %s was lost; nothing was asked of %s",
-      dm_connection_uri(change->connection), change->name);
+      dm_connection_uri(change->connection), name_of(change));
   return FALSE;
 }
 
@@ -314,7 +328,7 @@ static gboolean close_stopped(DmChange *change, GError **error) {
     change->vm = g_steal_pointer(&last);
   }
   g_set_error(error, DM_ERROR, DM_ERROR_VM_STOPPED,
-    "%s stopped in the middle of the request; nothing more can be asked of it", change->name);
+    "%s stopped in the middle of the request; nothing more can be asked of it", name_of(change));
   return FALSE;
 }
 
@@ -360,18 +374,14 @@ static const PhaseRow phases[] = {
   [PHASE_UNDO] = {work_undo, then_undo},
 };
 
-static void work_thread(GTask *task, gpointer source, gpointer data, GCancellable *cancellable) {
+static void work(gpointer data) {
   DmChange *change = data;
-  GError *error = NULL;
-  if (phases[change->phase].work(change, &error)) {
-    g_task_return_boolean(task, TRUE);
+  if (phases[change->phase].work(change, &change->failed))
     return;
-  }
   if (!dm_connection_is_alive(change->connection)) { /* then libvirt's own words are only about a socket */
-    g_clear_error(&error);
-    connection_lost(change, &error);
+    g_clear_error(&change->failed);
+    connection_lost(change, &change->failed);
   }
-  g_task_return_error(task, error);
 }
 
 /* Where to go after work failed. A VM that is gone in the middle has stopped: CLOSE sees to what that means. */
@@ -386,14 +396,11 @@ static Phase after_failure(DmChange *change, GError *error) {
   return change->phase <= PHASE_READ ? PHASE_END : phases[change->phase].then(change);
 }
 
-static void on_worked(GObject *source, GAsyncResult *result, gpointer data) {
+static void on_worked(gpointer data) {
   DmChange *change = data;
-  GError *error = NULL;
   change->working = FALSE;
-  if (g_task_propagate_boolean(G_TASK(result), &error))
-    enter(change, phases[change->phase].then(change));
-  else
-    enter(change, after_failure(change, error));
+  GError *failed = g_steal_pointer(&change->failed);
+  enter(change, failed == NULL ? phases[change->phase].then(change) : after_failure(change, failed));
 }
 
 static void end(DmChange *change) {
@@ -417,9 +424,7 @@ static void enter(DmChange *change, Phase phase) {
     return;
   }
   change->working = TRUE;
-  g_autoptr(GTask) task = g_task_new(NULL, NULL, on_worked, change);
-  g_task_set_task_data(task, change, NULL);
-  g_task_run_in_thread(task, work_thread);
+  dm_connection_run(change->connection, work, on_worked, change);
 }
 
 /* ---- for callers ---- */
@@ -427,11 +432,13 @@ static void enter(DmChange *change, Phase phase) {
 DmChange *dm_change_new(DmConnection *connection, const char *vm_name, DmPlanFunc plan, gpointer plan_data,
   const DmChangeOptions *options, const DmChangeListener *listener, gpointer listener_data) {
   DmChange *change = g_new0(DmChange, 1);
-  change->connection = connection;
+  change->connection = dm_connection_ref(connection);
   change->name = g_strdup(vm_name);
   change->plan_func = plan;
   change->plan_data = plan_data;
   change->options = *options;
+  change->id = g_strdup(options->id);
+  change->refused = g_strdup(options->refused);
   change->listener = *listener;
   change->listener_data = listener_data;
   change->events = g_ptr_array_new_with_free_func(answers_free);
@@ -443,13 +450,17 @@ void dm_change_free(DmChange *change) {
   if (change == NULL)
     return;
   g_free(change->name);
+  g_free(change->id);
+  g_free(change->refused);
   g_ptr_array_unref(change->events);
   g_ptr_array_unref(change->found);
   dm_vm_free(change->vm_before);
   dm_vm_free(change->vm);
   dm_plan_free(change->plan);
   dm_request_free(change->request);
+  dm_request_free(change->recovered);
   g_clear_error(&change->error);
+  dm_connection_close(change->connection);
   g_free(change);
 }
 
@@ -471,6 +482,10 @@ const DmPlan *dm_change_plan(const DmChange *change) {
 
 const DmRequest *dm_change_request(const DmChange *change) {
   return change->request;
+}
+
+const DmRequest *dm_change_recovered(const DmChange *change) {
+  return change->recovered;
 }
 
 const DmVm *dm_change_vm(const DmChange *change) {

@@ -20,7 +20,7 @@ typedef enum {
 
 struct DmChange {
   DmConnection *connection;
-  char *name;
+  char *name, *id, *refused;
   DmPlanFunc plan_func;
   gpointer plan_data;
   DmChangeOptions options;
@@ -36,12 +36,14 @@ struct DmChange {
   GPtrArray *found; /* char: what became of an earlier request */
   DmPlan *plan;
   DmRequest *request;
+  DmRequest *recovered;        /* what an earlier dimmer left, as it was settled; NULL: nothing */
   gint64 planned_at, asked_at; /* monotonic; of the last asking */
   gboolean stopped;            /* by dm_change_stop_waiting() */
   gboolean recorded;           /* the VM carries the request */
   gboolean look;               /* the VM was read after the asking, as no event may be coming */
   gboolean vm_stopped, connection_lost;
-  GError *error; /* the first one */
+  GError *failed; /* of the work that a thread has just done; NULL: none */
+  GError *error;  /* the first one */
 };
 
 /* An event, kept until the loop has the change again. */

@@ -15,6 +15,14 @@
 struct DmLock {
   int fd;
   guint source;
+  GHashTable *peers; /* descriptor → its source: who has connected, to ask for the owner or to watch */
+};
+
+struct DmLockWatch {
+  int fd;
+  guint source;
+  void (*func)(gpointer data);
+  gpointer data;
 };
 
 /* The abstract name: a zero byte, then text. */
@@ -24,11 +32,23 @@ static socklen_t address_of(const char *vm_uuid, struct sockaddr_un *address) {
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (gsize)length);
 }
 
-/* Whoever connects wants to know who has the lock, and knows by now. */
-static gboolean on_connect(int fd, GIOCondition condition, gpointer unused) {
+static gboolean on_peer_gone(int fd, GIOCondition condition, gpointer data) {
+  DmLock *lock = data;
+  g_hash_table_remove(lock->peers, GINT_TO_POINTER(fd));
+  close(fd);
+  return G_SOURCE_REMOVE;
+}
+
+/*
+ * Whoever connects wants to know who has the lock, and knows by now. A watch stays connected: the kernel tells it of
+ * the end, be it dm_lock_free() or a SIGKILL.
+ */
+static gboolean on_connect(int fd, GIOCondition condition, gpointer data) {
+  DmLock *lock = data;
   int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
   if (peer >= 0)
-    close(peer);
+    g_hash_table_insert(lock->peers, GINT_TO_POINTER(peer),
+      GUINT_TO_POINTER(g_unix_fd_add(peer, G_IO_IN | G_IO_HUP | G_IO_ERR, on_peer_gone, lock)));
   return G_SOURCE_CONTINUE;
 }
 
@@ -57,7 +77,8 @@ DmLock *dm_lock_take(const char *vm_uuid, const char *vm_name, GError **error) {
   if (fd >= 0) {
     DmLock *lock = g_new0(DmLock, 1);
     lock->fd = fd;
-    lock->source = g_unix_fd_add(fd, G_IO_IN, on_connect, NULL);
+    lock->peers = g_hash_table_new(NULL, NULL);
+    lock->source = g_unix_fd_add(fd, G_IO_IN, on_connect, lock);
     return lock;
   }
   if (failed != EADDRINUSE) {
@@ -75,20 +96,61 @@ void dm_lock_free(DmLock *lock) {
     return;
   g_source_remove(lock->source);
   close(lock->fd);
+  GHashTableIter iter;
+  gpointer peer, source;
+  g_hash_table_iter_init(&iter, lock->peers);
+  while (g_hash_table_iter_next(&iter, &peer, &source)) {
+    g_source_remove(GPOINTER_TO_UINT(source));
+    close(GPOINTER_TO_INT(peer));
+  }
+  g_hash_table_unref(lock->peers);
   g_free(lock);
 }
 
-pid_t dm_lock_owner(const char *vm_uuid) {
+/* A socket connected to the owner of the lock; -1: there is none. */
+static int connect_socket(const char *vm_uuid) {
   struct sockaddr_un address;
   socklen_t length = address_of(vm_uuid, &address);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&address, length) == 0)
+    return fd;
+  close(fd);
+  return -1;
+}
+
+pid_t dm_lock_owner(const char *vm_uuid) {
   struct ucred peer = {0};
   socklen_t size = sizeof peer;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = connect_socket(vm_uuid);
   if (fd < 0)
     return 0;
-  if (connect(fd, (struct sockaddr *)&address, length) != 0 ||
-    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
     peer.pid = 0;
   close(fd);
   return peer.pid;
+}
+
+static gboolean on_released(int fd, GIOCondition condition, gpointer data) {
+  g_autofree DmLockWatch *watch = data;
+  close(fd);
+  watch->func(watch->data);
+  return G_SOURCE_REMOVE;
+}
+
+DmLockWatch *dm_lock_watch(const char *vm_uuid, void (*func)(gpointer data), gpointer data) {
+  int fd = connect_socket(vm_uuid);
+  if (fd < 0)
+    return NULL;
+  DmLockWatch *watch = g_new(DmLockWatch, 1);
+  *watch = (DmLockWatch){.fd = fd, .func = func, .data = data};
+  watch->source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_released, watch); /* nothing is ever sent */
+  return watch;
+}
+
+void dm_lock_unwatch(DmLockWatch *watch) {
+  if (watch == NULL)
+    return;
+  g_source_remove(watch->source);
+  close(watch->fd);
+  g_free(watch);
 }

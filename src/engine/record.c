@@ -30,12 +30,17 @@ static void carry_over(DmRequest *request, const DmVm *vm, const DmPlan *plan) {
     DmStep *step = dm_step_copy(old);
     step->state = DM_STEP_OVERDUE;
     step->carried = TRUE;
+    step->withdrawn |= plan->action == DM_ACTION_SET && plan->memory != 0; /* which wants another memory than that */
     g_ptr_array_add(request->steps, step);
   }
 }
 
-DmRequest *record_new(const DmVm *vm, const DmPlan *plan, double timeout) {
+DmRequest *record_new(const DmVm *vm, const DmPlan *plan, const char *id, double timeout) {
   DmRequest *request = dm_request_new(plan->action);
+  if (id != NULL) {
+    g_free(request->id);
+    request->id = g_strdup(id);
+  }
   request->host = g_strdup(g_get_host_name());
   request->pid = getpid();
   request->started = now_seconds();
@@ -139,6 +144,8 @@ static char *describe_fate(const DmStep *step, const char *vm_name) {
     return g_strdup_printf("%s of an earlier request has been %s", what, dm_step_state_name(step));
   if (step->op == DM_OP_PLUG)
     return g_strdup_printf("%s of an interrupted request was not plugged", what);
+  if (step->state == DM_STEP_REFUSED)
+    return g_strdup_printf("%s of an earlier request has been refused by the guest", what);
   if (step->state == DM_STEP_PLANNED)
     return g_strdup_printf(
       "%s of an interrupted request was never asked to go; ask again if %s is still to shrink", what, vm_name);
@@ -153,8 +160,8 @@ static void describe_fates(const DmRequest *request, const char *vm_name, GPtrAr
   }
 }
 
-gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *notes, GError **error) {
-  g_autoptr(DmRequest) request = dm_request_copy(vm->request);
+gboolean record_recover(
+  DmConnection *connection, const DmVm *vm, DmRequest *request, GPtrArray *notes, GError **error) {
   gboolean unchanged = vm->next_run != NULL && dm_config_memory(vm->next_run) == request->next_run_before.memory &&
     dm_config_guaranteed(vm->next_run) == request->next_run_before.guaranteed;
   if (!request->asked && unchanged && !record_configure(connection, vm, request, error))

@@ -10,10 +10,11 @@
 #include "plan/change.h"
 
 /*
- * The request that carries out @plan on @vm, to be owned by this process. Steps of the request recorded in @vm whose
- * answers are still out are carried over, so that they are not forgotten.
+ * The request that carries out @plan on @vm, to be owned by this process; @id NULL: a new one. Steps of the request
+ * recorded in @vm whose answers are still out are carried over, so that they are not forgotten; a request
+ * for a memory size that does without them withdraws them.
  */
-DmRequest *record_new(const DmVm *vm, const DmPlan *plan, double timeout);
+DmRequest *record_new(const DmVm *vm, const DmPlan *plan, const char *id, double timeout);
 
 /*
  * Accounts for @request on @vm, both as they are now: the next run follows where it has to, guaranteed is set, and the
@@ -24,10 +25,11 @@ DmRequest *record_new(const DmVm *vm, const DmPlan *plan, double timeout);
 gboolean record_settle(DmConnection *connection, const DmVm *vm, DmRequest *request, GPtrArray *notes, GError **error);
 
 /*
- * Finishes what an earlier dimmer left in @vm: also writes its next run if it came only that far. A sentence for each
- * step, saying what became of it, is added to @notes.
+ * Finishes what an earlier dimmer left in @vm, whose request is @request (changed: its steps become what they are):
+ * also writes its next run if it came only that far. A sentence for each step, saying what became of it, is added to
+ * @notes.
  */
-gboolean record_recover(DmConnection *connection, const DmVm *vm, GPtrArray *notes, GError **error);
+gboolean record_recover(DmConnection *connection, const DmVm *vm, DmRequest *request, GPtrArray *notes, GError **error);
 
 /*
  * As record_recover(), but only in @vm itself, where nothing is to be touched: its request and its next run become what

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libvirt calls its event callbacks from its event loop, which is GLib's main loop (libvirt-glib hooks it in), so the
- * list of watches belongs to that thread and needs no lock. libvirt frees a callback's data some time after it was
- * deregistered, perhaps with an event still on its way: each callback holds a reference to the connection.
+ * list of watches belongs to that thread and needs no lock. Only the end of a connection is told in any thread. libvirt
+ * frees a callback's data some time after it was deregistered, perhaps with an event still on its way: each callback
+ * holds a reference to the connection.
  */
 #include "connection_private.h"
 
@@ -11,27 +12,46 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/handoff.h"
 #include "base/size.h"
 
 /* A host that does not answer for this long is lost; only remote connections have a keepalive. */
 #define KEEPALIVE_SECONDS 5
 #define KEEPALIVE_COUNT 6
 
+/* So many calls of one connection run at once; they mostly wait for libvirtd. */
+#define THREADS 8
+
+/*
+ * users: whoever may call libvirt through it; the last one closes it. references: libvirt's callbacks besides, which
+ * may come after that.
+ */
 struct DmConnection {
-  gatomicrefcount references;
+  gatomicrefcount users, references;
   virConnectPtr virt;
   char *uri;
   GPtrArray *watches; /* Watch */
   guint last_watch;
   GArray *callbacks; /* int: what libvirt gave for each registered event */
+  GThreadPool *pool; /* of Task */
 };
 
 typedef struct {
   guint number;
-  char *uuid;
+  char *uuid; /* NULL: of any VM */
   DmEventFunc func;
   gpointer data;
 } Watch;
+
+typedef struct {
+  void (*work)(gpointer data);
+  void (*done)(gpointer data);
+  gpointer data;
+  double seconds; /* that work took */
+} Task;
+
+/* Belongs to the main loop's thread. */
+static DmCallCounts counts;
 
 static void free_watch(gpointer data) {
   Watch *watch = data;
@@ -41,20 +61,22 @@ static void free_watch(gpointer data) {
 
 static void unref(gpointer data) {
   DmConnection *connection = data;
+  DM_HAND_OVER(connection);
   if (!g_atomic_ref_count_dec(&connection->references))
     return;
+  DM_TAKE_OVER(connection);
   g_ptr_array_unref(connection->watches);
   g_array_unref(connection->callbacks);
   g_free(connection->uri);
   g_free(connection);
 }
 
-/* To each watch of the VM (NULL: of any). A watch may be taken away by the function it calls. */
-static void deliver(DmConnection *connection, const char *uuid, const DmEvent *event) {
+/* To each watch of the VM (NULL: to all). A watch may be taken away by the function it calls. */
+static void deliver(DmConnection *connection, const DmEvent *event) {
   g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(guint));
   for (guint i = 0; i < connection->watches->len; i++) {
     const Watch *watch = connection->watches->pdata[i];
-    if (uuid == NULL || g_strcmp0(watch->uuid, uuid) == 0)
+    if (event->uuid == NULL || watch->uuid == NULL || strcmp(watch->uuid, event->uuid) == 0)
       g_array_append_val(numbers, watch->number);
   }
   for (guint n = 0; n < numbers->len; n++) {
@@ -68,38 +90,89 @@ static void deliver(DmConnection *connection, const char *uuid, const DmEvent *e
   }
 }
 
-static void deliver_of(DmConnection *connection, virDomainPtr domain, const DmEvent *event) {
+static void deliver_of(DmConnection *connection, virDomainPtr domain, DmEvent event) {
   char uuid[VIR_UUID_STRING_BUFLEN];
-  if (virDomainGetUUIDString(domain, uuid) == 0)
-    deliver(connection, uuid, event);
+  if (virDomainGetUUIDString(domain, uuid) != 0)
+    return;
+  event.uuid = uuid;
+  deliver(connection, &event);
+}
+
+static void deliver_kind(DmConnection *connection, virDomainPtr domain, DmEventKind kind) {
+  deliver_of(connection, domain, (DmEvent){.kind = kind});
 }
 
 static void on_device_removed(virConnectPtr virt, virDomainPtr domain, const char *alias, void *data) {
-  deliver_of(data, domain, &(DmEvent){.kind = DM_EVENT_DEVICE_REMOVED, .alias = alias});
+  deliver_of(data, domain, (DmEvent){.kind = DM_EVENT_DEVICE_REMOVED, .alias = alias});
 }
 
 static void on_removal_failed(virConnectPtr virt, virDomainPtr domain, const char *alias, void *data) {
-  deliver_of(data, domain, &(DmEvent){.kind = DM_EVENT_DEVICE_REFUSED, .alias = alias});
+  deliver_of(data, domain, (DmEvent){.kind = DM_EVENT_DEVICE_REFUSED, .alias = alias});
 }
 
 static void on_device_added(virConnectPtr virt, virDomainPtr domain, const char *alias, void *data) {
-  deliver_of(data, domain, &(DmEvent){.kind = DM_EVENT_DEVICE_ADDED, .alias = alias});
+  deliver_of(data, domain, (DmEvent){.kind = DM_EVENT_DEVICE_ADDED, .alias = alias});
 }
 
 static void on_resized(virConnectPtr virt, virDomainPtr domain, const char *alias, unsigned long long kib, void *data) {
-  deliver_of(data, domain, &(DmEvent){.kind = DM_EVENT_DEVICE_RESIZED, .alias = alias, .size = kib * DM_KIB});
+  deliver_of(data, domain, (DmEvent){.kind = DM_EVENT_DEVICE_RESIZED, .alias = alias, .size = kib * DM_KIB});
 }
 
 static int on_lifecycle(virConnectPtr virt, virDomainPtr domain, int event, int detail, void *data) {
-  if (event == VIR_DOMAIN_EVENT_STOPPED || event == VIR_DOMAIN_EVENT_CRASHED)
-    deliver_of(data, domain, &(DmEvent){.kind = DM_EVENT_VM_STOPPED});
-  else if (event == VIR_DOMAIN_EVENT_SUSPENDED)
-    deliver_of(data, domain, &(DmEvent){.kind = DM_EVENT_VM_PAUSED});
+  switch (event) {
+    case VIR_DOMAIN_EVENT_STARTED:
+      deliver_kind(data, domain, DM_EVENT_VM_STARTED);
+      break;
+    case VIR_DOMAIN_EVENT_STOPPED:
+      deliver_of(data, domain,
+        (DmEvent){.kind = detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED ? DM_EVENT_VM_CRASHED : DM_EVENT_VM_STOPPED,
+          .by_guest = detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN});
+      break;
+    case VIR_DOMAIN_EVENT_CRASHED:
+      deliver_kind(data, domain, DM_EVENT_VM_CRASHED);
+      break;
+    case VIR_DOMAIN_EVENT_SUSPENDED:
+      deliver_kind(data, domain, DM_EVENT_VM_PAUSED);
+      break;
+    case VIR_DOMAIN_EVENT_RESUMED:
+      deliver_kind(data, domain, DM_EVENT_VM_RESUMED);
+      break;
+    case VIR_DOMAIN_EVENT_UNDEFINED:
+      deliver_kind(data, domain, DM_EVENT_VM_UNDEFINED);
+      break;
+    default:
+      deliver_kind(data, domain, DM_EVENT_VM_CHANGED);
+  }
   return 0;
 }
 
+static void on_reboot(virConnectPtr virt, virDomainPtr domain, void *data) {
+  deliver_kind(data, domain, DM_EVENT_VM_REBOOTED);
+}
+
+static void on_balloon(virConnectPtr virt, virDomainPtr domain, unsigned long long actual, void *data) {
+  deliver_kind(data, domain, DM_EVENT_VM_CHANGED);
+}
+
+static void on_metadata(virConnectPtr virt, virDomainPtr domain, int type, const char *uri, void *data) {
+  deliver_kind(data, domain, DM_EVENT_VM_CHANGED);
+}
+
+static void on_agent(virConnectPtr virt, virDomainPtr domain, int state, int reason, void *data) {
+  deliver_kind(data, domain, DM_EVENT_VM_CHANGED);
+}
+
+static gboolean deliver_loss(gpointer data) {
+  deliver(data, &(DmEvent){.kind = DM_EVENT_CONNECTION_LOST});
+  unref(data);
+  return G_SOURCE_REMOVE;
+}
+
+/* Unlike events, this comes in whatever thread has noticed, be it a worker in the middle of a call. */
 static void on_close(virConnectPtr virt, int reason, void *data) {
-  deliver(data, NULL, &(DmEvent){.kind = DM_EVENT_CONNECTION_LOST});
+  DmConnection *connection = data;
+  g_atomic_ref_count_inc(&connection->references);
+  g_idle_add_full(G_PRIORITY_DEFAULT, deliver_loss, connection, NULL);
 }
 
 static gboolean subscribe(DmConnection *connection, GError **error) {
@@ -112,6 +185,10 @@ static gboolean subscribe(DmConnection *connection, GError **error) {
     {VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(on_device_added)},
     {VIR_DOMAIN_EVENT_ID_MEMORY_DEVICE_SIZE_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_resized)},
     {VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)},
+    {VIR_DOMAIN_EVENT_ID_REBOOT, VIR_DOMAIN_EVENT_CALLBACK(on_reboot)},
+    {VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_balloon)},
+    {VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(on_metadata)},
+    {VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_agent)},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(events); i++) {
     g_atomic_ref_count_inc(&connection->references);
@@ -158,6 +235,41 @@ static void wait_for_reconnect(virConnectPtr virt, const char *uri) {
   free(domains);
 }
 
+/* ---- worker threads ---- */
+
+static gboolean finish_task(gpointer data) {
+  g_autofree Task *task = data;
+  DM_TAKE_OVER(task);
+  counts.done++;
+  counts.seconds += task->seconds;
+  task->done(task->data);
+  return G_SOURCE_REMOVE;
+}
+
+static void run_task(gpointer data, gpointer unused) {
+  Task *task = data;
+  DM_TAKE_OVER(task);
+  gint64 started = g_get_monotonic_time();
+  task->work(task->data);
+  task->seconds = (double)(g_get_monotonic_time() - started) / G_USEC_PER_SEC;
+  DM_HAND_OVER(task);
+  g_idle_add_full(G_PRIORITY_DEFAULT, finish_task, task, NULL);
+}
+
+void dm_connection_run(DmConnection *connection, void (*work)(gpointer), void (*done)(gpointer), gpointer data) {
+  Task *task = g_new(Task, 1);
+  *task = (Task){.work = work, .done = done, .data = data};
+  counts.started++;
+  DM_HAND_OVER(task);
+  g_thread_pool_push(connection->pool, task, NULL);
+}
+
+DmCallCounts dm_connection_counts(void) {
+  return counts;
+}
+
+/* ---- open and close ---- */
+
 DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **error) {
   virConnectPtr virt = virConnectOpenAuth(uri, virConnectAuthPtrDefault, read_only ? VIR_CONNECT_RO : 0);
   if (virt == NULL) {
@@ -167,7 +279,9 @@ DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **e
     return NULL;
   }
   DmConnection *connection = g_new0(DmConnection, 1);
+  g_atomic_ref_count_init(&connection->users);
   g_atomic_ref_count_init(&connection->references);
+  connection->pool = g_thread_pool_new(run_task, NULL, THREADS, FALSE, NULL);
   connection->virt = virt;
   connection->watches = g_ptr_array_new_with_free_func(free_watch);
   connection->callbacks = g_array_new(FALSE, FALSE, sizeof(int));
@@ -183,13 +297,23 @@ DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **e
   return connection;
 }
 
+DmConnection *dm_connection_ref(DmConnection *connection) {
+  g_atomic_ref_count_inc(&connection->users);
+  return connection;
+}
+
 void dm_connection_close(DmConnection *connection) {
   if (connection == NULL)
     return;
+  DM_HAND_OVER(connection);
+  if (!g_atomic_ref_count_dec(&connection->users))
+    return;
+  DM_TAKE_OVER(connection);
   for (guint i = 0; i < connection->callbacks->len; i++)
     virConnectDomainEventDeregisterAny(connection->virt, g_array_index(connection->callbacks, int, i));
   virConnectUnregisterCloseCallback(connection->virt, on_close);
   g_ptr_array_set_size(connection->watches, 0);
+  g_thread_pool_free(connection->pool, FALSE, FALSE); /* each task has a user of its own, so none is left */
   virConnectClose(connection->virt);
   unref(connection);
 }

@@ -2,7 +2,7 @@
 #include "hypervisor/domain.h"
 
 #include "base/error.h"
-#include "connection_private.h"
+#include "domain_private.h"
 #include "domain_xml.h"
 #include "metadata.h"
 
@@ -28,7 +28,7 @@ static DmVmState state_of(int state) {
 static DmConfig *read_config(virDomainPtr domain, guint flags, DmVm *vm, DmRequest **request, GError **error) {
   char *xml = virDomainGetXMLDesc(domain, flags);
   if (xml == NULL) {
-    virt_error_set(error, "cannot read the definition of %s", virDomainGetName(domain));
+    virt_error_set(error, "cannot read the definition of %s", vm->name);
     return NULL;
   }
   DmConfig *config = domain_xml_read(xml, vm, request, error);
@@ -39,12 +39,12 @@ static DmConfig *read_config(virDomainPtr domain, guint flags, DmVm *vm, DmReque
 static DmVm *read_vm(virDomainPtr domain, GError **error) {
   g_autoptr(DmVm) vm = dm_vm_new();
   int state = 0;
+  vm->name = g_strdup(virDomainGetName(domain)); /* later it would take libvirt's last error away */
   if (virDomainGetState(domain, &state, NULL, 0) < 0) {
-    virt_error_set(error, "cannot read the state of %s", virDomainGetName(domain));
+    virt_error_set(error, "cannot read the state of %s", vm->name);
     return NULL;
   }
   vm->state = state_of(state);
-  vm->name = g_strdup(virDomainGetName(domain));
   vm->saved = vm->state == DM_VM_SHUT_OFF && virDomainHasManagedSaveImage(domain, 0) == 1;
   if (vm->state != DM_VM_SHUT_OFF) {
     vm->live = read_config(domain, 0, vm, &vm->request, error);
@@ -97,7 +97,7 @@ GPtrArray *dm_domain_list(DmConnection *connection, GError **error) {
   return g_steal_pointer(&vms);
 }
 
-static virDomainPtr look_up(DmConnection *connection, const char *name, GError **error) {
+virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError **error) {
   virConnectPtr virt = connection_get_virt(connection);
   virDomainPtr domain = NULL;
   if (g_uuid_string_is_valid(name)) /* first, as in virsh */
@@ -118,13 +118,13 @@ static virDomainPtr look_up(DmConnection *connection, const char *name, GError *
 }
 
 DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error) {
-  g_autoptr(virDomain) domain = look_up(connection, name, error);
+  g_autoptr(virDomain) domain = domain_look_up(connection, name, error);
   return domain != NULL ? read_vm(domain, error) : NULL;
 }
 
 gboolean dm_domain_store(
   DmConnection *connection, const DmVm *vm, uint64_t guaranteed, const DmRequest *request, GError **error) {
-  g_autoptr(virDomain) domain = look_up(connection, vm->uuid, error);
+  g_autoptr(virDomain) domain = domain_look_up(connection, vm->uuid, error);
   if (domain == NULL)
     return FALSE;
   g_autofree char *element = metadata_format(guaranteed, vm->live, request);
@@ -142,7 +142,7 @@ gboolean dm_domain_store(
 
 gboolean dm_domain_change_next_run(
   DmConnection *connection, const DmVm *vm, DmConfigFunc change, gpointer data, GError **error) {
-  g_autoptr(virDomain) domain = look_up(connection, vm->uuid, error);
+  g_autoptr(virDomain) domain = domain_look_up(connection, vm->uuid, error);
   if (domain == NULL)
     return FALSE;
   if (virDomainIsPersistent(domain) != 1) { /* defining a transient VM would make it persistent */
@@ -220,7 +220,7 @@ static gboolean ask(virDomainPtr domain, const DmStep *step, gboolean *look, GEr
 
 gboolean dm_domain_ask(
   DmConnection *connection, const DmVm *vm, const GPtrArray *steps, gboolean *look, GError **error) {
-  g_autoptr(virDomain) domain = look_up(connection, vm->uuid, error);
+  g_autoptr(virDomain) domain = domain_look_up(connection, vm->uuid, error);
   gboolean plug_failed = FALSE;
   if (domain == NULL)
     return FALSE;

@@ -46,6 +46,38 @@ static void read_pages(DmConfig *config, const xmlNode *domain) {
   }
 }
 
+static const char *interned_attribute(const xmlNode *node, const char *name) {
+  g_autofree char *text = xml_attribute(node, name);
+  return g_intern_string(text);
+}
+
+#define LIBOSINFO_NAMESPACE "http://libosinfo.org/xmlns/libvirt/domain/1.0"
+
+static void read_cpus(DmVmFacts *facts, const xmlNode *domain) {
+  const xmlNode *topology = xml_child(xml_child(domain, "cpu"), "topology");
+  facts->sockets = MAX((guint)xml_number(xml_child(domain, "vcpu"), 1), 1);
+  facts->cores = facts->threads = 1;
+  if (topology == NULL)
+    return;
+  guint dies = (guint)xml_attribute_number(topology, "dies", 1);
+  facts->sockets = MAX((guint)xml_attribute_number(topology, "sockets", 1) * dies, 1);
+  facts->cores = (guint)xml_attribute_number(topology, "cores", 1);
+  facts->threads = (guint)xml_attribute_number(topology, "threads", 1);
+}
+
+static void read_facts(DmVmFacts *facts, const xmlNode *domain) {
+  const xmlNode *os = xml_child(domain, "os");
+  const xmlNode *osinfo = xml_child_ns(xml_child(domain, "metadata"), "libosinfo", LIBOSINFO_NAMESPACE);
+  g_autofree char *firmware = xml_attribute(os, "firmware");
+  g_autofree char *loader = xml_attribute(xml_child(os, "loader"), "type");
+  read_cpus(facts, domain);
+  facts->machine = interned_attribute(xml_child(os, "type"), "machine");
+  facts->boot = interned_attribute(xml_child(os, "boot"), "dev");
+  facts->uefi = g_strcmp0(firmware, "efi") == 0 || g_strcmp0(loader, "pflash") == 0;
+  facts->os = interned_attribute(xml_child_ns(osinfo, "os", LIBOSINFO_NAMESPACE), "id");
+  facts->display = interned_attribute(xml_child(xml_child(domain, "devices"), "graphics"), "type");
+}
+
 static void read_identity(DmVm *vm, const xmlNode *domain) {
   if (vm->uuid == NULL)
     vm->uuid = xml_text(xml_child(domain, "uuid"));
@@ -53,6 +85,10 @@ static void read_identity(DmVm *vm, const xmlNode *domain) {
     vm->name = xml_text(xml_child(domain, "name"));
   if (vm->arch == NULL)
     vm->arch = xml_attribute(xml_child(xml_child(domain, "os"), "type"), "arch");
+  if (vm->facts.sockets != 0) /* the live definition came first, and is the one in force */
+    return;
+  vm->description = xml_text(xml_child(domain, "description"));
+  read_facts(&vm->facts, domain);
 }
 
 DmConfig *domain_xml_read(const char *xml, DmVm *vm, DmRequest **request, GError **error) {

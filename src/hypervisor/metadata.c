@@ -34,6 +34,7 @@ static DmStep *read_step(const xmlNode *node) {
   step->to = xml_attribute_number(node, "to", 0);
   step->block = xml_attribute_number(node, "block", 0);
   step->node = (int)xml_attribute_number(node, "node", 0);
+  step->withdrawn = xml_attribute_number(node, "withdrawn", 0) == 1;
   step->size_before = step->reached = step->from;
   step->seconds = -1;
   if (step->alias == NULL || !dm_op_from_name(op, &step->op) || !dm_step_state_from_name(state, &step->state))
@@ -110,6 +111,7 @@ static void write_step(xmlNode *parent, const DmStep *step) {
   xml_set_attribute_number(node, "from", step->from);
   xml_set_attribute_number(node, "to", step->to);
   set_number(node, "block", step->block);
+  set_number(node, "withdrawn", step->withdrawn ? 1 : 0);
   set_text(node, "state", dm_step_state_name(step));
 }
 

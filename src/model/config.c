@@ -130,5 +130,5 @@ DmMemoryDevice *dm_config_find_alias(const DmConfig *config, const char *alias) 
 
 gboolean dm_config_equal_values(const DmConfig *a, const DmConfig *b) {
   return dm_config_memory(a) == dm_config_memory(b) && dm_config_guaranteed(a) == dm_config_guaranteed(b) &&
-    dm_config_maximum(a) == dm_config_maximum(b);
+    dm_config_maximum(a) == dm_config_maximum(b) && a->maximum == b->maximum && a->slots == b->slots;
 }

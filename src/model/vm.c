@@ -16,6 +16,7 @@ DmVm *dm_vm_copy(const DmVm *vm) {
   DmVm *copy = g_memdup2(vm, sizeof *vm);
   copy->uuid = g_strdup(vm->uuid);
   copy->name = g_strdup(vm->name);
+  copy->description = g_strdup(vm->description);
   copy->arch = g_strdup(vm->arch);
   copy->live = vm->live != NULL ? dm_config_copy(vm->live) : NULL;
   copy->next_run = vm->next_run != NULL ? dm_config_copy(vm->next_run) : NULL;
@@ -28,6 +29,7 @@ void dm_vm_free(DmVm *vm) {
     return;
   g_free(vm->uuid);
   g_free(vm->name);
+  g_free(vm->description);
   g_free(vm->arch);
   dm_config_free(vm->live);
   dm_config_free(vm->next_run);

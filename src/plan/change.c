@@ -55,12 +55,34 @@ static void note_maximum_kept_aside(DmPlan *plan, const DmVm *vm) {
     maximum);
 }
 
+static gboolean has_index(const DmConfig *config, guint index) {
+  for (guint i = 0; i < config->devices->len; i++) {
+    if (((DmMemoryDevice *)config->devices->pdata[i])->index == index)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Somebody wrote it there on purpose. */
+static void note_dropped_devices(DmPlan *plan, const DmVm *vm) {
+  for (guint i = 0; i < vm->next_run->devices->len; i++) {
+    const DmMemoryDevice *device = vm->next_run->devices->pdata[i];
+    if (has_index(plan->next_run_config, device->index))
+      continue;
+    g_autofree char *size = dm_size_format(device->size);
+    plan_note(plan, "the %s of %s%s%s in the definition of %s goes, so that it starts with what was asked for",
+      dm_memory_device_kind_name(device), size, device->alias != NULL ? ", " : "",
+      device->alias != NULL ? device->alias : "", vm->name);
+  }
+}
+
 gboolean plan_set_next_run(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error) {
   plan->next_run_config = dm_plan_next_run(vm->next_run, values, NULL, vm->name, error);
   if (plan->next_run_config == NULL)
     return FALSE;
   plan->next_run = *values;
   note_maximum_kept_aside(plan, vm);
+  note_dropped_devices(plan, vm);
   if (vm->saved)
     plan_note(plan,
       "%s has a saved image, which its next start restores as it was; 'virsh managedsave-remove %s' drops it", vm->name,

@@ -123,6 +123,10 @@ DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **e
   return g_steal_pointer(&plan);
 }
 
+DmPlan *dm_plan_account_only(const DmVm *vm) {
+  return plan_new(vm, DM_ACTION_SETTLE);
+}
+
 DmPlan *dm_plan_settle(const DmVm *vm) {
   DmPlan *plan = plan_new(vm, DM_ACTION_SETTLE);
   if (vm->request == NULL || vm->live == NULL) {
@@ -139,7 +143,7 @@ DmPlan *dm_plan_settle(const DmVm *vm) {
   for (guint i = 0; i < vm->live->devices->len; i++) {
     const DmMemoryDevice *device = vm->live->devices->pdata[i];
     const DmStep *pending = plan_pending_step(vm->request, device);
-    if (pending == NULL)
+    if (pending == NULL || pending->withdrawn)
       continue;
     DmStep *step = dm_step_new(pending->op, device);
     step->from = pending->from;

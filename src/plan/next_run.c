@@ -147,8 +147,24 @@ static uint64_t room_of(const DmConfig *config) {
   return maximum != 0 ? dm_size_minus(maximum, taken_by(config)) : UINT64_MAX;
 }
 
+static guint node_of(const DmConfig *config, const DmMemoryDevice *hint) {
+  return hint->node >= 0 && (guint)hint->node < config->cells->len ? (guint)hint->node : 0;
+}
+
+/* To each cell in proportion to what it has, in whole steps; the first takes the rest. */
+static void spread_over_cells(DmConfig *config, uint64_t more) {
+  uint64_t boot = dm_config_boot(config), step = cell_step(config), left = more;
+  for (guint i = 1; i < config->cells->len && boot > 0; i++) {
+    uint64_t share = (uint64_t)((double)more * ((double)*cell(config, i) / (double)boot));
+    share = MIN(share - share % step, left);
+    *cell(config, i) += share;
+    left -= share;
+  }
+  *cell(config, 0) += left;
+}
+
 /* More memory is boot memory while that fits below the maximum, then what virtio-mem devices there can hold. */
-static void add_memory(DmConfig *config, uint64_t more, guint node) {
+static void add_memory(DmConfig *config, uint64_t more, const DmMemoryDevice *hint) {
   uint64_t boot = MIN(more, room_of(config));
   boot -= boot % cell_step(config);
   uint64_t rest = more - boot;
@@ -161,19 +177,22 @@ static void add_memory(DmConfig *config, uint64_t more, guint node) {
     device->requested += grow;
     rest -= grow;
   }
-  *cell(config, node) += boot + rest;
+  if (hint != NULL)
+    *cell(config, node_of(config, hint)) += boot + rest;
+  else
+    spread_over_cells(config, boot + rest);
 }
 
 static gboolean set_memory(
   DmConfig *config, uint64_t wanted, const DmMemoryDevice *hint, const char *vm_name, GError **error) {
   uint64_t memory = dm_config_memory(config);
-  guint node = hint != NULL && hint->node >= 0 && (guint)hint->node < config->cells->len ? (guint)hint->node : 0;
   if (wanted > memory) {
-    add_memory(config, wanted - memory, node);
+    add_memory(config, wanted - memory, hint);
     return TRUE;
   }
   uint64_t less = memory - wanted;
   if (hint != NULL) {
+    guint node = node_of(config, hint);
     less = take_from_twin(config, less, hint);
     uint64_t spare = dm_size_minus(*cell(config, node), cell_step(config)), take = MIN(spare, less);
     if (take == less) { /* all of it or nothing: half of a device in each place would be no one's picture */

@@ -27,30 +27,26 @@ gboolean dm_rule_platform(const DmVm *vm, uint64_t maximum, GError **error) {
   return FALSE;
 }
 
+/* What goes at once, where the running VM cannot change; "" for a transient VM, which has no next run. */
+static char *advise_next_run(const DmVm *vm, const char *before) {
+  if (vm->next_run == NULL)
+    return g_strdup("");
+  return g_strdup_printf("%schange only the next run with 'dimmer set %s --next-run --memory SIZE'", before, vm->name);
+}
+
 gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {
-  switch (vm->state) {
-    case DM_VM_RUNNING:
-      return TRUE;
-    case DM_VM_SHUT_OFF:
-      g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
-        "%s is shut off, and only a running VM can %s memory; 'dimmer set %s --memory SIZE' sets what it starts with",
-        vm->name, verb, vm->name);
-      return FALSE;
-    case DM_VM_PAUSED:
-    case DM_VM_SUSPENDED:
-      g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
-        "%s is %s: its guest cannot answer, so it cannot %s memory; resume it first, or change only the next run with "
-        "'dimmer set %s --next-run --memory SIZE'",
-        vm->name, dm_vm_state_name(vm->state), verb, vm->name);
-      return FALSE;
-    case DM_VM_SHUTTING_DOWN:
-    case DM_VM_CRASHED:
-      break;
+  gboolean resumable = vm->state == DM_VM_PAUSED || vm->state == DM_VM_SUSPENDED;
+  if (vm->state == DM_VM_RUNNING)
+    return TRUE;
+  if (vm->state == DM_VM_SHUT_OFF) {
+    g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
+      "%s is shut off, and only a running VM can %s memory; 'dimmer set %s --memory SIZE' sets what it starts with",
+      vm->name, verb, vm->name);
+    return FALSE;
   }
-  g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
-    "%s is %s: its guest cannot answer, so it cannot %s memory; change only the next run with 'dimmer set %s --next-run "
-    "--memory SIZE'",
-    vm->name, dm_vm_state_name(vm->state), verb, vm->name);
+  g_autofree char *advice = advise_next_run(vm, resumable ? ", or " : "; ");
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING, "%s is %s: its guest cannot answer, so it cannot %s memory%s%s",
+    vm->name, dm_vm_state_name(vm->state), verb, resumable ? "; resume it first" : "", advice);
   return FALSE;
 }
 
@@ -60,6 +56,12 @@ gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error) {
   g_set_error(error, DM_ERROR, DM_ERROR_NO_NEXT_RUN,
     "%s is a transient VM and has no next run, so %s; make it persistent with 'virsh define' first", vm->name, what);
   return FALSE;
+}
+
+/* "1400 MiB" as it is typed. */
+static char *without_blanks(const char *size) {
+  g_auto(GStrv) words = g_strsplit(size, " ", -1);
+  return g_strjoinv("", words);
 }
 
 gboolean dm_rule_order(
@@ -74,9 +76,11 @@ gboolean dm_rule_order(
   }
   if (memory > maximum) {
     g_autofree char *maximum_text = dm_size_format(maximum);
+    g_autofree char *compact = without_blanks(memory_text);
     g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
-      "memory of %s%s would be %s, above its maximum of %s; 'dimmer set %s --max SIZE' raises that from the next start on",
-      where, vm->name, memory_text, maximum_text, vm->name);
+      "memory of %s%s would be %s, above its maximum of %s; ask for less, or, for the next start, for a larger maximum: "
+      "'dimmer set %s --next-run --memory %s --max SIZE'",
+      where, vm->name, memory_text, maximum_text, vm->name, compact);
     return FALSE;
   }
   return TRUE;

@@ -81,8 +81,9 @@ static Pending find_pending(const DmVm *vm) {
   return pending;
 }
 
-static void note_pending(DmPlan *plan, const DmVm *vm, const Pending *pending) {
-  uint64_t left = dm_size_minus(dm_config_memory(vm->live), pending->sum);
+/* @memory: what the VM has when everything but them is done. */
+static void note_pending(DmPlan *plan, const DmVm *vm, const Pending *pending, uint64_t memory) {
+  uint64_t left = dm_size_minus(memory, pending->sum);
   g_autofree char *sum = dm_size_format(pending->sum);
   g_autofree char *left_text = dm_size_format(left);
   plan_note(plan,
@@ -130,7 +131,7 @@ static void choose_devices(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
   if (all_pending_fit)
     decrement -= pending.sum;
   else
-    note_pending(plan, vm, &pending);
+    note_pending(plan, vm, &pending, dm_config_memory(vm->live));
 
   g_autoptr(GArray) releases = dm_plan_unplug(candidates, decrement);
   for (guint i = 0; i < releases->len; i++) {
@@ -172,7 +173,8 @@ static void note_difference(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
   uint64_t boot = dm_config_boot(vm->live);
   if (wanted < boot) {
     g_autofree char *boot_text = dm_size_format(boot);
-    plan_note(plan, "boot memory (%s) cannot be hot unplugged: %s keeps it until its next start", boot_text, vm->name);
+    plan_note(plan, "boot memory (%s) cannot be hot unplugged: %s keeps it %s", boot_text, vm->name,
+      vm->next_run != NULL ? "until its next start" : "while it runs");
   } else if (plan->memory_after != wanted && plan->steps->len > 0) {
     g_autofree char *wanted_text = dm_size_format(wanted);
     plan_note(plan, "no set of devices gives exactly %s: %s runs on with %s", wanted_text, vm->name, left);
@@ -251,6 +253,15 @@ static uint64_t smallest_block(const GPtrArray *devices, uint64_t step) {
   return step;
 }
 
+/* This request wants kept what earlier ones asked to go. */
+static void note_kept(DmPlan *plan, const DmVm *vm) {
+  Pending pending = find_pending(vm);
+  recall_shrinking(vm, plan->steps);
+  if (pending.sum > 0)
+    note_pending(plan, vm, &pending, plan->memory_after);
+  g_ptr_array_unref(pending.devices);
+}
+
 static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error) {
   uint64_t added = values->memory - dm_config_memory(vm->live), step = MAX(dm_vm_factor(vm), vm->live->page);
   g_autoptr(GPtrArray) devices = growing_devices(vm);
@@ -262,11 +273,7 @@ static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values,
       return FALSE;
     plan_add_dimms(plan, vm, DM_POLICY_OVIRT, dimms, 0); /* oVirt: always node 0 */
   }
-  recall_shrinking(vm, plan->steps);
-  Pending pending = find_pending(vm);
-  if (pending.sum > 0)
-    note_pending(plan, vm, &pending);
-  g_ptr_array_unref(pending.devices);
+  note_kept(plan, vm);
   return TRUE;
 }
 
@@ -279,7 +286,7 @@ static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, 
   if (values->memory != 0 && values->memory < memory)
     plan_lower(plan, vm, values);
   if (values->memory == memory)
-    recall_shrinking(vm, plan->steps);
+    note_kept(plan, vm);
   if (values->memory > memory && !plan_raise(plan, vm, values, error))
     return FALSE;
   plan_predict_guaranteed(plan, vm);

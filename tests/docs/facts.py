@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 REPO = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get('DIMMER', REPO / 'build/dev/src/cli/dimmer')).absolute()
+# Beside dimmer where that is installed, and in its own folder where it was built.
+DAEMON = next((path for path in (BINARY.parent / 'dimmerd', BINARY.parents[1] / 'daemon/dimmerd') if path.exists()),
+              BINARY.parent / 'dimmerd')
 
 
 class Option(NamedTuple):
@@ -26,14 +29,20 @@ def dimmer(*args, env=None):
                           check=False)
 
 
-def _options(text):
+def dimmerd(*args, stdin='', env=None):
+    """As dimmer(), with a line of standard input, say a password."""
+    return subprocess.run([DAEMON, *args], env=os.environ | {'LC_ALL': 'C'} | (env or {}), input=stdin,
+                          capture_output=True, text=True, timeout=60, check=False)
+
+
+def options_of(text):
     lines = text.splitlines()
     found = [re.fullmatch(r'  (?:-(\w), |    )?--([\w-]+)(?:=(\w+))?  +\S.*', line) for line in lines]
     assert lines and all(found), f'not all of this are options: {text}'
     return {Option(*option.groups('')) for option in found}
 
 
-def _paragraph(text, heading):
+def paragraph(text, heading):
     return re.search(rf'^{heading}:\n(.*?)(?:\n\n|\Z)', text, re.MULTILINE | re.DOTALL).group(1)
 
 
@@ -45,14 +54,14 @@ def help_text(*verb):
 
 def verbs():
     """{verb: its arguments}, from 'dimmer --help'."""
-    lines = _paragraph(help_text(), 'Verbs').splitlines()
+    lines = paragraph(help_text(), 'Verbs').splitlines()
     words = (re.match(r'  (\S+) ?(.*?)  +\S', line).groups() for line in lines)
     return dict(words)
 
 
 def verb_options(verb):
     """All options that 'dimmer VERB --help' lists."""
-    return _options(_paragraph(help_text(verb), 'Options'))
+    return options_of(paragraph(help_text(verb), 'Options'))
 
 
 def usage(verb):
@@ -62,12 +71,12 @@ def usage(verb):
 
 def common_options():
     """Those that 'dimmer --help' promises for every verb."""
-    return _options(_paragraph(help_text(), 'Options of every verb'))
+    return options_of(paragraph(help_text(), 'Options of every verb'))
 
 
 def program_options():
     """Those that 'dimmer --help' lists for itself."""
-    return _options(_paragraph(help_text(), 'Options'))
+    return options_of(paragraph(help_text(), 'Options'))
 
 
 def source(path):
@@ -81,12 +90,12 @@ def exit_statuses():
 
 
 def errors():
-    """{stable name: exit status} of base/error.c's table."""
+    """{stable name: exit status} of base/error.c's table, without those of the daemon alone."""
     statuses = exit_statuses()
     rows = re.findall(r'\{DM_ERROR_\w+, "([a-z-]+)", \d+, (DM_EXIT_\w+)\}', source('base/error.c'))
     codes = re.search(r'typedef enum \{(.*?)\} DmError;', source('base/include/base/error.h'), re.DOTALL)
     assert len(rows) == len(re.findall(r'^  DM_ERROR_\w+', codes.group(1), re.MULTILINE))
-    return {name: statuses[status] for name, status in rows}
+    return {name: statuses[status] for name, status in rows if status != 'DM_EXIT_NONE'}
 
 
 def names(path, array):

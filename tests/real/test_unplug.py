@@ -173,6 +173,24 @@ def test_settle_asks_again(host, releasing):
     assert values(host, 'vm') == (384, 384, 384, 384)
 
 
+def test_who_wants_the_memory_kept_is_not_unplugged_by_settle(host, releasing):
+    """The newest request wins: what it wants kept is watched, and not asked for again."""
+    plug(host, releasing, 256)
+    releasing.set_deaf(True)
+    run(host, 'set', 'vm', '--memory', '384MiB', '-t', '0', status=6)
+    result = run(host, 'set', 'vm', '--memory', '512MiB')
+    assert any('if it still does, vm will have 384 MiB' in note for note in result['notes'])
+    assert mib(show(host, 'vm')['request']['memory']) == 512
+    releasing.set_refusing(True)
+    releasing.set_deaf(False)
+    releasing.wait_event('ACPI_DEVICE_OST')
+    releasing.set_refusing(False)
+    result = run(host, 'settle', 'vm')
+    assert [step['earlier'] for step in result['steps']] == [True]
+    assert values(host, 'vm') == (512, 512, 512, 512)
+    assert len(releasing.memory_devices()) == 2
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_stops_waiting_and_says_what_is_pending(host, number):
     vm = host.start_guest('vm', os=False)
@@ -271,7 +289,7 @@ def test_a_paused_vm_is_not_asked_again(host):
     alias, _ = plug(host, vm, 256)
     run(host, 'unplug', 'vm', alias, '-t', '0', status=6)
     vm.suspend()
-    result = run(host, 'settle', 'vm')
+    result = run(host, 'settle', 'vm', status=6)
     assert [step['earlier'] for step in result['steps']] == [True]
     assert any('was not asked again' in note for note in result['notes'])
 

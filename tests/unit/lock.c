@@ -71,10 +71,64 @@ static void test_goes_with_its_process(void) {
   close(taken[1]);
 }
 
+static void on_released(gpointer data) {
+  g_assert_false(*(gboolean *)data);
+  *(gboolean *)data = TRUE;
+}
+
+/* A watch tells of the end once, and not before. */
+static void test_watched(void) {
+  g_autofree char *uuid = g_uuid_string_random();
+  gboolean told = FALSE, other_told = FALSE;
+  g_assert_null(dm_lock_watch(uuid, on_released, &told));
+  DmLock *lock = dm_lock_take(uuid, "web1", NULL);
+  g_assert_nonnull(dm_lock_watch(uuid, on_released, &told));
+  DmLockWatch *other = dm_lock_watch(uuid, on_released, &other_told);
+  for (guint i = 0; i < 100; i++) {
+    g_assert_cmpint(dm_lock_owner(uuid), ==, getpid());
+    g_main_context_iteration(NULL, FALSE);
+  }
+  g_assert_false(told);
+  dm_lock_unwatch(other);
+  g_main_context_iteration(NULL, FALSE);
+  dm_lock_free(lock);
+  while (!told)
+    g_main_context_iteration(NULL, TRUE);
+  while (g_main_context_iteration(NULL, FALSE))
+    ;
+  g_assert_false(other_told);
+  dm_lock_unwatch(NULL);
+}
+
+static void test_watched_process_is_killed(void) {
+  g_autofree char *uuid = g_uuid_string_random();
+  int taken[2];
+  char byte = 0;
+  gboolean told = FALSE;
+  g_assert_cmpint(pipe(taken), ==, 0);
+  pid_t child = fork();
+  if (child == 0) {
+    byte = dm_lock_take(uuid, "web1", NULL) != NULL;
+    if (write(taken[1], &byte, 1) == 1)
+      pause();
+    _exit(1);
+  }
+  g_assert_cmpint(read(taken[0], &byte, 1), ==, 1);
+  g_assert_nonnull(dm_lock_watch(uuid, on_released, &told)); /* though its main loop does not run */
+  g_assert_cmpint(kill(child, SIGKILL), ==, 0);
+  while (!told)
+    g_main_context_iteration(NULL, TRUE);
+  g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
+  close(taken[0]);
+  close(taken[1]);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/lock/one-at-a-time", test_one_at_a_time);
   g_test_add_func("/lock/asked-often", test_asked_often);
   g_test_add_func("/lock/goes-with-its-process", test_goes_with_its_process);
+  g_test_add_func("/lock/watched", test_watched);
+  g_test_add_func("/lock/watched-process-is-killed", test_watched_process_is_killed);
   return g_test_run();
 }

@@ -81,7 +81,7 @@ static const SetCase raise_by_dimms[] = {
   {"started-with-its-maximum", "running: 2048 aside=2048/16 | 2048 max=4096/16", "memory=2176", "error not-enabled"},
   /* ovirt-wire.md 5.5: the node is always 0. */
   {"two-cells", "running: 512+512 max=4096/16 g=512 | 512+512 max=4096/16 g=512", "memory=1152",
-    "+d128@0 => 1152/512 | 640+512 max=4096/16 g=512"},
+    "+d128@0 => 1152/512 | 576+576 max=4096/16 g=512"},
   {"power", "running ppc64: 1024 max=4096/16 g=512 | 1024 max=4096/16 g=512", "memory=1536",
     "+d256@0 +d256@0 => 1536/512 | 1536 max=4096/16 g=512"},
   {"power-not-a-multiple", "running ppc64: 1024 max=4096/16 | 1024 max=4096/16", "memory=1152", "error not-a-multiple"},

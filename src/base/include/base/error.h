@@ -34,6 +34,10 @@ typedef enum {
   DM_ERROR_BUSY,          /* another request for the same VM is in flight */
   DM_ERROR_VM_STOPPED,    /* the VM stopped, or went away, in the middle of the request */
   DM_ERROR_PERMISSION,    /* the connection does not allow the change */
+  DM_ERROR_BAD_REQUEST,   /* the daemon's, as the next ones: a request that is not well formed */
+  DM_ERROR_BAD_VALUE,     /* a value in it makes no sense */
+  DM_ERROR_BAD_SEARCH,    /* a search that does not make sense */
+  DM_ERROR_IMMUTABLE,     /* a value that cannot be changed was given another one */
 } DmError;
 
 typedef struct {
@@ -42,6 +46,9 @@ typedef struct {
   int http_status;
   int exit_status;
 } DmErrorInfo;
+
+/* Of an error that the daemon alone gives. */
+#define DM_EXIT_NONE (-1)
 
 /* Exit statuses of the command line: part of its interface, described in dimmer(1). */
 enum {

@@ -23,9 +23,11 @@ typedef enum {
 } DmOutcome;
 
 typedef struct {
-  gboolean dry_run;  /* plan only: nothing is touched */
-  gboolean no_retry; /* after a refusal, no other device is tried */
-  double timeout;    /* seconds to wait for the guest's answers after each asking; 0: does not wait */
+  gboolean dry_run;    /* plan only: nothing is touched */
+  gboolean no_retry;   /* after a refusal, no other device is tried */
+  double timeout;      /* seconds to wait for the guest's answers after each asking; 0: does not wait */
+  const char *id;      /* of the request; NULL: a new one */
+  const char *refused; /* alias of a device of the recorded request that its guest has refused by now; NULL: none */
 } DmChangeOptions;
 
 /* What is wanted of the VM as it is now, from plan/change.h; NULL with an error of the rules. */
@@ -52,10 +54,11 @@ void dm_change_start(DmChange *change);
 void dm_change_stop_waiting(DmChange *change);
 
 /* All below are kept by the change. */
-const DmPlan *dm_change_plan(const DmChange *change);       /* NULL before planned() */
-const DmRequest *dm_change_request(const DmChange *change); /* the steps as they are; NULL if none was needed */
-const DmVm *dm_change_vm(const DmChange *change);           /* as last read; NULL before */
-const DmVm *dm_change_vm_before(const DmChange *change);    /* as it was when the plan was made */
+const DmPlan *dm_change_plan(const DmChange *change);         /* NULL before planned() */
+const DmRequest *dm_change_request(const DmChange *change);   /* the steps as they are; NULL if none was needed */
+const DmRequest *dm_change_recovered(const DmChange *change); /* of an earlier dimmer, settled; NULL: there was none */
+const DmVm *dm_change_vm(const DmChange *change);             /* as last read; NULL before */
+const DmVm *dm_change_vm_before(const DmChange *change);      /* as it was when the plan was made */
 DmOutcome dm_change_outcome(const DmChange *change);
 const char *dm_outcome_name(DmOutcome outcome);
 /*

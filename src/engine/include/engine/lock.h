@@ -18,3 +18,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmLock, dm_lock_free)
 
 /* The process that changes the VM at this moment, 0: none on this host. */
 pid_t dm_lock_owner(const char *vm_uuid);
+
+typedef struct DmLockWatch DmLockWatch;
+
+/*
+ * @func is called once, in the main loop, when whoever has the lock now has let go of it or has ended; by then the
+ * watch is gone. NULL: nobody has it.
+ */
+DmLockWatch *dm_lock_watch(const char *vm_uuid, void (*func)(gpointer data), gpointer data);
+/* Before it was called. NULL is allowed. */
+void dm_lock_unwatch(DmLockWatch *watch);

@@ -17,15 +17,23 @@ typedef enum {
   DM_EVENT_DEVICE_REFUSED, /* the guest refused to release the device */
   DM_EVENT_DEVICE_ADDED,
   DM_EVENT_DEVICE_RESIZED, /* a virtio-mem device: size has what the guest holds now */
+  DM_EVENT_VM_STARTED,
   DM_EVENT_VM_STOPPED,
+  DM_EVENT_VM_CRASHED,
   DM_EVENT_VM_PAUSED,
+  DM_EVENT_VM_RESUMED,
+  DM_EVENT_VM_REBOOTED,     /* by its guest, or from outside: warm */
+  DM_EVENT_VM_CHANGED,      /* in some other way: definition, metadata, balloon, state, agent */
+  DM_EVENT_VM_UNDEFINED,    /* its definition is gone; a running VM runs on as a transient one */
   DM_EVENT_CONNECTION_LOST, /* of every watch of the connection; no event comes after it */
 } DmEventKind;
 
 typedef struct {
   DmEventKind kind;
+  const char *uuid;  /* of the VM; NULL: the connection's */
   const char *alias; /* of the device; NULL for others */
   uint64_t size;     /* bytes */
+  gboolean by_guest; /* VM_STOPPED: its guest went down, nobody pulled the plug */
 } DmEvent;
 
 typedef void (*DmEventFunc)(const DmEvent *event, gpointer data);
@@ -39,7 +47,10 @@ void dm_hypervisor_start(void);
  */
 DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **error);
 
-/* Stops the events; frees when nobody uses it any more. */
+/* For whoever makes calls in worker threads: the connection stays open until as many dm_connection_close(). */
+DmConnection *dm_connection_ref(DmConnection *connection);
+
+/* The last one stops the events and frees. May block on a host that hangs, but not on one that is lost. */
 void dm_connection_close(DmConnection *connection);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmConnection, dm_connection_close)
 
@@ -50,8 +61,25 @@ const char *dm_connection_uri(const DmConnection *connection);
 gboolean dm_connection_is_alive(DmConnection *connection);
 
 /*
- * From now on each event of the VM of that UUID goes to @func, in the main loop's thread. Returns a number for
- * dm_connection_unwatch().
+ * @work in a worker thread of the connection's own, then @done in the main loop, both with @data. A host that hangs
+ * keeps its own threads only. Calls beyond the number of threads wait for their turn.
+ */
+void dm_connection_run(
+  DmConnection *connection, void (*work)(gpointer data), void (*done)(gpointer data), gpointer data);
+
+/*
+ * From now on each event of the VM of that UUID (NULL: of every VM, and of the connection) goes to @func, in the main
+ * loop's thread. Returns a number for dm_connection_unwatch().
  */
 guint dm_connection_watch(DmConnection *connection, const char *uuid, DmEventFunc func, gpointer data);
 void dm_connection_unwatch(DmConnection *connection, guint watch);
+
+/* Of all connections of this process: what was handed to dm_connection_run(), what came back, and how long that took.
+ */
+typedef struct {
+  guint64 started, done;
+  double seconds;
+} DmCallCounts;
+
+/* In the main loop's thread. */
+DmCallCounts dm_connection_counts(void);

@@ -43,3 +43,24 @@ gboolean dm_domain_change_next_run(
  */
 gboolean dm_domain_ask(
   DmConnection *connection, const DmVm *vm, const GPtrArray *steps, gboolean *look, GError **error);
+
+typedef enum {
+  DM_POWER_START,       /* of a paused VM: lets it run on; of a saved one: restores it */
+  DM_POWER_STOP,        /* at once, as by pulling the plug */
+  DM_POWER_SHUTDOWN,    /* asks the guest, which may ignore it */
+  DM_POWER_REBOOT,      /* asks the guest */
+  DM_POWER_COLD_REBOOT, /* asks the guest to go down; whoever hears that it has stopped starts it with its next run */
+} DmPower;
+
+/* "start", "stop", "shut down", "reboot" */
+const char *dm_power_name(DmPower power);
+
+/* Asks for it; that it has happened comes as an event, a start or stop has happened on return. @uuid: of the VM. */
+gboolean dm_domain_power(DmConnection *connection, const char *uuid, DmPower power, GError **error);
+
+/*
+ * Memory statistics of all running VMs in one call: UUID (owned text) → DmMemoryStats (owned). VMs that cannot answer
+ * at once are left out. The balloon of a VM that has none to tell is asked to count from now on; @counting, a set of
+ * texts that the caller keeps from one call to the next, remembers which were asked. The caller unrefs.
+ */
+GHashTable *dm_domain_memory_stats(DmConnection *connection, GHashTable *counting, GError **error);

@@ -93,5 +93,6 @@ uint64_t dm_config_plug_room(const DmConfig *config);
 /* The device with that alias, or NULL. The configuration keeps it. */
 DmMemoryDevice *dm_config_find_alias(const DmConfig *config, const char *alias);
 
-/* Same memory, guaranteed and maximum: a next run that equals the live configuration is no next run of its own. */
+/* Same memory, guaranteed, maximum, slots and ability to hot plug: a next run that equals the live configuration is no
+ * next run of its own. */
 gboolean dm_config_equal_values(const DmConfig *a, const DmConfig *b);

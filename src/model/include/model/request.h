@@ -49,6 +49,7 @@ typedef struct {
   char *reason;         /* why it was refused, in words; not kept in the VM */
   uint64_t size_before; /* what the device counted for when the step was made. Not kept in the VM */
   uint64_t reached;     /* resize: what the device counts for so far. Not kept in the VM */
+  gboolean withdrawn;   /* a later request wants the memory kept: it is watched, and not asked for again */
   gboolean carried;     /* left over by an earlier request, not asked for by this one. Not kept in the VM */
   int64_t asked_at;     /* monotonic microseconds, 0: not asked. Not kept in the VM */
   double seconds;       /* from the asking to the answer; < 0: no answer yet. Not kept in the VM */

@@ -19,9 +19,30 @@ typedef enum {
   DM_VM_SUSPENDED, /* by the guest's own power management */
 } DmVmState;
 
+/* What else a definition says that people want to see. The texts are interned: never freed, few in number. */
+typedef struct {
+  guint sockets, cores, threads; /* of the virtual CPUs; their product is what the VM has at most */
+  const char *machine;           /* QEMU's machine type, "pc-q35-7.2"; NULL: not written */
+  const char *os;                /* libosinfo's URI, as virt-install and virt-manager write it; NULL: not known */
+  const char *display;           /* "vnc", "spice", ...; NULL: none */
+  const char *boot;              /* the first boot device: "hd", "cdrom", "network"; NULL: not written */
+  gboolean uefi;
+} DmVmFacts;
+
+/* Memory as the guest and the host see it, in bytes, by the balloon's statistics; 0: not known. */
+typedef struct {
+  uint64_t available; /* what the guest's kernel manages */
+  uint64_t unused;    /* free */
+  uint64_t usable;    /* what the guest could give without swapping */
+  uint64_t caches;    /* its disk caches */
+  uint64_t rss;       /* what the QEMU process takes on the host */
+} DmMemoryStats;
+
 typedef struct {
   char *uuid;
   char *name;
+  char *description; /* NULL: none */
+  DmVmFacts facts;
   char *arch; /* as libvirt spells it: "x86_64", "ppc64le", ... */
   DmVmState state;
   gboolean saved;     /* shut off with its memory saved: the next start restores that, whatever is configured */

@@ -60,6 +60,9 @@ DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **e
 /* Asks again for what the recorded request left without an answer. */
 DmPlan *dm_plan_settle(const DmVm *vm);
 
+/* Nothing: the engine only accounts for what the recorded request has come to. */
+DmPlan *dm_plan_account_only(const DmVm *vm);
+
 /*
  * After a refusal: further steps (DmStep) towards the memory that @request asked for, now that @vm is as it is. Devices
  * that @request already has a step for are left alone, except that a virtio-mem device may be asked to shrink further:

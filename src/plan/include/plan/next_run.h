@@ -16,7 +16,8 @@
  *   boot memory, from the largest NUMA cell first so that cells stay balanced. Where even that leaves something, a DIMM
  *   is traded for boot memory.
  * - More memory becomes boot memory: a DIMM would not be hot unpluggable after a start anyway, for the guest would have
- *   it online as ordinary memory. What does not fit below the maximum goes to virtio-mem devices that are there.
+ *   it online as ordinary memory. Each NUMA cell gets its share in proportion. What does not fit below the maximum goes
+ * to virtio-mem devices that are there.
  * - @hint (or NULL) is a device that was just plugged or unplugged: its like in the persistent configuration goes
  *   first, then the cell of its node takes the difference; other devices are touched only if neither will do.
  *

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How the inventory is kept
+ * =========================
+ *
+ * Each host is listed whole when its connection stands; from then on libvirt's events tell which VM has changed, and
+ * that VM alone is read again, at most once at a time (site.c). What an event says of a memory device is taken over at
+ * once, so that memory falls with the event and not with the reading after it.
+ *
+ * A read takes time, and what it brings may be older than what a request has just written. So each replacement of an
+ * entry's VM is counted, and a read that began before the last one is thrown away and done again.
+ */
+#include "base/error.h"
+#include "inventory_private.h"
+
+#define STATS_SECONDS 10
+#define COLD_SECONDS 300 /* a guest that has not gone down by then ignores the reboot */
+#define READY_SECONDS 10
+
+#define EACH_LISTENER(inventory, function, ...)                                       \
+  for (guint i_ = 0; i_ < (inventory)->listeners->len; i_++) {                        \
+    const Listener *listener_ = &g_array_index((inventory)->listeners, Listener, i_); \
+    if (listener_->functions.function != NULL)                                        \
+      listener_->functions.function(__VA_ARGS__, listener_->data);                    \
+  }
+
+Slot *inventory_find(const DmInventory *inventory, const char *uuid) {
+  return g_hash_table_lookup(inventory->slots, uuid);
+}
+
+static void drop_cached(DmInventory *inventory, DmEntry *entry) {
+  gpointer cached = g_steal_pointer(&entry->cached);
+  for (guint i = 0; cached != NULL && i < inventory->listeners->len; i++) {
+    const Listener *listener = &g_array_index(inventory->listeners, Listener, i);
+    if (listener->functions.drop_cached != NULL)
+      listener->functions.drop_cached(cached);
+  }
+}
+
+void inventory_touch(DmInventory *inventory, Slot *slot) {
+  slot->entry.version++;
+  drop_cached(inventory, &slot->entry);
+  EACH_LISTENER(inventory, changed, &slot->entry)
+}
+
+static void forget_order(DmInventory *inventory) {
+  g_clear_pointer(&inventory->sorted, g_ptr_array_unref);
+}
+
+static void slot_free(gpointer data) {
+  Slot *slot = data;
+  dm_vm_free(slot->entry.vm);
+  g_free(slot);
+}
+
+static void replace_vm(DmInventory *inventory, Slot *slot, DmVm *vm) {
+  if (g_strcmp0(slot->entry.vm->name, vm->name) != 0)
+    forget_order(inventory);
+  dm_vm_free(slot->entry.vm);
+  slot->entry.vm = vm;
+  slot->puts++;
+  inventory_touch(inventory, slot);
+}
+
+/* A VM that two hosts know (in a migration, or as two connections lead to one libvirt) belongs to where it runs. */
+static gboolean belongs_here(const Slot *slot, const Site *site, const DmVm *vm) {
+  return slot->entry.host == &site->host || slot->entry.host->status != DM_HOST_UP ||
+    (vm->live != NULL && slot->entry.vm->live == NULL);
+}
+
+Slot *inventory_take(DmInventory *inventory, Site *site, DmVm *vm) {
+  Slot *slot = inventory_find(inventory, vm->uuid);
+  if (slot != NULL && !belongs_here(slot, site, vm)) {
+    dm_vm_free(vm);
+    return slot;
+  }
+  if (slot == NULL) {
+    slot = g_new0(Slot, 1);
+    slot->entry.vm = vm;
+    slot->entry.host = &site->host;
+    slot->puts = 1;
+    g_hash_table_insert(inventory->slots, g_strdup(vm->uuid), slot);
+    forget_order(inventory);
+    inventory_touch(inventory, slot);
+    return slot;
+  }
+  slot->entry.host = &site->host;
+  replace_vm(inventory, slot, vm);
+  return slot;
+}
+
+void inventory_remove(DmInventory *inventory, Slot *slot) {
+  drop_cached(inventory, &slot->entry);
+  EACH_LISTENER(inventory, removed, &slot->entry)
+  forget_order(inventory);
+  g_autofree char *uuid = g_strdup(slot->entry.vm->uuid);
+  g_hash_table_remove(inventory->slots, uuid);
+}
+
+/* ---- hosts ---- */
+
+static void tell_ready(DmInventory *inventory) {
+  for (guint i = 0; inventory->ready_timer != 0 && i < inventory->sites->len; i++) {
+    if (!((Site *)inventory->sites->pdata[i])->tried)
+      return;
+  }
+  if (inventory->ready_timer != 0)
+    g_source_remove(inventory->ready_timer);
+  inventory->ready_timer = 0;
+  void (*ready)(gpointer) = g_steal_pointer(&inventory->ready);
+  if (ready != NULL)
+    ready(inventory->ready_data);
+}
+
+static gboolean on_ready_due(gpointer data) {
+  DmInventory *inventory = data;
+  inventory->ready_timer = 0; /* so it waits for no host any more */
+  tell_ready(inventory);
+  return G_SOURCE_REMOVE;
+}
+
+void inventory_host_changed(DmInventory *inventory, Site *site) {
+  if (site->told && site->told_status == site->host.status) { /* down still: one more attempt has failed */
+    tell_ready(inventory);
+    return;
+  }
+  site->told = TRUE;
+  site->told_status = site->host.status;
+  g_autoptr(GList) slots = g_hash_table_get_values(inventory->slots);
+  for (GList *link = slots; link != NULL; link = link->next) {
+    Slot *slot = link->data;
+    if (slot->entry.host == &site->host)
+      inventory_touch(inventory, slot);
+  }
+  EACH_LISTENER(inventory, host_changed, &site->host)
+  tell_ready(inventory);
+}
+
+/* ---- events ---- */
+
+/* What the event itself says of a memory device. */
+static gboolean apply_device(DmVm *vm, const DmEvent *event) {
+  DmMemoryDevice *device =
+    vm->live != NULL && event->alias != NULL ? dm_config_find_alias(vm->live, event->alias) : NULL;
+  if (device == NULL)
+    return FALSE;
+  if (event->kind == DM_EVENT_DEVICE_REMOVED)
+    return g_ptr_array_remove(vm->live->devices, device);
+  if (event->kind == DM_EVENT_DEVICE_RESIZED)
+    device->current = event->size;
+  return event->kind == DM_EVENT_DEVICE_RESIZED;
+}
+
+static gboolean life_of(DmEventKind kind, DmLife *life) {
+  switch (kind) {
+    case DM_EVENT_VM_STARTED:
+      *life = DM_LIFE_STARTED;
+      return TRUE;
+    case DM_EVENT_VM_STOPPED:
+      *life = DM_LIFE_STOPPED;
+      return TRUE;
+    case DM_EVENT_VM_CRASHED:
+      *life = DM_LIFE_CRASHED;
+      return TRUE;
+    case DM_EVENT_VM_PAUSED:
+      *life = DM_LIFE_PAUSED;
+      return TRUE;
+    case DM_EVENT_VM_RESUMED:
+      *life = DM_LIFE_RESUMED;
+      return TRUE;
+    case DM_EVENT_VM_REBOOTED:
+      *life = DM_LIFE_REBOOTED;
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+static void started_again(DmEntry *entry, const GError *error, gpointer data) {
+}
+
+static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event) {
+  DmLife life;
+  if (event->kind == DM_EVENT_VM_STARTED)
+    slot->entry.started = g_get_real_time() / 1000;
+  if (event->kind == DM_EVENT_VM_STOPPED || event->kind == DM_EVENT_VM_CRASHED) {
+    slot->entry.started = 0;
+    slot->entry.stopped = g_get_real_time() / 1000;
+    slot->entry.stats = (DmMemoryStats){0};
+  }
+  if (apply_device(slot->entry.vm, event))
+    inventory_touch(inventory, slot);
+  if (event->kind <= DM_EVENT_DEVICE_RESIZED)
+    EACH_LISTENER(inventory, device, &slot->entry, event)
+  if (life_of(event->kind, &life))
+    EACH_LISTENER(inventory, life, &slot->entry, life)
+  gint64 cold = slot->cold;
+  if (event->kind == DM_EVENT_VM_STOPPED || event->kind == DM_EVENT_VM_CRASHED)
+    slot->cold = 0;
+  if (event->kind == DM_EVENT_VM_STOPPED && event->by_guest && g_get_monotonic_time() < cold) {
+    dm_inventory_power(inventory, &slot->entry, DM_POWER_START, started_again, NULL);
+  }
+}
+
+void inventory_event(DmInventory *inventory, Site *site, const DmEvent *event) {
+  Slot *slot = inventory_find(inventory, event->uuid);
+  if (slot != NULL && slot->entry.host == &site->host)
+    take_event(inventory, slot, event);
+  site_read(site, event->uuid);
+}
+
+/* ---- for callers ---- */
+
+static gboolean on_stats(gpointer data) {
+  DmInventory *inventory = data;
+  for (guint i = 0; i < inventory->sites->len; i++)
+    site_count_memory(inventory->sites->pdata[i]);
+  return G_SOURCE_CONTINUE;
+}
+
+DmInventory *dm_inventory_new(const char *const *uris) {
+  DmInventory *inventory = g_new0(DmInventory, 1);
+  inventory->sites = g_ptr_array_new_with_free_func(site_free);
+  inventory->slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, slot_free);
+  inventory->listeners = g_array_new(FALSE, FALSE, sizeof(Listener));
+  for (; *uris != NULL; uris++)
+    g_ptr_array_add(inventory->sites, site_new(inventory, *uris));
+  return inventory;
+}
+
+void dm_inventory_free(DmInventory *inventory) {
+  if (inventory == NULL)
+    return;
+  if (inventory->stats_timer != 0)
+    g_source_remove(inventory->stats_timer);
+  if (inventory->ready_timer != 0)
+    g_source_remove(inventory->ready_timer);
+  GHashTableIter iter;
+  gpointer value;
+  g_hash_table_iter_init(&iter, inventory->slots);
+  while (g_hash_table_iter_next(&iter, NULL, &value))
+    drop_cached(inventory, value);
+  forget_order(inventory);
+  g_hash_table_unref(inventory->slots);
+  g_ptr_array_unref(inventory->sites);
+  g_array_unref(inventory->listeners);
+  g_free(inventory);
+}
+
+void dm_inventory_listen(DmInventory *inventory, const DmInventoryListener *listener, gpointer data) {
+  Listener added = {*listener, data};
+  g_array_append_val(inventory->listeners, added);
+}
+
+void dm_inventory_start(DmInventory *inventory, void (*ready)(gpointer data), gpointer data) {
+  inventory->ready = ready;
+  inventory->ready_data = data;
+  inventory->stats_timer = g_timeout_add_seconds(STATS_SECONDS, on_stats, inventory);
+  inventory->ready_timer = g_timeout_add_seconds(READY_SECONDS, on_ready_due, inventory);
+  for (guint i = 0; i < inventory->sites->len; i++)
+    site_connect(inventory->sites->pdata[i]);
+}
+
+static gboolean tell_answered(gpointer data) {
+  DmInventory *inventory = data;
+  inventory->answered(inventory->answered_data);
+  return G_SOURCE_REMOVE;
+}
+
+void inventory_host_answered(DmInventory *inventory) {
+  if (--inventory->asked == 0)
+    tell_answered(inventory);
+}
+
+void dm_inventory_ask_hosts(DmInventory *inventory, void (*answered)(gpointer data), gpointer data) {
+  inventory->answered = answered;
+  inventory->answered_data = data;
+  for (guint i = 0; i < inventory->sites->len; i++) {
+    Site *site = inventory->sites->pdata[i];
+    if (site->host.connection == NULL)
+      continue;
+    inventory->asked++;
+    site_ask(site);
+  }
+  if (inventory->asked == 0)
+    g_idle_add(tell_answered, inventory);
+}
+
+const GPtrArray *dm_inventory_hosts(const DmInventory *inventory) {
+  return inventory->sites;
+}
+
+DmHost *dm_inventory_find_host(const DmInventory *inventory, const char *id) {
+  for (guint i = 0; i < inventory->sites->len; i++) {
+    Site *site = inventory->sites->pdata[i];
+    if (g_ascii_strcasecmp(site->host.id, id) == 0)
+      return &site->host;
+  }
+  return NULL;
+}
+
+static int by_name(gconstpointer a, gconstpointer b) {
+  const DmEntry *left = *(const DmEntry *const *)a, *right = *(const DmEntry *const *)b;
+  int order = g_strcmp0(left->vm->name, right->vm->name);
+  return order != 0 ? order : g_strcmp0(left->vm->uuid, right->vm->uuid);
+}
+
+const GPtrArray *dm_inventory_entries(DmInventory *inventory) {
+  if (inventory->sorted != NULL)
+    return inventory->sorted;
+  GHashTableIter iter;
+  gpointer slot;
+  inventory->sorted = g_ptr_array_sized_new(g_hash_table_size(inventory->slots));
+  g_hash_table_iter_init(&iter, inventory->slots);
+  while (g_hash_table_iter_next(&iter, NULL, &slot))
+    g_ptr_array_add(inventory->sorted, slot);
+  g_ptr_array_sort(inventory->sorted, by_name);
+  return inventory->sorted;
+}
+
+DmEntry *dm_inventory_find(const DmInventory *inventory, const char *vm_id) {
+  Slot *slot = inventory_find(inventory, vm_id);
+  if (slot != NULL)
+    return &slot->entry;
+  g_autofree char *lower = g_ascii_strdown(vm_id, -1); /* as libvirt spells it */
+  slot = inventory_find(inventory, lower);
+  return slot != NULL ? &slot->entry : NULL;
+}
+
+void dm_inventory_put(DmInventory *inventory, DmEntry *entry, DmVm *vm) {
+  replace_vm(inventory, (Slot *)entry, vm);
+}
+
+void dm_inventory_refresh(DmInventory *inventory, DmEntry *entry) {
+  site_read((Site *)entry->host, entry->vm->uuid);
+}
+
+void dm_inventory_hold(DmInventory *inventory, DmEntry *entry) {
+  ((Slot *)entry)->holds++;
+}
+
+void dm_inventory_release(DmInventory *inventory, DmEntry *entry) {
+  Slot *slot = (Slot *)entry;
+  if (slot->holds == 0) /* held was another entry of this VM: it had gone, and came again */
+    return;
+  slot->holds--;
+  if (slot->holds > 0 || !slot->stale)
+    return;
+  slot->stale = FALSE;
+  dm_inventory_refresh(inventory, entry);
+}
+
+/* ---- power ---- */
+
+typedef struct {
+  DmInventory *inventory;
+  DmConnection *connection;
+  char *uuid;
+  DmPower power;
+  DmPowerDone done;
+  gpointer data;
+  DmVm *vm;
+  GError *error;
+} PowerTask;
+
+static void power_work(gpointer data) {
+  PowerTask *task = data;
+  if (dm_domain_power(task->connection, task->uuid, task->power, &task->error))
+    task->vm = dm_domain_read(task->connection, task->uuid, NULL); /* a transient VM that was stopped is gone */
+}
+
+static void power_done(gpointer data) {
+  PowerTask *task = data;
+  Slot *slot = inventory_find(task->inventory, task->uuid);
+  if (slot != NULL) {
+    slot->entry.starting = FALSE;
+    if (task->vm != NULL)
+      replace_vm(task->inventory, slot, g_steal_pointer(&task->vm));
+    else
+      inventory_touch(task->inventory, slot);
+    dm_inventory_refresh(task->inventory, &slot->entry);
+  }
+  task->done(slot != NULL ? &slot->entry : NULL, task->error, task->data);
+  dm_connection_close(task->connection);
+  g_free(task->uuid);
+  dm_vm_free(task->vm);
+  g_clear_error(&task->error);
+  g_free(task);
+}
+
+void dm_inventory_power(DmInventory *inventory, DmEntry *entry, DmPower power, DmPowerDone done, gpointer data) {
+  Slot *slot = (Slot *)entry;
+  slot->cold = power == DM_POWER_COLD_REBOOT ? g_get_monotonic_time() + COLD_SECONDS * G_USEC_PER_SEC : 0;
+  if (entry->host->connection == NULL) {
+    g_autoptr(GError) error = g_error_new(DM_ERROR, DM_ERROR_CONNECTION, "cannot %s %s: %s", dm_power_name(power),
+      entry->vm->name, entry->host->problem != NULL ? entry->host->problem : "its host is not connected yet");
+    done(entry, error, data);
+    return;
+  }
+  PowerTask *task = g_new0(PowerTask, 1);
+  task->inventory = inventory;
+  task->connection = dm_connection_ref(entry->host->connection);
+  task->uuid = g_strdup(entry->vm->uuid);
+  task->power = power;
+  task->done = done;
+  task->data = data;
+  if (power == DM_POWER_START && entry->vm->state != DM_VM_PAUSED) {
+    slot->entry.starting = TRUE;
+    inventory_touch(inventory, slot);
+  }
+  dm_connection_run(task->connection, power_work, power_done, task);
+}
