@@ -21,6 +21,7 @@ LAYERS = {
     'hypervisor': {'base', 'model', 'hypervisor'},
     'engine': {'base', 'model', 'plan', 'hypervisor', 'engine'},
     'cli': {'base', 'model', 'plan', 'hypervisor', 'engine'},
+    'store': {'base', 'store'},
 }
 LIBVIRT_LAYER = 'hypervisor'
 LIBVIRT = re.compile(r'^\s*#\s*include\s*[<"](libvirt[^>"]*|libvirt-glib/[^>"]*|virterror\.h)[>"]', re.MULTILINE)

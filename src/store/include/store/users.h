@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The users file: a line "NAME:ROLE:HASH" each, '#' comments and blank lines stay. NAME is user@profile
+ * ("admin@internal"), at most 255 bytes of UTF-8 without ':', white space and control characters. ROLE is admin or
+ * viewer. HASH is what crypt(5) makes (yescrypt); "!" or "*" lets nobody in. Plain functions; any thread.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum {
+  DM_ROLE_VIEWER, /* reads */
+  DM_ROLE_ADMIN,  /* changes too */
+} DmRole;
+
+typedef struct {
+  char *name;
+  DmRole role;
+  char *hash;
+} DmUser;
+
+typedef struct DmUsers DmUsers; /* the file as it was read */
+
+/* A file that is not there has no users. NULL with DM_ERROR_FAILED naming file and line: broken, or readable by others.
+ */
+DmUsers *dm_users_load(const char *path, GError **error);
+void dm_users_free(DmUsers *users);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmUsers, dm_users_free)
+
+const DmUser *dm_users_find(const DmUsers *users, const char *name); /* kept by @users; NULL: none */
+const GPtrArray *dm_users_list(const DmUsers *users);                /* const DmUser */
+
+/*
+ * Takes some 15 ms of CPU and 16 MiB: call it in a worker thread. @hash NULL takes as long and fails, so that names do
+ * not leak.
+ */
+gboolean dm_users_verify(const char *hash, const char *password);
+
+/*
+ * These change the file at once, atomically (mode 0600), under a lock; they take as long as dm_users_verify().
+ * Passwords are 1 to 511 bytes of UTF-8. Errors name the user, the file and the remedy: DM_ERROR_USAGE for a name or a
+ * password that cannot be one, else DM_ERROR_FAILED. The file keeps its owner, and a symbolic link to it stays one.
+ */
+gboolean dm_users_add(const char *path, const char *name, DmRole role, const char *password, GError **error);
+gboolean dm_users_set_password(const char *path, const char *name, const char *password, GError **error);
+gboolean dm_users_delete(const char *path, const char *name, GError **error);
+
+const char *dm_role_name(DmRole role);
+gboolean dm_role_from_name(const char *name, DmRole *role);
