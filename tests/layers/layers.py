@@ -21,6 +21,7 @@ LAYERS = {
     'hypervisor': {'base', 'model', 'hypervisor'},
     'engine': {'base', 'model', 'plan', 'hypervisor', 'engine'},
     'cli': {'base', 'model', 'plan', 'hypervisor', 'engine'},
+    'http': {'base', 'http'},
     'store': {'base', 'store'},
 }
 LIBVIRT_LAYER = 'hypervisor'

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a connection whose request was answered before its body came. Were it just closed, the kernel would
+ * answer the rest of the body with a reset, and a client that sends all before it reads would never see why. So a copy
+ * of the socket stays open for a while, and what still comes is thrown away.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server_private.h"
+
+#define SECONDS 5
+
+/* They do not count as connections, so they have a limit of their own. */
+#define AT_ONCE 64
+
+/* Bytes thrown away in one go, so that a fast client does not hold the main loop. */
+#define GULP ((gsize)1024 * 1024)
+
+typedef struct {
+  GList link;
+  DmHttpServer *server;
+  int fd;
+  guint watch;
+  guint timeout;
+} Linger;
+
+static void end(Linger *linger) {
+  g_queue_unlink(&linger->server->lingering, &linger->link);
+  g_source_remove(linger->watch);
+  g_source_remove(linger->timeout);
+  close(linger->fd);
+  g_free(linger);
+}
+
+static gboolean throw_away(int fd, GIOCondition condition, gpointer data) {
+  /* To TCP, MSG_TRUNC means that nothing is copied. */
+  ssize_t size = recv(fd, NULL, GULP, MSG_DONTWAIT | MSG_TRUNC);
+  if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+    end(data);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean give_up(gpointer data) {
+  end(data);
+  return G_SOURCE_CONTINUE;
+}
+
+void http_linger(DmHttpServer *server, int fd) {
+  int copy = server->lingering.length < AT_ONCE ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+  if (copy < 0)
+    return;
+  /* libmicrohttpd has done so on plain connections; over TLS it leaves the end to close(). */
+  shutdown(copy, SHUT_WR);
+  Linger *linger = g_new0(Linger, 1);
+  linger->link.data = linger;
+  linger->server = server;
+  linger->fd = copy;
+  linger->watch = g_unix_fd_add(copy, G_IO_IN | G_IO_HUP | G_IO_ERR, throw_away, linger);
+  linger->timeout = g_timeout_add_seconds(SECONDS, give_up, linger);
+  g_queue_push_tail_link(&server->lingering, &linger->link);
+}
+
+void http_end_lingering(DmHttpServer *server) {
+  while (!g_queue_is_empty(&server->lingering))
+    end(g_queue_peek_head(&server->lingering));
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "server_private.h"
+
+/* libmicrohttpd copies the list of pieces into the memory of the connection, so a long list goes another way. */
+#define PIECES_AT_ONCE 256
+
+/* What goes the other way is copied through a window of this size. */
+#define WINDOW ((gsize)64 * 1024)
+
+struct ReplyHeader {
+  ReplyHeader *next;
+  const char *value; /* behind the name */
+  char name[];
+};
+
+void dm_http_reply_header(DmHttpRequest *request, const char *name, const char *value) {
+  gsize name_size = strlen(name) + 1, value_size = strlen(value) + 1;
+  ReplyHeader *header = g_malloc(sizeof *header + name_size + value_size);
+  memcpy(header->name, name, name_size);
+  header->value = memcpy(header->name + name_size, value, value_size);
+  header->next = NULL;
+  ReplyHeader **end = &request->headers;
+  while (*end != NULL)
+    end = &(*end)->next;
+  *end = header;
+}
+
+void http_free_reply_headers(DmHttpRequest *request) {
+  while (request->headers != NULL) {
+    ReplyHeader *next = request->headers->next;
+    g_free(request->headers);
+    request->headers = next;
+  }
+}
+
+void http_send_response(DmHttpRequest *request, guint status, const char *content_type, struct MHD_Response *response) {
+  if (content_type != NULL)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+  for (const ReplyHeader *header = request->headers; header != NULL; header = header->next)
+    MHD_add_response_header(response, header->name, header->value);
+  request->state = REQUEST_ANSWERED;
+  request->failed = MHD_queue_response(request->connection, status, response) != MHD_YES;
+  MHD_destroy_response(response);
+  if (request->suspended) {
+    request->suspended = FALSE;
+    http_resume(request);
+  }
+}
+
+static void unref_bytes(void *bytes) {
+  g_bytes_unref(bytes);
+}
+
+void dm_http_reply(DmHttpRequest *request, guint status, const char *content_type, GBytes *body) {
+  g_return_if_fail(request->state == REQUEST_HANDED);
+  gsize size = 0;
+  gconstpointer bytes = body != NULL ? g_bytes_get_data(body, &size) : NULL;
+  struct MHD_Response *response = size == 0
+    ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
+    : MHD_create_response_from_buffer_with_free_callback_cls(size, (void *)bytes, unref_bytes, g_bytes_ref(body));
+  http_send_response(request, status, content_type, response);
+}
+
+typedef struct {
+  GPtrArray *pieces;
+  guint at; /* the piece that is next */
+  gsize offset;
+} Reader;
+
+static ssize_t read_pieces(void *data, uint64_t position, char *buffer, size_t room) {
+  Reader *reader = data;
+  gsize filled = 0;
+  while (filled < room && reader->at < reader->pieces->len) {
+    gsize size;
+    const char *piece = g_bytes_get_data(reader->pieces->pdata[reader->at], &size);
+    gsize part = MIN(size - reader->offset, room - filled);
+    if (part > 0)
+      memcpy(buffer + filled, piece + reader->offset, part);
+    filled += part;
+    reader->offset += part;
+    if (reader->offset == size) {
+      reader->at++;
+      reader->offset = 0;
+    }
+  }
+  return filled > 0 ? (ssize_t)filled : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void free_reader(void *data) {
+  Reader *reader = data;
+  g_ptr_array_unref(reader->pieces);
+  g_free(reader);
+}
+
+static void unref_pieces(void *pieces) {
+  g_ptr_array_unref(pieces);
+}
+
+static struct MHD_Response *response_of_few(GPtrArray *pieces) {
+  struct MHD_IoVec vector[PIECES_AT_ONCE];
+  for (guint i = 0; i < pieces->len; i++) {
+    gsize size;
+    vector[i].iov_base = g_bytes_get_data(pieces->pdata[i], &size);
+    vector[i].iov_len = size;
+  }
+  return MHD_create_response_from_iovec(vector, pieces->len, unref_pieces, g_ptr_array_ref(pieces));
+}
+
+static struct MHD_Response *response_of_many(GPtrArray *pieces) {
+  guint64 total = 0;
+  for (guint i = 0; i < pieces->len; i++)
+    total += g_bytes_get_size(pieces->pdata[i]);
+  Reader *reader = g_new0(Reader, 1);
+  reader->pieces = g_ptr_array_ref(pieces);
+  return MHD_create_response_from_callback(total, WINDOW, read_pieces, reader, free_reader);
+}
+
+void dm_http_reply_pieces(DmHttpRequest *request, guint status, const char *content_type, GPtrArray *pieces) {
+  g_return_if_fail(request->state == REQUEST_HANDED);
+  http_send_response(
+    request, status, content_type, pieces->len <= PIECES_AT_ONCE ? response_of_few(pieces) : response_of_many(pieces));
+}

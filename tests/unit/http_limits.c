@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Streams, many and slow clients, and how a server begins and ends. */
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "http_client.h"
+#include "http_site.h"
+
+#define HOST "HTTP/1.1\r\nHost: x\r\n"
+#define IDLE 1000
+
+static void check(int fd, const char *uri, const char *body) {
+  g_autoptr(Answer) answer = client_get(fd, uri);
+  g_assert_cmpstr(answer->body->str, ==, body);
+  g_assert_cmpint(answer->status, ==, 200);
+}
+
+static void check_chunk(int fd, const char *text) {
+  g_autofree char *chunk = client_read_chunk(fd);
+  g_assert_cmpstr(chunk, ==, text);
+}
+
+static int open_stream(guint16 port, const char *method) {
+  g_autofree char *text = g_strdup_printf("%s /stream " HOST "\r\n", method);
+  int fd = client_connect(port);
+  client_send(fd, text);
+  g_autoptr(Answer) answer = client_read_head(fd);
+  g_autofree char *type = answer_header(answer, "Content-Type");
+  g_assert_cmpstr(type, ==, "text/event-stream");
+  return fd;
+}
+
+/* Sends until the server has seen what the client did. */
+static void send_until_closed(int fd, const char *uri, guint most) {
+  guint sent = 0;
+  for (; g_atomic_int_get(&site.closed) == 0 && sent < most; sent++)
+    check(fd, uri, "sent");
+  g_assert_cmpuint(sent, <, most);
+}
+
+static void stream_ends(guint16 port) {
+  int fd = client_connect(port), stream = open_stream(port, "GET");
+  check(fd, "/release", "2 pending");
+  for (guint i = 0; i < 3; i++) {
+    check(fd, "/send", "sent");
+    check_chunk(stream, "xxxxx");
+  }
+  check(fd, "/send", "sent");
+  check(fd, "/end", "ended");
+  check(fd, "/send", "sent");
+  check_chunk(stream, "xxxxx");
+  check_chunk(stream, "");
+  check(fd, "/release", "1 pending");
+  /* The connection goes on. */
+  check(stream, "/x", "GET /x 127.0.0.1 plain []");
+  g_assert_cmpuint(site.closed, ==, 1);
+  close(stream);
+  close(fd);
+}
+
+static void stream_of_head(guint16 port) {
+  int stream = open_stream(port, "HEAD");
+  g_assert_true(client_at_end(stream));
+  g_assert_cmpuint(site.closed, ==, 1);
+  close(stream);
+}
+
+static void stream_of_old_version(guint16 port) {
+  int fd = client_connect(port), stream = client_connect(port);
+  client_send(stream, "GET /stream HTTP/1.0\r\n\r\n");
+  g_autoptr(Answer) answer = client_read_head(stream);
+  g_assert_cmpint(answer->status, ==, 200);
+  check(fd, "/send", "sent");
+  check(fd, "/send", "sent");
+  check(fd, "/end", "ended");
+  char text[16] = {0};
+  g_assert_cmpint(recv(stream, text, sizeof text, MSG_WAITALL), ==, 10);
+  g_assert_cmpstr(text, ==, "xxxxxxxxxx");
+  g_assert_true(client_at_end(stream));
+  close(stream);
+  close(fd);
+}
+
+static void stream_client_goes(guint16 port) {
+  int fd = client_connect(port), stream = open_stream(port, "GET");
+  check(fd, "/send", "sent");
+  check_chunk(stream, "xxxxx");
+  close(stream);
+  send_until_closed(fd, "/send", 1000);
+  check(fd, "/release", "1 pending");
+  close(fd);
+}
+
+/* The client takes nothing: what the kernel does not hold is kept, up to the backlog. */
+static void stream_backlog(guint16 port) {
+  int fd = client_connect(port), stream = open_stream(port, "GET");
+  send_until_closed(fd, "/flood", 10000);
+  check(fd, "/release", "1 pending");
+  g_assert_cmpuint(site.closed, ==, 1);
+  close(stream);
+  close(fd);
+}
+
+static void stream_too_much(guint16 port) {
+  int fd = client_connect(port), stream = open_stream(port, "GET");
+  check(fd, "/too-much", "sent");
+  g_assert_true(client_at_end(stream));
+  send_until_closed(fd, "/send", 1000);
+  close(stream);
+  close(fd);
+}
+
+static void many_idle(guint16 port) {
+  static int idle[IDLE];
+  for (guint i = 0; i < IDLE; i++) {
+    idle[i] = client_connect(port);
+    if (i % 2 == 0)
+      check(idle[i], "/x", "GET /x 127.0.0.1 plain []");
+  }
+  int fd = client_connect(port);
+  for (guint i = 0; i < 10; i++)
+    check(fd, "/later", "GET /later 127.0.0.1 plain []");
+  for (guint i = 0; i < IDLE; i++)
+    close(idle[i]);
+  check(fd, "/x", "GET /x 127.0.0.1 plain []");
+  close(fd);
+}
+
+static void slow(guint16 port) {
+  int slow_one = client_connect(port), fd = client_connect(port);
+  client_send(slow_one, "G");
+  check(fd, "/x", "GET /x 127.0.0.1 plain []");
+  client_send(slow_one, "ET /slow HTTP/1.1\r\nHost: x\r\n");
+  check(fd, "/x", "GET /x 127.0.0.1 plain []");
+  client_send(slow_one, "\r\n");
+  g_autoptr(Answer) answer = client_read(slow_one, "GET");
+  g_assert_cmpstr(answer->body->str, ==, "GET /slow 127.0.0.1 plain []");
+  close(slow_one);
+  close(fd);
+}
+
+/* The second of the two has to wait for the first to go. */
+static void full(guint16 port) {
+  int first = client_connect(port), second = client_connect(port);
+  check(first, "/x", "GET /x 127.0.0.1 plain []");
+  close(first);
+  check(second, "/x", "GET /x 127.0.0.1 plain []");
+  close(second);
+}
+
+/* Who is silent is closed after a second; who waits for us is not. */
+static void idle_goes(guint16 port) {
+  int waits = client_connect(port), idle = client_connect(port);
+  client_send(waits, "GET /wait " HOST "\r\n");
+  check(idle, "/x", "GET /x 127.0.0.1 plain []");
+  gint64 start = g_get_monotonic_time();
+  g_assert_true(client_at_end(idle));
+  g_assert_cmpint(g_get_monotonic_time() - start, >, G_USEC_PER_SEC / 2);
+  int fd = client_connect(port);
+  check(fd, "/release", "2 pending");
+  g_autoptr(Answer) answer = client_read(waits, "GET");
+  g_assert_cmpint(answer->status, ==, 201);
+  close(waits);
+  close(idle);
+  close(fd);
+}
+
+static void stops(guint16 port) {
+  int fd = client_connect(port), waits = client_connect(port);
+  client_send(waits, "GET /wait " HOST "\r\n");
+  check(fd, "/x", "GET /x 127.0.0.1 plain []");
+  check(fd, "/stop", "stopped");
+  g_assert_cmpint(client_try_connect(port), ==, ECONNREFUSED);
+  check(fd, "/release", "2 pending");
+  g_autoptr(Answer) answer = client_read(waits, "GET");
+  g_assert_cmpint(answer->status, ==, 201);
+  close(waits);
+  close(fd);
+}
+
+static void closed_by_server(guint16 port) {
+  int fd = client_connect(port);
+  client_send(fd, "GET /x " HOST "Connection: close\r\n\r\n");
+  g_autoptr(Answer) answer = client_read(fd, "GET");
+  g_assert_true(client_at_end(fd));
+  g_assert_cmpint(answer->status, ==, 200);
+  close(fd);
+}
+
+static void run(void (*client)(guint16 port), const DmHttpOptions *options) {
+  site_open(options);
+  client_run(client, dm_http_server_port(site.server));
+  site_close();
+}
+
+static void test(gconstpointer client) {
+  const DmHttpOptions options = site_options();
+  run((void (*)(guint16))client, &options);
+}
+
+static void test_full(void) {
+  DmHttpOptions options = site_options();
+  options.max_connections = 1;
+  run(full, &options);
+}
+
+static void test_idle_goes(void) {
+  DmHttpOptions options = site_options();
+  options.idle_seconds = 1;
+  run(idle_goes, &options);
+}
+
+/* Everything is open when the server goes. */
+static void test_freed_with_open_requests(void) {
+  const DmHttpOptions options = site_options();
+  site_open(&options);
+  guint16 port = dm_http_server_port(site.server);
+  static const char *const requests[] = {
+    "GET /wait " HOST "\r\n",
+    "GET /wait " HOST "Content-Length: 17\r\n\r\n",
+    "GET /stream " HOST "\r\n",
+    "GET /pieces " HOST "\r\n",
+    "PUT /x " HOST "Content-Length: 20\r\n\r\nabc",
+    "GET /inco",
+    "",
+  };
+  int fds[G_N_ELEMENTS(requests)];
+  for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
+    fds[i] = client_connect(port);
+    client_send(fds[i], requests[i]);
+  }
+  while (site.requests < 4)
+    g_main_context_iteration(NULL, TRUE);
+  g_assert_cmpuint(site.waiting->len, ==, 2);
+  g_assert_cmpuint(dm_http_server_pending(site.server), >=, 3);
+  site_close();
+  g_assert_cmpuint(site.closed, ==, 1);
+  for (gsize i = 0; i < G_N_ELEMENTS(requests); i++)
+    close(fds[i]);
+  g_assert_cmpint(client_try_connect(port), ==, ECONNREFUSED);
+  dm_http_server_free(NULL);
+}
+
+static void ignore(DmHttpRequest *request, gpointer data) {
+}
+
+static void check_error(const DmHttpOptions *options, const char *words, const char *more) {
+  g_autoptr(GError) error = NULL;
+  g_assert_null(dm_http_server_new(options, ignore, NULL, &error));
+  g_assert_error(error, DM_ERROR, DM_ERROR_FAILED);
+  g_assert_nonnull(strstr(error->message, words));
+  g_assert_nonnull(strstr(error->message, more));
+}
+
+static void test_address(void) {
+  DmHttpOptions options = site_options();
+  site_open(&options);
+  options.port = dm_http_server_port(site.server);
+  g_autofree char *where = g_strdup_printf("127.0.0.1:%u: Address already in use", options.port);
+  check_error(&options, where, "choose another port");
+  /* The port of a server that has ended can be had at once, though the kernel still knows its connections. */
+  client_run(closed_by_server, options.port);
+  site_close();
+  site_open(&options);
+  g_assert_cmpuint(dm_http_server_port(site.server), ==, options.port);
+  site_close();
+  options.address = "localhost";
+  check_error(&options, "'localhost'", "numeric");
+  options.address = "192.0.2.1";
+  check_error(&options, "192.0.2.1:", "choose an address of this host");
+}
+
+/* A socket for both versions tells of IPv4 clients by their IPv4 address. */
+static void test_both_versions(void) {
+  DmHttpOptions options = site_options();
+  options.address = "::";
+  int fd = socket(AF_INET6, SOCK_STREAM, 0);
+  if (fd < 0) {
+    g_test_skip("this host has no IPv6");
+    return;
+  }
+  close(fd);
+  run(slow, &options);
+}
+
+static void raise_limit(void) {
+  struct rlimit files;
+  g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &files), ==, 0);
+  files.rlim_cur = files.rlim_max;
+  g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &files), ==, 0);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  raise_limit();
+  g_test_add_data_func("/http/stream/ends", stream_ends, test);
+  g_test_add_data_func("/http/stream/of-head", stream_of_head, test);
+  g_test_add_data_func("/http/stream/of-old-version", stream_of_old_version, test);
+  g_test_add_data_func("/http/stream/client-goes", stream_client_goes, test);
+  g_test_add_data_func("/http/stream/backlog", stream_backlog, test);
+  g_test_add_data_func("/http/stream/too-much", stream_too_much, test);
+  g_test_add_data_func("/http/many-idle", many_idle, test);
+  g_test_add_data_func("/http/slow", slow, test);
+  g_test_add_func("/http/full", test_full);
+  g_test_add_func("/http/idle-goes", test_idle_goes);
+  g_test_add_data_func("/http/stops", stops, test);
+  g_test_add_func("/http/freed-with-open-requests", test_freed_with_open_requests);
+  g_test_add_func("/http/address", test_address);
+  g_test_add_func("/http/both-versions", test_both_versions);
+  return g_test_run();
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server of the http tests answers, by the path of the request. */
+#pragma once
+
+#include "http/server.h"
+
+#define SITE_MAX_BODY 1000
+#define SITE_PIECES 20000
+#define SITE_BACKLOG ((gsize)256 * 1024)
+
+typedef struct {
+  DmHttpServer *server;
+  GPtrArray *waiting;   /* requests of /wait, answered by /release */
+  DmHttpStream *stream; /* of /stream; /send, /flood and /end do that to it */
+  guint closed;         /* streams */
+  guint destroyed;      /* the data of requests */
+  guint requests;
+} Site;
+
+extern Site site;
+
+/* Opens it on a free port; the options may change what is usual. */
+DmHttpOptions site_options(void);
+void site_open(const DmHttpOptions *options);
+void site_close(void);
