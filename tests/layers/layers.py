@@ -20,8 +20,10 @@ LAYERS = {
     'plan': {'base', 'model', 'plan'},
     'hypervisor': {'base', 'model', 'hypervisor'},
     'engine': {'base', 'model', 'plan', 'hypervisor', 'engine'},
+    'wire': {'base', 'wire'},
     'cli': {'base', 'model', 'plan', 'hypervisor', 'engine'},
     'http': {'base', 'http'},
+    'wire': {'base', 'wire'},
     'store': {'base', 'store'},
 }
 LIBVIRT_LAYER = 'hypervisor'
