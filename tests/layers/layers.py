@@ -25,6 +25,7 @@ LAYERS = {
     'http': {'base', 'http'},
     'wire': {'base', 'wire'},
     'store': {'base', 'store'},
+    'api': {'base', 'model', 'plan', 'hypervisor', 'engine', 'http', 'wire', 'store', 'api'},
 }
 LIBVIRT_LAYER = 'hypervisor'
 LIBVIRT = re.compile(r'^\s*#\s*include\s*[<"](libvirt[^>"]*|libvirt-glib/[^>"]*|virterror\.h)[>"]', re.MULTILINE)

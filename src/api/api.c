@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a request is answered
+ * =========================
+ *
+ * dm_api_handle() makes a Call: the target is parsed, the route found, who asks is found out (sign_on.c: that can take
+ * a worker thread and time), and the route's handler answers, at once or later. Reads are answered from the inventory
+ * in memory. A change is handed to the jobs, and the Call waits for its job, holding no thread. The Call is freed with
+ * its HTTP request.
+ */
+#include <string.h>
+
+#include "api_private.h"
+#include "base/error.h"
+
+static void free_call(gpointer data) {
+  Call *call = data;
+  if (call->timer != 0)
+    g_source_remove(call->timer);
+  if (call->waited != NULL)
+    dm_jobs_forget(call->api->jobs, call->job);
+  g_ptr_array_remove_fast(call->api->waiting, call);
+  dm_target_free(call->target);
+  dm_body_free(call->body);
+  g_free(call->user);
+  g_free(call->allow);
+  g_free(call->correlation_id);
+  g_free(call);
+}
+
+/* As the engine cuts it: CurrentFilter. */
+static char *correlation_id_of(const char *sent) {
+  GString *kept = g_string_new(NULL);
+  for (const char *p = sent; p != NULL && *p != '\0' && kept->len < 36; p++) {
+    if (g_ascii_isalnum(*p) || *p == '_' || *p == '-')
+      g_string_append_c(kept, *p);
+  }
+  if (kept->len > 0)
+    return g_string_free(kept, FALSE);
+  g_string_free(kept, TRUE);
+  return g_uuid_string_random();
+}
+
+static DmFormat format_of(const Call *call) {
+  const char *accept = call->target != NULL ? dm_target_parameter(call->target, "accept") : NULL;
+  if (accept == NULL)
+    accept = dm_http_request_header(call->http, "Accept");
+  if (accept == NULL)
+    return DM_FORMAT_XML;
+  g_autofree char *lower = g_ascii_strdown(accept, -1);
+  const char *json = strstr(lower, "json"), *xml = strstr(lower, "xml");
+  return json != NULL && (xml == NULL || json < xml) ? DM_FORMAT_JSON : DM_FORMAT_XML;
+}
+
+/* Whatever is asked for is answered in XML or JSON, if the client takes either. */
+static gboolean is_acceptable(const Call *call) {
+  const char *sent = dm_http_request_header(call->http, "Accept");
+  g_autofree char *accept = sent != NULL ? g_ascii_strdown(sent, -1) : NULL;
+  return call->route->open || call->route->stream || dm_target_parameter(call->target, "accept") != NULL ||
+    accept == NULL || *accept == '\0' || strstr(accept, "*/*") != NULL || strstr(accept, "application/*") != NULL ||
+    strstr(accept, "xml") != NULL || strstr(accept, "json") != NULL;
+}
+
+static gboolean has_known_version(const Call *call) {
+  const char *version = dm_http_request_header(call->http, "Version");
+  return version == NULL || g_str_equal(version, "4") || g_str_equal(version, "3");
+}
+
+static void run(Call *call) {
+  if (call->route == NULL && call->allow != NULL)
+    dm_http_reply_header(call->http, "Allow", call->allow);
+  if (call->route == NULL) {
+    reply_empty(call, call->allow != NULL ? 405 : 404);
+  } else if (!is_acceptable(call)) {
+    reply_empty(call, 406);
+  } else if (!has_known_version(call)) {
+    reply_fault(call, 400, "Invalid value", "the header Version must be 4");
+  } else if (dm_http_request_body_too_large(call->http)) {
+    reply_fault(
+      call, 413, "Operation Failed", "[The body is larger than this server takes; see max-body in dimmerd.conf.]");
+  } else if (call->route->changes && call->role != DM_ROLE_ADMIN) {
+    g_autofree char *detail = g_strdup_printf(
+      "[%s may read but not change anything; an administrator gives the role admin with 'dimmerd user'.]", call->user);
+    reply_fault(call, 403, "Operation Failed", detail);
+  } else {
+    call->route->handle(call);
+  }
+}
+
+/* Who is not signed on is not told which paths of the API there are. */
+static void dispatch(Call *call) {
+  const char *method = dm_http_request_method(call->http);
+  const char *const *segments = dm_target_segments(call->target);
+  call->route = routes_find(g_str_equal(method, "HEAD") ? "GET" : method, segments, call->ids, &call->allow);
+  gboolean open = call->route != NULL ? call->route->open : !routes_is_api(segments);
+  if (open)
+    run(call);
+  else
+    sign_on_check(call, run);
+}
+
+void dm_api_handle(DmHttpRequest *request, gpointer data) {
+  g_autoptr(GError) error = NULL;
+  Call *call = g_new0(Call, 1);
+  call->api = data;
+  call->http = request;
+  dm_http_request_set_data(request, call, free_call);
+  call->target = dm_target_parse(dm_http_request_uri(request), &error);
+  call->format = format_of(call);
+  const char *sent = dm_http_request_header(request, "Correlation-Id");
+  if (sent == NULL && call->target != NULL)
+    sent = dm_target_parameter(call->target, "correlation_id");
+  call->correlation_id = correlation_id_of(sent);
+  if (error != NULL)
+    reply_error(call, error);
+  else
+    dispatch(call);
+}
+
+/* ---- waiting for a job ---- */
+
+static void stop_waiting(Call *call) {
+  void (*waited)(Call *) = g_steal_pointer(&call->waited);
+  if (call->timer != 0)
+    g_source_remove(call->timer);
+  call->timer = 0;
+  g_ptr_array_remove_fast(call->api->waiting, call);
+  dm_jobs_forget(call->api->jobs, call->job);
+  waited(call); /* answers; from here on neither the job nor the call needs to live */
+}
+
+static gboolean on_time_up(gpointer data) {
+  Call *call = data;
+  call->timer = 0;
+  stop_waiting(call);
+  return G_SOURCE_REMOVE;
+}
+
+void job_moved(DmJob *job, DmJobEvent event, const DmStep *step, gpointer data) {
+  if (event == DM_JOB_EVENT_SETTLED)
+    stop_waiting(data);
+}
+
+void wait_for_job(Call *call, DmJob *job, void (*waited)(Call *call)) {
+  call->job = job;
+  call->waited = waited;
+  call->timer = g_timeout_add((guint)(call->api->answer_seconds * 1000), on_time_up, call);
+  g_ptr_array_add(call->api->waiting, call);
+}
+
+/* ---- life ---- */
+
+/* From now on the VM has been seen; the daemon writes it down. */
+static void on_changed(DmEntry *entry, gpointer data) {
+  const DmApi *api = data;
+  dm_store_first_seen(api->store, entry->vm->uuid);
+}
+
+DmApi *dm_api_new(const DmApiOptions *options, GError **error) {
+  DmApi *api = g_new0(DmApi, 1);
+  api->inventory = options->inventory;
+  api->jobs = options->jobs;
+  api->store = options->store;
+  api->ca = g_strdup(options->ca);
+  api->answer_seconds = options->answer_seconds;
+  api->waiting = g_ptr_array_new();
+  api->sign_on = sign_on_new(options->store, options->users_file, options->token_idle_seconds, error);
+  if (api->sign_on == NULL) {
+    dm_api_free(api);
+    return NULL;
+  }
+  api->page = page_new(options->web_folder, error);
+  if (api->page == NULL) {
+    dm_api_free(api);
+    return NULL;
+  }
+  static const DmInventoryListener listener = {.changed = on_changed, .drop_cached = drop_vm_text};
+  dm_inventory_listen(api->inventory, &listener, api);
+  api->live = live_new(api);
+  api->metrics = metrics_new(api);
+  audit_start(api);
+  return api;
+}
+
+void dm_api_free(DmApi *api) {
+  if (api == NULL)
+    return;
+  live_free(api->live);
+  metrics_free(api->metrics);
+  sign_on_free(api->sign_on);
+  page_free(api->page);
+  g_ptr_array_unref(api->waiting);
+  g_free(api->ca);
+  g_free(api);
+}
+
+gboolean dm_api_reload(DmApi *api, GError **error) {
+  return sign_on_reload(api->sign_on, error);
+}
+
+void dm_api_set_answer_seconds(DmApi *api, double seconds) {
+  api->answer_seconds = seconds;
+}
+
+void dm_api_drain(DmApi *api) {
+  while (api->waiting->len > 0)
+    stop_waiting(api->waiting->pdata[0]);
+  live_end_all(api->live);
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What oVirt's REST API lacks: a VM's memory devices, one by one, and the plan of a change. */
+#include "api_private.h"
+#include "base/error.h"
+#include "base/size.h"
+
+static DmStep *find_pending(GPtrArray *steps, const char *alias) {
+  for (guint i = 0; i < steps->len; i++) {
+    DmStep *step = steps->pdata[i];
+    if (dm_step_is_pending(step) && g_strcmp0(step->alias, alias) == 0)
+      return step;
+  }
+  return NULL;
+}
+
+/* What is asked of it at this moment: by a job, or by what the VM carries. */
+const char *device_state(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device) {
+  const GPtrArray *jobs = dm_jobs_list(api->jobs);
+  const DmStep *step = NULL;
+  for (guint i = jobs->len; i > 0 && step == NULL; i--) {
+    const DmJob *job = jobs->pdata[i - 1];
+    if (job->ended == 0 && g_str_equal(job->vm_id, entry->vm->uuid))
+      step = find_pending(job->steps, device->alias);
+  }
+  if (step == NULL && entry->vm->request != NULL)
+    step = find_pending(entry->vm->request->steps, device->alias);
+  if (step == NULL)
+    return "present";
+  if (step->state == DM_STEP_OVERDUE)
+    return "overdue";
+  return step->op == DM_OP_RESIZE ? "resizing" : "going";
+}
+
+DmNode *device_node(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device) {
+  DmNode *node = dm_node_new("memory_device");
+  g_autofree char *href = api_href("vms/%s/memorydevices/%s", entry->vm->uuid, device->id);
+  g_autofree char *address = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", device->address);
+  dm_node_set_attribute(node, "href", href);
+  dm_node_set_attribute(node, "id", device->id);
+  dm_node_add_text(node, "alias", device->alias);
+  dm_node_add_text(node, "kind", dm_memory_device_kind_name(device));
+  dm_node_add_number(node, "size", (gint64)device->size);
+  if (device->kind == DM_DEVICE_VIRTIO_MEM) {
+    dm_node_add_number(node, "requested", (gint64)device->requested);
+    dm_node_add_number(node, "current", (gint64)device->current);
+    dm_node_add_number(node, "block", (gint64)device->block);
+  }
+  dm_node_add_number(node, "node", device->node);
+  if (device->slot >= 0)
+    dm_node_add_number(node, "slot", device->slot);
+  dm_node_add_text(node, "address", device->address != 0 ? address : NULL);
+  dm_node_add_text(node, "bus_address", device->bus_address);
+  dm_node_add_text(node, "state", device_state(api, entry, device));
+  add_link(node, "vm", "vms", entry->vm->uuid);
+  return node;
+}
+
+DmNode *devices_node(const DmApi *api, const DmEntry *entry) {
+  DmNode *nodes = dm_node_new("memory_devices");
+  for (guint i = 0; entry->vm->live != NULL && i < entry->vm->live->devices->len; i++)
+    dm_node_adopt(nodes, device_node(api, entry, entry->vm->live->devices->pdata[i]), TRUE);
+  return nodes;
+}
+
+void handle_devices(Call *call) {
+  DmEntry *entry = find_entry(call);
+  if (entry != NULL)
+    reply_node(call, 200, devices_node(call->api, entry));
+}
+
+/* The device of the second id, by its whole id or alias; NULL: 404 was answered. */
+static DmMemoryDevice *find_device(Call *call, const DmEntry *entry) {
+  for (guint i = 0; entry->vm->live != NULL && i < entry->vm->live->devices->len; i++) {
+    DmMemoryDevice *device = entry->vm->live->devices->pdata[i];
+    if (g_strcmp0(device->id, call->ids[1]) == 0 || g_strcmp0(device->alias, call->ids[1]) == 0)
+      return device;
+  }
+  reply_empty(call, 404);
+  return NULL;
+}
+
+void handle_device(Call *call) {
+  DmEntry *entry = find_entry(call);
+  const DmMemoryDevice *device = entry != NULL ? find_device(call, entry) : NULL;
+  if (device != NULL)
+    reply_node(call, 200, device_node(call->api, entry, device));
+}
+
+/* ---- unplug of one ---- */
+
+static DmPlan *plan_unplug(const DmVm *vm, gpointer data, GError **error) {
+  const char *const names[] = {data, NULL};
+  return dm_plan_unplug_devices(vm, names, error);
+}
+
+static gboolean is_pending(const DmJob *job) {
+  return job->ended == 0;
+}
+
+static DmNode *action_node(const Call *call, const DmJob *job, const char *status) {
+  DmNode *node = dm_node_new("action");
+  add_link(node, "job", "jobs", job->id);
+  dm_node_add_text(node, "status", status);
+  add_link(node, "vm", "vms", call->ids[0]);
+  return node;
+}
+
+static void answer_unplug(Call *call) {
+  const DmJob *job = call->job;
+  g_autoptr(GError) error = job->error != NULL ? g_error_copy(job->error) : NULL;
+  if (error == NULL && is_pending(job)) {
+    reply_node(call, 202, action_node(call, job, "in_progress"));
+    return;
+  }
+  const DmStep *step = job->steps->len > 0 ? job->steps->pdata[0] : NULL;
+  if (error == NULL && job->status == DM_JOB_FAILED)
+    error = g_error_new(DM_ERROR, DM_ERROR_NOT_REMOVABLE, "Cannot hot unplug memory device %s of VM %s: %s",
+      call->ids[1], job->vm_name, step != NULL && step->reason != NULL ? step->reason : "it stayed");
+  if (error == NULL) {
+    reply_node(call, 200, action_node(call, job, "complete"));
+    return;
+  }
+  DmNode *node = dm_node_new("action");
+  add_fault(dm_node_add_object(node, "fault"), error);
+  dm_node_add_text(node, "status", "failed");
+  reply_node(call, (guint)dm_error_info_of(error)->http_status, node);
+}
+
+/* The job that asks for this device at this moment; NULL: none. */
+static DmJob *find_removing(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device) {
+  const GPtrArray *jobs = dm_jobs_list(api->jobs);
+  for (guint i = 0; i < jobs->len; i++) {
+    DmJob *job = jobs->pdata[i];
+    const DmStep *step =
+      job->driven && g_str_equal(job->vm_id, entry->vm->uuid) ? find_pending(job->steps, device->alias) : NULL;
+    if (step != NULL && step->op == DM_OP_UNPLUG)
+      return job;
+  }
+  return NULL;
+}
+
+void handle_device_unplug(Call *call) {
+  DmEntry *entry = find_entry(call);
+  const DmMemoryDevice *device = entry != NULL ? find_device(call, entry) : NULL;
+  if (device == NULL)
+    return;
+  const DmJob *removing = find_removing(call->api, entry, device);
+  if (removing != NULL) { /* asking twice would end in a job for a device that is gone */
+    reply_node(call, 202, action_node(call, removing, "in_progress"));
+    return;
+  }
+  const DmJobRequest request = {.plan = plan_unplug,
+    .plan_data = g_strdup(device->id),
+    .destroy = g_free,
+    .action = DM_ACTION_UNPLUG,
+    .user = call->user,
+    .correlation_id = call->correlation_id};
+  wait_for_job(call, dm_jobs_submit(call->api->jobs, entry, &request, job_moved, call), answer_unplug);
+}
+
+/* ---- plug ---- */
+
+static DmPlan *plan_plug(const DmVm *vm, gpointer data, GError **error) {
+  return dm_plan_plug_devices(vm, data, error);
+}
+
+static gboolean read_policy(const char *policy, DmPlugWish *wish, GError **error) {
+  if (policy == NULL || dm_plug_policy_from_name(policy, &wish->policy))
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "policy '%s' is not known; it is ovirt, whole or fine", policy);
+  return FALSE;
+}
+
+static gboolean read_kind(const DmBody *body, DmPlugWish *wish, GError **error) {
+  const char *kind = dm_body_text(body, "kind"), *policy = dm_body_text(body, "policy");
+  if (kind != NULL && !g_str_equal(kind, "dimm") && !g_str_equal(kind, "virtio-mem")) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "kind '%s' is not known; it is dimm or virtio-mem", kind);
+    return FALSE;
+  }
+  if (!read_policy(policy, wish, error))
+    return FALSE;
+  wish->kind = g_strcmp0(kind, "virtio-mem") == 0 ? DM_DEVICE_VIRTIO_MEM : DM_DEVICE_DIMM;
+  return TRUE;
+}
+
+static gboolean read_plug(const DmBody *body, DmPlugWish *wish, GError **error) {
+  gboolean has_size, has_max, has_node;
+  gint64 size = 0, max = 0, node = 0;
+  if (!dm_body_number(body, "size", &has_size, &size, error) ||
+    !dm_body_number(body, "max_size", &has_max, &max, error) ||
+    !dm_body_number(body, "node", &has_node, &node, error) || !read_kind(body, wish, error))
+    return FALSE;
+  if (!has_size || size < 0 || max < 0 || node < 0 || node > G_MAXINT) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+      "memory_device needs a size in bytes; size, max_size and node must not be negative");
+    return FALSE;
+  }
+  wish->size = (uint64_t)size;
+  wish->max_size = (uint64_t)max;
+  wish->node = (int)node;
+  return TRUE;
+}
+
+static void answer_plug(Call *call) {
+  const DmJob *job = call->job;
+  DmEntry *entry = dm_inventory_find(call->api->inventory, call->ids[0]);
+  if (job->error != NULL || entry == NULL || entry->vm->live == NULL) {
+    g_autoptr(GError) error = job->error != NULL
+      ? g_error_copy(job->error)
+      : g_error_new(DM_ERROR, DM_ERROR_NO_SUCH_VM, "%s is gone", job->vm_name);
+    reply_error(call, error);
+    return;
+  }
+  DmNode *nodes = dm_node_new("memory_devices");
+  const char *reason = NULL;
+  guint added = 0;
+  for (guint i = 0; i < job->steps->len; i++) {
+    const DmStep *step = job->steps->pdata[i];
+    const DmMemoryDevice *device = dm_config_find_alias(entry->vm->live, step->alias);
+    if (device != NULL) {
+      dm_node_adopt(nodes, device_node(call->api, entry, device), TRUE);
+      added++;
+    }
+    if (step->state == DM_STEP_REFUSED && reason == NULL)
+      reason = step->reason;
+  }
+  if (added == 0 && reason != NULL) {
+    g_autoptr(GError) error =
+      g_error_new(DM_ERROR, DM_ERROR_BUSY, "Cannot hot plug memory into VM %s: %s", job->vm_name, reason);
+    dm_node_free(nodes);
+    reply_error(call, error);
+    return;
+  }
+  reply_node(call, job->ended != 0 || added > 0 ? 201 : 202, nodes);
+}
+
+void handle_device_plug(Call *call) {
+  g_autoptr(GError) error = NULL;
+  g_autofree DmPlugWish *wish = g_new0(DmPlugWish, 1);
+  DmEntry *entry = find_entry(call);
+  if (entry == NULL || !read_body(call, "memory_device"))
+    return;
+  if (!read_plug(call->body, wish, &error)) {
+    reply_error(call, error);
+    return;
+  }
+  const DmJobRequest request = {.plan = plan_plug,
+    .plan_data = g_steal_pointer(&wish),
+    .destroy = g_free,
+    .action = DM_ACTION_PLUG,
+    .user = call->user,
+    .correlation_id = call->correlation_id};
+  wait_for_job(call, dm_jobs_submit(call->api->jobs, entry, &request, job_moved, call), answer_plug);
+}
+
+/* ---- the plan of a change, which nothing carries out ---- */
+
+static gboolean read_parameter(Call *call, const char *name, gboolean *present, uint64_t *size, GError **error) {
+  const char *text = dm_target_parameter(call->target, name);
+  *present = text != NULL;
+  if (text == NULL || dm_size_parse(text, size, error))
+    return TRUE;
+  g_prefix_error(error, "%s: ", name);
+  return FALSE;
+}
+
+static DmPlan *make_plug_plan(Call *call, const DmVm *vm, GError **error) {
+  DmPlugWish wish = {.kind = DM_DEVICE_DIMM};
+  gboolean present;
+  const char *policy = dm_target_parameter(call->target, "policy");
+  if (!read_parameter(call, "plug", &present, &wish.size, error) || !read_policy(policy, &wish, error))
+    return NULL;
+  return dm_plan_plug_devices(vm, &wish, error);
+}
+
+static DmPlan *make_plan(Call *call, const DmVm *vm, GError **error) {
+  DmWish wish = {.next_run_only = dm_target_boolean(call->target, "next_run", FALSE)};
+  const char *device = dm_target_parameter(call->target, "device");
+  if (device != NULL) {
+    const char *const names[] = {device, NULL};
+    return dm_plan_unplug_devices(vm, names, error);
+  }
+  if (dm_target_parameter(call->target, "plug") != NULL)
+    return make_plug_plan(call, vm, error);
+  if (!read_parameter(call, "memory", &wish.has_memory, &wish.memory, error) ||
+    !read_parameter(call, "guaranteed", &wish.has_guaranteed, &wish.guaranteed, error) ||
+    !read_parameter(call, "max", &wish.has_maximum, &wish.maximum, error))
+    return NULL;
+  if (!wish.has_memory && !wish.has_guaranteed && !wish.has_maximum) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+      "a plan is asked for by one of memory=BYTES, guaranteed=BYTES, max=BYTES, plug=BYTES or device=ID");
+    return NULL;
+  }
+  return dm_plan_set(vm, &wish, error);
+}
+
+static void add_values(DmNode *parent, const char *name, uint64_t memory, uint64_t guaranteed, uint64_t maximum) {
+  DmNode *node = dm_node_add_object(parent, name);
+  dm_node_add_number(node, "memory", (gint64)memory);
+  dm_node_add_number(node, "guaranteed", (gint64)guaranteed);
+  dm_node_add_number(node, "max", (gint64)maximum);
+}
+
+static DmNode *plan_node(const DmVm *vm, const DmPlan *plan) {
+  DmNode *node = dm_node_new("memory_plan");
+  const DmConfig *now = dm_vm_current(vm), *next = plan->next_run_config != NULL ? plan->next_run_config : vm->next_run;
+  dm_node_add_number(node, "memory", (gint64)plan->memory_after);
+  dm_node_add_number(node, "guaranteed", (gint64)plan->guaranteed_after);
+  add_values(node, "now", dm_config_memory(now), dm_config_guaranteed(now), dm_config_maximum(now));
+  if (next != NULL)
+    add_values(node, "next_run", dm_config_memory(next), dm_config_guaranteed(next), dm_config_maximum(next));
+  DmNode *steps = dm_node_add_object(node, "steps");
+  for (guint i = 0; i < plan->steps->len; i++) {
+    const DmStep *planned = plan->steps->pdata[i];
+    DmNode *step = dm_node_add_item(steps, "step");
+    dm_node_add_text(step, "op", dm_op_name(planned->op));
+    if (planned->op != DM_OP_PLUG) {
+      g_autofree char *path = g_strdup_printf("vms/%s/memorydevices", vm->uuid);
+      add_link(step, "device", path, planned->id);
+    }
+    dm_node_add_number(step, "size", (gint64)planned->size);
+    dm_node_add_number(step, "from", (gint64)planned->from);
+    dm_node_add_number(step, "to", (gint64)planned->to);
+    dm_node_add_number(step, "node", planned->node);
+  }
+  DmNode *notes = dm_node_add_object(node, "notes");
+  for (guint i = 0; i < plan->notes->len; i++)
+    dm_node_add_item_text(notes, "note", plan->notes->pdata[i]);
+  add_link(node, "vm", "vms", vm->uuid);
+  return node;
+}
+
+void handle_memory_plan(Call *call) {
+  g_autoptr(GError) error = NULL;
+  DmEntry *entry = find_entry(call);
+  if (entry == NULL)
+    return;
+  g_autoptr(DmPlan) plan = make_plan(call, entry->vm, &error);
+  if (plan == NULL)
+    reply_error(call, error);
+  else
+    reply_node(call, 200, plan_node(entry->vm, plan));
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VM as oVirt's clients see it; see ovirt-wire.md, 4: which elements they cannot do without. */
+#include <string.h>
+
+#include "api_private.h"
+#include "base/size.h"
+
+/* Ansible follows every link it sees, so only those are here that have something to say or that a client insists on. */
+static const char *const links[] = {"affinitylabels", "diskattachments", "graphicsconsoles", "memorydevices", "nics",
+  "numanodes", "reporteddevices", "statistics", "tags"};
+static const char *const actions[] = {"start", "stop", "shutdown", "reboot"};
+
+const char *vm_status(const DmEntry *entry) {
+  if (entry->host->status != DM_HOST_UP)
+    return "unknown";
+  if (entry->starting)
+    return "wait_for_launch";
+  switch (entry->vm->state) {
+    case DM_VM_RUNNING:
+      return "up";
+    case DM_VM_PAUSED:
+      return "paused";
+    case DM_VM_SHUTTING_DOWN:
+      return "powering_down";
+    case DM_VM_SUSPENDED:
+      return "suspended";
+    default:
+      return entry->vm->saved ? "suspended" : "down";
+  }
+}
+
+static void add_links(DmNode *node, const char *id) {
+  DmNode *parent = dm_node_add_object(node, "actions");
+  for (gsize i = 0; i < G_N_ELEMENTS(actions); i++) {
+    g_autofree char *href = api_href("vms/%s/%s", id, actions[i]);
+    DmNode *link = dm_node_add_item(parent, "link");
+    dm_node_set_attribute(link, "href", href);
+    dm_node_set_attribute(link, "rel", actions[i]);
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS(links); i++) {
+    g_autofree char *href = api_href("vms/%s/%s", id, links[i]);
+    DmNode *link = dm_node_add_item(node, "link");
+    dm_node_set_attribute(link, "href", href);
+    dm_node_set_attribute(link, "rel", links[i]);
+  }
+}
+
+static void add_cpu(DmNode *node, const DmVm *vm) {
+  DmNode *cpu = dm_node_add_object(node, "cpu");
+  dm_node_add_text(cpu, "architecture", vm->arch);
+  DmNode *topology = dm_node_add_object(cpu, "topology");
+  dm_node_add_number(topology, "cores", vm->facts.cores);
+  dm_node_add_number(topology, "sockets", vm->facts.sockets);
+  dm_node_add_number(topology, "threads", vm->facts.threads);
+}
+
+/* oVirt's names, as far as libosinfo's tell. */
+static const char *os_type(const DmVm *vm) {
+  const char *os = vm->facts.os;
+  if (os == NULL)
+    return "other";
+  return strstr(os, "microsoft.com") != NULL ? "windows_2019x64" : "other_linux";
+}
+
+static void add_machine(DmNode *node, const DmVm *vm) {
+  const char *machine = vm->facts.machine;
+  gboolean q35 = machine != NULL && strstr(machine, "q35") != NULL;
+  DmNode *bios = dm_node_add_object(node, "bios");
+  dm_node_add_boolean(dm_node_add_object(bios, "boot_menu"), "enabled", FALSE);
+  dm_node_add_text(bios, "type", vm->facts.uefi ? "q35_ovmf" : q35 ? "q35_sea_bios" : "i440fx_sea_bios");
+  add_cpu(node, vm);
+  DmNode *display = dm_node_add_object(node, "display"); /* without one libgovirt drops the VM */
+  dm_node_add_number(display, "monitors", 1);
+  dm_node_add_boolean(display, "smartcard_enabled", FALSE);
+  dm_node_add_text(display, "type", g_strcmp0(vm->facts.display, "spice") == 0 ? "spice" : "vnc");
+  DmNode *os = dm_node_add_object(node, "os");
+  DmNode *devices = dm_node_add_object(dm_node_add_object(os, "boot"), "devices");
+  dm_node_add_item_text(devices, "device", vm->facts.boot != NULL ? vm->facts.boot : "hd");
+  dm_node_add_text(os, "type", os_type(vm));
+}
+
+static void add_memory(DmNode *node, const DmConfig *config) {
+  dm_node_add_number(node, "memory", (gint64)dm_config_memory(config));
+  DmNode *policy = dm_node_add_object(node, "memory_policy");
+  dm_node_add_boolean(policy, "ballooning", config->balloon != 0);
+  dm_node_add_number(policy, "guaranteed", (gint64)dm_config_guaranteed(config));
+  dm_node_add_number(policy, "max", (gint64)dm_config_maximum(config));
+}
+
+/* What clients expect and libvirt has no word for. */
+static void add_constants(DmNode *node) {
+  DmNode *availability = dm_node_add_object(node, "high_availability");
+  dm_node_add_boolean(availability, "enabled", FALSE);
+  dm_node_add_number(availability, "priority", 1);
+  dm_node_add_text(node, "origin", "kvm");
+  dm_node_add_object(dm_node_add_object(node, "sso"), "methods");
+  dm_node_add_boolean(node, "start_paused", FALSE);
+  dm_node_add_boolean(node, "stateless", FALSE);
+  dm_node_add_boolean(node, "delete_protected", FALSE);
+  dm_node_add_text(node, "type", "server");
+  dm_node_add_boolean(dm_node_add_object(node, "usb"), "enabled", FALSE);
+}
+
+DmNode *vm_node(DmApi *api, DmEntry *entry, gboolean next_run) {
+  const DmVm *vm = entry->vm;
+  const DmConfig *config = next_run && vm->next_run != NULL ? vm->next_run : dm_vm_current(vm);
+  DmNode *node = dm_node_new("vm");
+  set_link(node, "vms", vm->uuid);
+  dm_node_add_text(node, "name", vm->name);
+  if (vm->description != NULL && *vm->description != '\0')
+    dm_node_add_text(node, "description", vm->description);
+  add_links(node, vm->uuid);
+  add_machine(node, vm);
+  dm_node_add_date(node, "creation_time", dm_store_first_seen(api->store, vm->uuid));
+  add_memory(node, config);
+  add_constants(node);
+  add_link(node, "cluster", "clusters", CLUSTER_ID);
+  dm_node_add_boolean(node, "next_run_configuration_exists", dm_vm_has_next_run(vm));
+  dm_node_add_boolean(node, "run_once", FALSE);
+  if (entry->started != 0)
+    dm_node_add_date(node, "start_time", entry->started);
+  dm_node_add_text(node, "status", vm_status(entry));
+  if (entry->stopped != 0)
+    dm_node_add_date(node, "stop_time", entry->stopped);
+  if (vm->live != NULL)
+    add_link(node, "host", "hosts", entry->host->id);
+  add_link(node, "template", "templates", TEMPLATE_ID);
+  add_link(node, "original_template", "templates", TEMPLATE_ID);
+  return node;
+}
+
+/* ---- as text, kept until the entry changes ---- */
+
+typedef struct {
+  GBytes *text[2]; /* by DmFormat */
+} Texts;
+
+GBytes *vm_text(DmApi *api, DmEntry *entry, DmFormat format) {
+  Texts *texts = entry->cached;
+  if (texts == NULL)
+    entry->cached = texts = g_new0(Texts, 1);
+  if (texts->text[format] == NULL) {
+    g_autoptr(DmNode) node = vm_node(api, entry, FALSE);
+    GString *text = g_string_sized_new(4096);
+    dm_node_write(node, format, text);
+    texts->text[format] = g_bytes_new(text->str, text->len); /* of just that length */
+    g_string_free(text, TRUE);
+  }
+  return texts->text[format];
+}
+
+void drop_vm_text(gpointer cached) {
+  Texts *texts = cached;
+  g_clear_pointer(&texts->text[DM_FORMAT_XML], g_bytes_unref);
+  g_clear_pointer(&texts->text[DM_FORMAT_JSON], g_bytes_unref);
+  g_free(texts);
+}
