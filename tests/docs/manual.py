@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads docs/dimmer.1: sections, options, lists and examples of an mdoc(7) page."""
+"""Reads docs/dimmer.1, or another page: sections, options, lists and examples in mdoc(7)."""
 
 import re
 
@@ -15,27 +15,27 @@ def _blocks(text, macro):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-def section(title):
+def section(title, page=PAGE):
     """The text of a section up to the next; a subsection as 'SECTION/Subsection'."""
     title, _, subtitle = title.partition('/')
-    text = _blocks(PAGE.read_text(), 'Sh')[title]
+    text = _blocks(page.read_text(), 'Sh')[title]
     return _blocks(text, 'Ss')[subtitle] if subtitle else text
 
 
-def subsections(title):
-    return list(_blocks(section(title), 'Ss'))
+def subsections(title, page=PAGE):
+    return list(_blocks(section(title, page), 'Ss'))
 
 
-def tags(title):
+def tags(title, page=PAGE):
     """The tags of a section's list items, as plain words."""
-    items = re.findall(r'^\.It (.*)', section(title), re.MULTILINE)
+    items = re.findall(r'^\.It (.*)', section(title, page), re.MULTILINE)
     return [re.sub(r'\b(Sy|Li|Cm|Pq|Dq) ', '', item) for item in items]
 
 
-def options(title):
+def options(title, page=PAGE):
     """The options that are described in a section's list items."""
     found = set()
-    for item in re.findall(r'^\.It (Fl .*)', section(title), re.MULTILINE):
+    for item in re.findall(r'^\.It (Fl .*)', section(title, page), re.MULTILINE):
         short = re.match(r'Fl (\w)\b', item)
         long = re.search(r'Fl -([\w-]+)(?: Ns = Ns Ar (\w+))?$', item)
         assert long, f'cannot read .It {item}'

@@ -26,6 +26,7 @@ LAYERS = {
     'wire': {'base', 'wire'},
     'store': {'base', 'store'},
     'api': {'base', 'model', 'plan', 'hypervisor', 'engine', 'http', 'wire', 'store', 'api'},
+    'daemon': {'base', 'model', 'plan', 'hypervisor', 'engine', 'http', 'wire', 'store', 'api', 'daemon'},
 }
 LIBVIRT_LAYER = 'hypervisor'
 LIBVIRT = re.compile(r'^\s*#\s*include\s*[<"](libvirt[^>"]*|libvirt-glib/[^>"]*|virterror\.h)[>"]', re.MULTILINE)

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "settings.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+void settings_free(Settings *settings) {
+  if (settings == NULL)
+    return;
+  for (gsize i = 0; i < keys_count; i++)
+    key_clear(&keys[i], settings);
+  g_free(settings->file);
+  g_free(settings->certificate_text);
+  g_free(settings->key_text);
+  g_free(settings->ca_text);
+  g_free(settings);
+}
+
+/* GKeyFile does not tell lines. The one where the key of that section stands last, as that one counts; NULL: the
+ * section's own. 0: not found. */
+static guint find_line(const char *text, const char *section, const char *key) {
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  gboolean inside = FALSE;
+  guint found = 0;
+  for (guint i = 0; lines[i] != NULL; i++) {
+    g_strstrip(lines[i]);
+    gsize length = strlen(lines[i]);
+    if (lines[i][0] == '[') {
+      inside = strncmp(lines[i] + 1, section, strlen(section)) == 0 && length == strlen(section) + 2;
+      if (inside && key == NULL)
+        return i + 1;
+      continue;
+    }
+    char *equals = strchr(lines[i], '=');
+    if (!inside || key == NULL || lines[i][0] == '#' || equals == NULL)
+      continue;
+    *equals = '\0';
+    if (strcmp(g_strchomp(lines[i]), key) == 0)
+      found = i + 1;
+  }
+  return found;
+}
+
+static void prefix_place(GError **error, const char *file, const char *text, const char *section, const char *key) {
+  guint line = find_line(text, section, key);
+  g_prefix_error(error, "%s, line %u: ", file, line);
+}
+
+static gboolean fail_unknown_key(const char *section, const char *name, GError **error) {
+  for (gsize i = 0; i < keys_count; i++) {
+    if (strcmp(keys[i].name, name) == 0) {
+      g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[%s] has no key '%s'; it belongs to [%s]", section, name,
+        keys[i].section);
+      return FALSE;
+    }
+  }
+  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[%s] has no key '%s'; the nearest there is is '%s'", section, name,
+    key_nearest_name(section, name));
+  return FALSE;
+}
+
+static gboolean read_key(
+  Settings *settings, GKeyFile *parsed, const char *section, const char *name, const char *folder, GError **error) {
+  const Key *key = key_find(section, name);
+  if (key == NULL)
+    return fail_unknown_key(section, name, error);
+  g_autofree char *value = g_key_file_get_value(parsed, section, name, error);
+  if (value == NULL)
+    return FALSE;
+  if (*value == '\0' && key->find != NULL)
+    return TRUE; /* found later */
+  if (key_read(key, value, folder, settings, error))
+    return TRUE;
+  g_prefix_error(error, "[%s] %s: ", section, name);
+  return FALSE;
+}
+
+static gboolean read_section(
+  Settings *settings, GKeyFile *parsed, const char *section, const char *text, const char *folder, GError **error) {
+  const char *nearest = key_nearest_section(section);
+  if (strcmp(nearest, section) != 0) {
+    g_set_error(
+      error, DM_ERROR, DM_ERROR_BAD_VALUE, "there is no section [%s]; the nearest there is is [%s]", section, nearest);
+    prefix_place(error, settings->file, text, section, NULL);
+    return FALSE;
+  }
+  g_auto(GStrv) names = g_key_file_get_keys(parsed, section, NULL, NULL);
+  for (char **name = names; name != NULL && *name != NULL; name++) {
+    if (!read_key(settings, parsed, section, *name, folder, error)) {
+      prefix_place(error, settings->file, text, section, *name);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static gboolean read_file(Settings *settings, GError **error) {
+  g_autofree char *text = NULL;
+  gsize length = 0;
+  g_autoptr(GError) failed = NULL;
+  if (!g_file_get_contents(settings->file, &text, &length, &failed)) {
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "cannot read the configuration: %s", failed->message);
+    return FALSE;
+  }
+  if (!g_utf8_validate_len(text, length, NULL)) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "%s is not text in UTF-8", settings->file);
+    return FALSE;
+  }
+  g_autoptr(GKeyFile) parsed = g_key_file_new();
+  /* Translations are kept so that "port[de]" is told as an unknown key; without the flag it would be dropped. */
+  if (length > 0 && !g_key_file_load_from_data(parsed, text, length, G_KEY_FILE_KEEP_TRANSLATIONS, &failed)) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "%s: %s", settings->file, failed->message);
+    return FALSE;
+  }
+  g_autofree char *folder = g_path_get_dirname(settings->file);
+  g_auto(GStrv) sections = g_key_file_get_groups(parsed, NULL);
+  for (char **section = sections; *section != NULL; section++) {
+    if (!read_section(settings, parsed, *section, text, folder, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static void set_default(const Key *key, Settings *settings) {
+  g_autofree char *found = key->find != NULL ? key->find() : g_strdup(key->standard);
+  g_autoptr(GError) error = NULL;
+  if (!key_read(key, found, "/", settings, &error))
+    g_error("the default of [%s] %s: %s", key->section, key->name, error->message);
+}
+
+static char *read_pem(const char *path, const char *key, GError **error) {
+  g_autofree char *text = NULL;
+  g_autoptr(GError) failed = NULL;
+  if (!g_file_get_contents(path, &text, NULL, &failed)) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[server] %s: %s", key, failed->message);
+    return NULL;
+  }
+  if (strstr(text, "-----BEGIN ") == NULL) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[server] %s: %s is no PEM file (-----BEGIN ...)", key, path);
+    return NULL;
+  }
+  return g_steal_pointer(&text);
+}
+
+static gboolean read_certificates(Settings *settings, GError **error) {
+  const struct {
+    const char *path, *key;
+    char **text;
+  } files[] = {
+    {settings->certificate, "certificate", &settings->certificate_text},
+    {settings->key, "key", &settings->key_text},
+    {settings->ca, "ca", &settings->ca_text},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+    if (*files[i].path == '\0')
+      continue;
+    *files[i].text = read_pem(files[i].path, files[i].key, error);
+    if (*files[i].text == NULL)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* What single values do not show. */
+static gboolean check_server(const Settings *settings, GError **error) {
+  if (*settings->certificate != '\0' && *settings->key == '\0') {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+      "[server] has a certificate, but no key; name the file of its private key in key");
+    return FALSE;
+  }
+  if (*settings->key != '\0' && *settings->certificate == '\0') {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+      "[server] has a key, but no certificate; name the file of the certificate in certificate");
+    return FALSE;
+  }
+  g_autoptr(GInetAddress) address = g_inet_address_new_from_string(settings->address);
+  if (*settings->certificate == '\0' && !g_inet_address_get_is_loopback(address)) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+      "[server] address: %s without a certificate would send passwords in clear text over the network; set certificate "
+      "and key, or listen on 127.0.0.1 behind a proxy that speaks TLS",
+      settings->address);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+Settings *settings_load(const char *file, GError **error) {
+  g_autoptr(Settings) settings = g_new0(Settings, 1);
+  for (gsize i = 0; i < keys_count; i++)
+    set_default(&keys[i], settings);
+  g_autofree char *usual = place_configuration();
+  if (file != NULL)
+    settings->file = g_canonicalize_filename(file, NULL);
+  else if (g_file_test(usual, G_FILE_TEST_EXISTS))
+    settings->file = g_steal_pointer(&usual);
+  if (settings->file != NULL && !read_file(settings, error))
+    return NULL;
+  if (check_server(settings, error) && read_certificates(settings, error))
+    return g_steal_pointer(&settings);
+  g_prefix_error(error, "%s: ", settings->file);
+  return NULL;
+}
+
+static void take_key(const Key *key, Settings *settings, const Settings *newer) {
+  /* Only numbers and choices are live; paths and lists would have to be copied another way. */
+  const char *from = (const char *)newer + key->offset;
+  char *to = (char *)settings + key->offset;
+  if (key->kind == KEY_NUMBER) {
+    memcpy(to, from, sizeof(guint));
+    return;
+  }
+  g_assert(key->kind == KEY_CHOICE);
+  g_free(*(char **)to);
+  *(char **)to = g_strdup(*(char *const *)from);
+}
+
+GPtrArray *settings_take(Settings *settings, const Settings *newer) {
+  g_autoptr(GPtrArray) others = g_ptr_array_new_with_free_func(g_free);
+  for (gsize i = 0; i < keys_count; i++) {
+    const Key *key = &keys[i];
+    if (key_equal(key, settings, newer))
+      continue;
+    if (key->live)
+      take_key(key, settings, newer);
+    else
+      g_ptr_array_add(others, g_strdup_printf("[%s] %s", key->section, key->name));
+  }
+  /* A renewed certificate has the old name. */
+  if (g_strcmp0(settings->certificate_text, newer->certificate_text) != 0 ||
+    g_strcmp0(settings->key_text, newer->key_text) != 0)
+    g_ptr_array_add(others, g_strdup("the content of [server] certificate and key"));
+  if (g_strcmp0(settings->ca_text, newer->ca_text) != 0)
+    g_ptr_array_add(others, g_strdup("the content of [server] ca"));
+  return g_steal_pointer(&others);
+}

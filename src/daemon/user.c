@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "user.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "store/users.h"
+
+/* Under which the packaged service runs; packaging/dimmer.sysusers makes it. */
+#define ACCOUNT "dimmer"
+#define SYSTEM_FOLDER "/etc/dimmer"
+
+typedef struct {
+  const char *name;
+  const char *operand; /* NULL: none */
+  const char *summary;
+  gboolean takes_role;
+  gboolean (*run)(const char *user, DmRole role, const char *file, GError **error);
+} UserVerb;
+
+static gboolean fail_to_make(const char *what, GError **error) {
+  g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "cannot make %s: %s", what, g_strerror(errno));
+  return FALSE;
+}
+
+/*
+ * Makes the folder, and where root makes the system's file, the file too: it has to belong to the service's account,
+ * which reads it. A change of the file keeps its owner.
+ */
+static gboolean make_file(const char *file, GError **error) {
+  g_autofree char *folder = g_path_get_dirname(file);
+  if (g_mkdir_with_parents(folder, 0755) != 0)
+    return fail_to_make(folder, error);
+  const struct passwd *account = geteuid() == 0 && strcmp(folder, SYSTEM_FOLDER) == 0 ? getpwnam(ACCOUNT) : NULL;
+  int fd = account != NULL ? open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+  if (fd < 0)
+    return TRUE; /* it is there, or dm_users_add() makes it, or tells why not */
+  int failed = fchown(fd, account->pw_uid, account->pw_gid) != 0;
+  close(fd);
+  return !failed || fail_to_make(file, error);
+}
+
+static gboolean run_add(const char *user, DmRole role, const char *file, GError **error) {
+  g_autoptr(DmUsers) users = dm_users_load(file, error);
+  if (users == NULL)
+    return FALSE;
+  if (dm_users_find(users, user) != NULL) { /* before a password is asked for in vain */
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
+      "there is a user '%s' in %s already; 'dimmerd user passwd %s' changes the password", user, file, user);
+    return FALSE;
+  }
+  char *password = password_read(user, error);
+  gboolean done = password != NULL && make_file(file, error) && dm_users_add(file, user, role, password, error);
+  password_free(password);
+  return done;
+}
+
+static gboolean run_passwd(const char *user, DmRole role, const char *file, GError **error) {
+  g_autoptr(DmUsers) users = dm_users_load(file, error);
+  if (users == NULL)
+    return FALSE;
+  if (dm_users_find(users, user) == NULL) {
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
+      "there is no user '%s' in %s; 'dimmerd user list' shows those there are", user, file);
+    return FALSE;
+  }
+  char *password = password_read(user, error);
+  gboolean done = password != NULL && dm_users_set_password(file, user, password, error);
+  password_free(password);
+  return done;
+}
+
+static gboolean run_del(const char *user, DmRole role, const char *file, GError **error) {
+  return dm_users_delete(file, user, error);
+}
+
+static gboolean run_list(const char *user, DmRole role, const char *file, GError **error) {
+  g_autoptr(DmUsers) users = dm_users_load(file, error);
+  if (users == NULL)
+    return FALSE;
+  const GPtrArray *list = dm_users_list(users);
+  for (guint i = 0; i < list->len; i++) {
+    const DmUser *one = list->pdata[i];
+    printf("%-6s  %s\n", dm_role_name(one->role), one->name);
+  }
+  return TRUE;
+}
+
+static const UserVerb verbs[] = {
+  {"add", "NAME", "add a user; the password is asked for, or one line of standard input", TRUE, run_add},
+  {"passwd", "NAME", "give a user another password", FALSE, run_passwd},
+  {"del", "NAME", "remove a user", FALSE, run_del},
+  {"list", NULL, "show the roles and names of all users", FALSE, run_list},
+};
+
+void user_print_verbs(void) {
+  for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++) {
+    g_autofree char *usage = g_strjoin(" ", "user", verbs[i].name, verbs[i].operand, NULL);
+    printf("  %-20s %s\n", usage, verbs[i].summary);
+  }
+}
+
+static gboolean fail_usage(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static gboolean fail_usage(GError **error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  g_autofree char *why = g_strdup_vprintf(format, arguments);
+  va_end(arguments);
+  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s; 'dimmerd --help' tells more", why);
+  return FALSE;
+}
+
+gboolean user_run(char **words, const char *role_name, const char *file, GError **error) {
+  const UserVerb *verb = NULL;
+  DmRole role = DM_ROLE_VIEWER;
+  if (words[0] == NULL)
+    return fail_usage(error, "what to do with users is missing: add, passwd, del or list");
+  for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++) {
+    if (strcmp(verbs[i].name, words[0]) == 0)
+      verb = &verbs[i];
+  }
+  if (verb == NULL)
+    return fail_usage(error, "there is no 'user %s': it is add, passwd, del or list", words[0]);
+  if (verb->operand != NULL && (words[1] == NULL || *words[1] == '\0'))
+    return fail_usage(error, "the name of the user is missing, like admin@internal");
+  const char *extra = words[1] == NULL ? NULL : words[verb->operand != NULL ? 2 : 1];
+  if (extra != NULL)
+    return fail_usage(error, "unexpected argument '%s'", extra);
+  if (role_name != NULL && !verb->takes_role)
+    return fail_usage(error, "--role is for 'user add' only; remove the user and add it again to change the role");
+  if (role_name != NULL && !dm_role_from_name(role_name, &role))
+    return fail_usage(error, "--role is 'admin' or 'viewer', not '%s'", role_name);
+  return verb->run(words[1], role, file, error);
+}

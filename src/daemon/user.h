@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* 'dimmerd user ...': the users file by hand. */
+#pragma once
+
+#include <glib.h>
+
+/* Prints the verbs as the help has them. */
+void user_print_verbs(void);
+
+/*
+ * @words: what stands behind "user", NULL-terminated. @role NULL: viewer. @file: of the users. FALSE with
+ * DM_ERROR_USAGE or another error.
+ */
+gboolean user_run(char **words, const char *role, const char *file, GError **error);
+
+/* ---- password.c ---- */
+
+/*
+ * From the terminal, asked twice and not shown, or else one line of standard input. NULL with an error. Free it with
+ * password_free().
+ */
+char *password_read(const char *user, GError **error);
+void password_free(char *password);
