@@ -5,7 +5,7 @@ BUILD := build/dev
 RELEASE := build/release
 SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
-.PHONY: all help build demo test bench install format lint clean
+.PHONY: all help build demo test fuzz bench install format lint clean
 
 all: build
 
@@ -14,6 +14,7 @@ help:
 	@echo 'make demo     install what is missing, build, and play the worked example on a real guest'
 	@echo '              (KEEP=1 leaves the guest running)'
 	@echo 'make test     install what is missing, build with sanitizers, and run every test, on real guests'
+	@echo 'make fuzz     search for inputs that break what reads text from outside (SECONDS=60 for each target)'
 	@echo 'make bench    measure; prints tables and writes build/bench.json'
 	@echo 'make install  build without debugging aids and install (DESTDIR and PREFIX are honoured)'
 	@echo 'make format   format the C sources'
@@ -32,8 +33,12 @@ test:
 	@scripts/install-packages build guest test lint
 	@scripts/test
 
+fuzz:
+	@scripts/install-packages build lint fuzz
+	@scripts/fuzz $(SECONDS)
+
 bench:
-	@scripts/install-packages build guest
+	@scripts/install-packages build guest bench
 	@scripts/build $(RELEASE) --buildtype=release
 	@/usr/bin/python3 -B bench/bench.py $(BENCH)
 

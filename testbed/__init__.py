@@ -30,6 +30,8 @@ and when a host ends, however it ends, so does everything it started.
 | vm         | Vm: one virtual machine, its guest and its QEMU                   |
 | wire       | the sockets to the guest and to QEMU                              |
 | kvm        | whether KVM really runs guests here                               |
+| daemon     | Daemon: dimmerd, run against hosts; Authority: a CA for it        |
+| client     | a plain HTTP client for it, with server-sent events               |
 | supervisor | the process that ends a host's processes and removes its folder   |
 """
 

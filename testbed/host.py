@@ -2,8 +2,10 @@
 """A libvirt of one's own, and programs run against it."""
 
 import os
+import select
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -278,17 +280,68 @@ class SessionHost(Host):
     def capabilities(self):
         return self.folder / 'cache/libvirt/qemu/cache/capabilities'
 
+    def libvirtd_pid(self):
+        return int(self._pid_file.read_text())
+
+    def stop_libvirtd(self):
+        """End libvirtd as its service manager would; the VMs run on."""
+        self._end_libvirtd(signal.SIGTERM)
+
+    def kill_libvirtd(self):
+        """As if it had crashed; the VMs run on."""
+        self._end_libvirtd(signal.SIGKILL)
+
+    def _end_libvirtd(self, how):
+        pidfd = os.pidfd_open(self.libvirtd_pid())
+        try:
+            signal.pidfd_send_signal(pidfd, how)
+            ended, _, _ = select.select([pidfd], [], [], DAEMON_TIMEOUT)
+        finally:
+            os.close(pidfd)
+        if not ended:
+            raise RuntimeError('libvirtd did not end')
+        if self._restarted:
+            self._restarted.wait()
+
+    def start_libvirtd(self):
+        """Start it again, and wait until it is ready. It finds its VMs a little later."""
+        (self.folder / 'ready').unlink()
+        self._bind_ready()
+        self._restarted = self.popen(self._libvirtd, env=self._daemon_environment(),
+                                     stdin=subprocess.DEVNULL, start_new_session=True)
+        self._wait_for_daemon()
+
+    # The one that start_libvirtd() has started. The supervisor kills it, we bury it.
+    _restarted = None
+
+    def close(self):
+        super().close()
+        if self._restarted:
+            self._restarted.wait()
+
     # libvirtd says when it is ready as it would to systemd: it sends READY=1 to a socket.
 
     def _daemon_command(self):
-        log = self.folder / 'libvirtd.log'
-        conf = self.folder / 'config/libvirt/libvirtd.conf'
-        self._write(conf, f'log_outputs = "3:file:{log}"\n')
+        self._write(self._conf, f'log_outputs = "3:file:{self.folder}/libvirtd.log"\n')
+        self._bind_ready()
+        return [*self.user.command_prefix(), *self._libvirtd]
+
+    @property
+    def _conf(self):
+        return self.folder / 'config/libvirt/libvirtd.conf'
+
+    @property
+    def _pid_file(self):
+        return self.folder / 'libvirtd.pid'
+
+    @property
+    def _libvirtd(self):
+        return [program('libvirtd'), '--config', self._conf, '--pid-file', self._pid_file]
+
+    def _bind_ready(self):
         self._ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._ready.bind(self._daemon_environment()['NOTIFY_SOCKET'])
         self.user.give(self.folder / 'ready')
-        return [*self.user.command_prefix(), program('libvirtd'), '--config', conf,
-                '--pid-file', self.folder / 'libvirtd.pid']
 
     def _daemon_environment(self):
         return {'NOTIFY_SOCKET': str(self.folder / 'ready')}

@@ -33,6 +33,17 @@ def dimmer():
     return Path(os.environ.get('DIMMER', BUILD / 'dev/src/cli/dimmer')).absolute()
 
 
+def dimmerd():
+    """The daemon under test: $DIMMERD, or the one built beside dimmer."""
+    beside = dimmer().parents[1] / 'daemon/dimmerd'
+    return Path(os.environ.get('DIMMERD', beside)).absolute()
+
+
+def web_page():
+    """The folder of the WebAdmin page: $DIMMER_WEB, or the one built beside dimmerd."""
+    return Path(os.environ.get('DIMMER_WEB', dimmerd().parents[2] / 'web/web')).absolute()
+
+
 def missing(*, guest=True, dimmer_too=True):
     """What is missing here, as sentences for people; empty if the testbed can run."""
     lacks = [f'program {name} (Debian package {package})'
@@ -111,6 +122,12 @@ class User:
         if self.may(path, 'x' if executable else 'r'):
             return path
         copy = Path(folder) / path.name
-        shutil.copyfile(path, copy)
-        copy.chmod(0o755 if executable else 0o644)
+        if copy.exists() and copy.stat().st_mtime_ns == path.stat().st_mtime_ns:
+            return copy
+        # Under another name first: a program that runs cannot be written to.
+        partial = copy.with_name(f'.{copy.name}')
+        shutil.copyfile(path, partial)
+        shutil.copystat(path, partial)
+        partial.chmod(0o755 if executable else 0o644)
+        partial.rename(copy)
         return copy

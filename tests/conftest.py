@@ -18,6 +18,7 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
 import testbed  # noqa: E402  (it stands beside this folder, not in the path)
+from testbed.interpose import Interpose, library  # noqa: E402
 
 
 def need(lacks):
@@ -66,6 +67,17 @@ def host(session_host, request):
 @pytest.fixture
 def embed(embed_host, request):
     yield from emptied(embed_host, request)
+
+
+@pytest.fixture
+def interpose(host, require):
+    """Stands between two steps of a request."""
+    require([] if library() else ['tests/real/interpose.so (built by meson)'])
+    return Interpose(host, library())
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'tsan: runs once more under ThreadSanitizer')
 
 
 FAILED = pytest.StashKey()

@@ -5,6 +5,7 @@
  * volatile keeps the compiler from seeing through it.
  */
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,23 @@ static int leak(int where) {
   return block != NULL;
 }
 
+static int contended;
+
+static void *contend(void *where) {
+  for (int i = 0; i < 1000; i++)
+    contended += *(int *)where;
+  return NULL;
+}
+
+static int race(int where) {
+  pthread_t other;
+  if (pthread_create(&other, NULL, contend, &where) != 0)
+    return 0;
+  contend(&where);
+  pthread_join(other, NULL);
+  return contended;
+}
+
 static const struct {
   const char *name;
   int (*wrong)(int where); /* called with 1 */
@@ -47,6 +65,7 @@ static const struct {
   {"integer-overflow", overflow_an_integer},
   {"shift", shift_too_far},
   {"leak", leak},
+  {"race", race},
 };
 
 int main(int argc, char **argv) {

@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that stand between two steps of a request."""
+"""dimmer or dimmerd, stopped, killed or failed at any of its changing libvirt calls."""
 
 import os
 import shutil
 from pathlib import Path
 
-import pytest
-
-import testbed.setup
+from .setup import BUILD, dimmer
 
 # Built beside the dimmer under test, or for the installed one in the ordinary build.
-BUILDS = [testbed.setup.dimmer().parents[2], testbed.setup.BUILD / 'dev']
+BUILDS = [dimmer().parents[2], BUILD / 'dev']
+
+
+def library():
+    """The library that tests/real/interpose.c is built into, or None."""
+    found = [path for build in BUILDS for path in Path(build).glob('tests/real/interpose.so')]
+    return found[0] if found else None
 
 
 class Interpose:
-    """dimmer with its changing libvirt calls counted: see interpose.c."""
+    """A program with its changing libvirt calls counted: see tests/real/interpose.c."""
 
-    def __init__(self, host, library):
+    def __init__(self, host, path):
         self.host = host
-        self.library = host.folder / 'bin' / library.name
+        self.library = host.folder / 'bin' / path.name
         self.log = host.folder / 'tmp' / 'calls'
-        shutil.copyfile(library, self.library)
+        shutil.copyfile(path, self.library)
         self.library.chmod(0o755)
 
     def environment(self, at, do):
@@ -30,7 +34,7 @@ class Interpose:
                 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'}
 
     def run(self, at, do, *args):
-        """A run to its end, with do at the call of that number."""
+        """A run of dimmer to its end, with do at the call of that number."""
         return self.host.dimmer(*args, env=self.environment(at, do))
 
     def calls(self):
@@ -38,15 +42,8 @@ class Interpose:
         return self.log.read_text().split() if self.log.exists() else []
 
     def stopped(self, at, *args):
-        """A run that has stopped after the call of that number; its Popen."""
+        """A run of dimmer that has stopped after the call of that number; its Popen."""
         process = self.host.dimmer_start(*args, env=self.environment(at, 'stop'))
         _, status = os.waitpid(process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), f'it ended instead: {process.communicate()}'
         return process
-
-
-@pytest.fixture
-def interpose(host, require):
-    found = [path for build in BUILDS for path in Path(build).glob('tests/real/interpose.so')]
-    require([] if found else ['tests/real/interpose.so (built by meson)'])
-    return Interpose(host, found[0])

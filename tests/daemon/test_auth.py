@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may: tokens, Basic, roles, logout, the users file."""
+
+import concurrent.futures
+import re
+import stat
+
+import pytest
+
+from rest import change, empty, memory, path, plug
+from testbed.client import LOGOUT, TOKEN
+from testbed.daemon import ADMIN, VIEWER, user_command
+
+API_SCOPE = 'ovirt-app-api'
+ADMIN_SCOPE = 'ovirt-app-admin'
+
+
+def test_a_token(daemon):
+    answer = daemon.anonymous().ask_token(*ADMIN)
+    assert answer.status == 200
+    found = answer.json
+    assert set(found) == {'access_token', 'scope', 'exp', 'token_type'}
+    assert (found['scope'], found['token_type']) == (API_SCOPE, 'bearer')
+    assert isinstance(found['exp'], str) and found['exp'].isdecimal()
+    assert re.fullmatch(r'[A-Za-z0-9_-]{86}(==)?', found['access_token'])
+    assert daemon.anonymous().bearer(found['access_token']).get().status == 200
+    assert daemon.anonymous().token(*ADMIN) != found['access_token']
+
+
+def test_parameters_in_another_order(daemon):
+    name, password = (word.replace(' ', '+').replace('@', '%40') for word in ADMIN)
+    body = f'password={password}&scope={API_SCOPE}&username={name}&grant_type=password'
+    headers = {'Content-Type': 'application/x-www-form-urlencoded', 'Accept': 'application/json'}
+    assert daemon.anonymous().request('POST', TOKEN, body, headers).status == 200
+
+
+@pytest.mark.parametrize('user, password', [
+    (ADMIN[0], 'wrong'), (ADMIN[0], ''), (ADMIN[0], ADMIN[1] + ' '), ('nobody@internal', 'x'),
+    ('admin', ADMIN[1]), ('admin@other', ADMIN[1]), ('', ADMIN[1]), (ADMIN[0], VIEWER[1])])
+def test_no_token_for_wrong_credentials(daemon, user, password):
+    answer = daemon.anonymous().ask_token(user, password)
+    assert answer.status == 400
+    assert set(answer.json) == {'error_code', 'error'}
+    code = 'access_denied' if user and password else answer.json['error_code']
+    assert answer.json['error_code'] == code and code in ('access_denied', 'invalid_request')
+    assert answer.json['error']
+    assert not password or password not in answer.text
+
+
+@pytest.mark.parametrize('fields, code', [
+    ({'username': None}, 'invalid_request'), ({'password': None}, 'invalid_request'),
+    ({'grant_type': None}, 'invalid_request'), ({'grant_type': 'x'}, 'unsupported_grant_type')])
+def test_requests_for_a_token_that_are_wrong(daemon, fields, code):
+    answer = daemon.anonymous().ask_token(**{'username': ADMIN[0], 'password': ADMIN[1]} | fields)
+    assert answer.status == 400
+    assert answer.json['error_code'] == code
+    assert [key for key, value in fields.items() if value or key in answer.json['error']]
+
+
+@pytest.mark.parametrize('accept', [None, 'text/html', '*/*'])
+def test_a_token_is_json_whatever_is_accepted(daemon, accept):
+    """oVirt refuses all but application/json, which no client needs."""
+    answer = daemon.anonymous().ask_token(*ADMIN, accept=accept)
+    assert answer.status == 200 and answer.json['access_token']
+
+
+@pytest.mark.parametrize('scope', [f'{ADMIN_SCOPE} {API_SCOPE}', ADMIN_SCOPE])
+def test_other_scopes_have_other_keys(daemon, scope):
+    answer = daemon.anonymous().ask_token(ADMIN[0], 'wrong', scope=scope)
+    assert answer.status == 400
+    assert set(answer.json) == {'error', 'error_description'}
+    assert answer.json['error'] in ('access_denied', 'invalid_scope')
+    assert answer.json['error_description']
+
+
+@pytest.mark.parametrize('token', ['', 'never-given-out'])
+def test_logout_with_an_unknown_token(daemon, token):
+    answer = daemon.anonymous().logout(token)
+    assert (answer.status, answer.json) == (200, {})
+
+
+def test_logout_as_the_go_client_does_it(daemon):
+    answer = daemon.anonymous().form(LOGOUT, {'scope': '', 'token': ''})
+    assert (answer.status, answer.json) == (200, {})
+
+
+def test_logout_revokes_that_token_and_no_other(daemon):
+    first, second = (daemon.anonymous().token(*ADMIN) for _ in range(2))
+    answer = daemon.anonymous().logout(first)
+    assert (answer.status, answer.json) == (200, {})
+    assert daemon.anonymous().bearer(first).get().status == 401
+    assert daemon.anonymous().bearer(second).get().status == 200
+    daemon.stop()
+    daemon.restart()
+    assert daemon.anonymous().bearer(first).get().status == 401
+
+
+def test_a_token_survives_a_restart(daemon):
+    token = daemon.anonymous().token(*VIEWER)
+    assert daemon.stop() == 0
+    daemon.restart()
+    assert daemon.anonymous().bearer(token).get('vms').status == 200
+    daemon.kill()
+    daemon.restart()
+    assert daemon.anonymous().bearer(token).get('vms').status == 200
+
+
+def test_tokens_are_not_stored_readably(daemon):
+    token = daemon.anonymous().token(*ADMIN)
+    assert daemon.stop() == 0
+    for file in daemon.folder.iterdir():
+        if file.is_file():
+            data = file.read_bytes()
+            assert token.encode() not in data and ADMIN[1].encode() not in data, file
+    assert token not in daemon.text() and ADMIN[1] not in daemon.text()
+    database = daemon.folder / 'dimmerd.db'
+    assert stat.S_IMODE(database.stat().st_mode) == 0o600
+
+
+def unauthorized(answer):
+    empty(answer, 401)
+    assert answer.headers['WWW-Authenticate'] == 'Basic realm="RESTAPI"'
+
+
+@pytest.mark.parametrize('where', ['', 'vms', 'vms/no-id', 'live', 'jobs'])
+def test_nothing_without_credentials(daemon, where):
+    for accept in ({}, {'Accept': 'application/json'}):
+        unauthorized(daemon.anonymous().get(where, headers=accept))
+
+
+def test_changes_without_credentials(off, daemon):
+    unauthorized(daemon.anonymous().put(path(off), change(512)))
+    unauthorized(daemon.anonymous().post(path(off, '/start'), '<action/>'))
+    assert memory(daemon.client().get(path(off)).xml) == (1024, 1024)
+
+
+@pytest.mark.parametrize('header', [
+    'Bearer', 'Bearer ', 'Bearer x', 'Basic', 'Basic !', 'Basic YWRtaW4=', 'Digest x', 'x', ' ',
+    'Basic ' + 'A' * 8000])
+def test_credentials_that_are_none(daemon, header):
+    unauthorized(daemon.anonymous().get(headers={'Authorization': header}))
+
+
+def test_basic(daemon):
+    assert daemon.basic().get('vms').status == 200
+    assert daemon.basic(VIEWER).get('vms').status == 200
+    unauthorized(daemon.anonymous().basic(ADMIN[0], 'wrong').get('vms'))
+    unauthorized(daemon.anonymous().basic('nobody@internal', 'x').get('vms'))
+    assert daemon.basic().get('vms').status == 200
+
+
+def test_the_scheme_is_read_in_any_case(daemon):
+    token = daemon.anonymous().token(*ADMIN)
+    assert daemon.anonymous().get(headers={'Authorization': f'bearer {token}'}).status == 200
+
+
+def test_what_needs_no_credentials(daemon, client):
+    assert daemon.anonymous().get('/health').status == 200
+    metrics = daemon.anonymous().get('/metrics')
+    assert metrics.status == 200 and metrics.type == 'text/plain'
+    assert re.search(r'^# TYPE \w+ histogram$', metrics.text, re.M)
+
+
+def test_a_viewer_reads(off, viewer):
+    for where in ('', 'vms', 'hosts', 'clusters', 'events', 'jobs', path(off),
+                  path(off, '/memorydevices'), path(off, f'/memoryplan?memory={1 << 30}')):
+        assert viewer.get(where).status == 200, where
+
+
+def test_a_viewer_changes_nothing(mute, daemon, viewer, client):
+    device, = plug(mute, 128)
+    client.wait(path(mute, f'/memorydevices/{device}'), lambda _: True)
+    before = client.get(path(mute)).body
+    size = '<memory_device><size>134217728</size></memory_device>'
+    for answer in (viewer.put(path(mute), change(1024)),
+                   viewer.put(path(mute, '?next_run=true'), change(2048)),
+                   viewer.post(path(mute, '/stop'), '<action/>'),
+                   viewer.post(path(mute, '/reboot'), '<action/>'),
+                   viewer.post(path(mute, '/memorydevices'), size),
+                   viewer.delete(path(mute, f'/memorydevices/{device}'))):
+        assert answer.status == 403, answer
+        found = answer.xml if answer.xml.tag == 'fault' else answer.xml.find('fault')
+        assert 'viewer@internal' in found.findtext('detail') and found.findtext('reason')
+    assert client.get(path(mute)).body == before
+    assert mute.state() == 'running' and list(mute.memory_devices()) == [f'ua-{device}']
+
+
+def test_wrong_passwords_in_a_row_keep_nobody_else_out(daemon):
+    """How long each takes is not measured here; only that all are answered, and the others."""
+    anonymous = daemon.anonymous()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        wrong = [pool.submit(anonymous.ask_token, ADMIN[0], 'wrong') for _ in range(4)]
+        right = pool.submit(anonymous.ask_token, *VIEWER)
+        assert right.result().status == 200
+        for answer in wrong:
+            assert answer.result().status == 400
+            assert answer.result().json['error_code'] == 'access_denied'
+    assert anonymous.ask_token(*ADMIN).status == 200
+
+
+# The users file.
+
+def users_file(daemon):
+    return daemon.folder / 'users'
+
+
+def run_user(daemon, *args, check=0, stdin=None):
+    host = daemon.host
+    return host.run(user_command(host, *args, '--users', users_file(daemon)), check=check,
+                    stdin=stdin)
+
+
+def test_users_are_listed(daemon):
+    lines = run_user(daemon, 'list').stdout.splitlines()
+    rows = {frozenset(line.split()) for line in lines}
+    for name, role in (('admin@internal', 'admin'), ('viewer@internal', 'viewer')):
+        assert frozenset([name, role]) in rows
+    assert '$y$' not in ''.join(lines)
+
+
+def test_the_file_is_private_and_yescrypt(daemon):
+    run_user(daemon, 'passwd', VIEWER[0], stdin='another one\n')
+    assert stat.S_IMODE(users_file(daemon).stat().st_mode) == 0o600
+    for line in users_file(daemon).read_text().splitlines():
+        if line and not line.startswith('#'):
+            assert re.fullmatch(r'[^:]+@internal:(admin|viewer):\$y\$\S+', line)
+
+
+def test_a_user_comes_changes_and_goes(daemon):
+    run_user(daemon, 'add', 'new@internal', '--role', 'viewer', stdin='first\n')
+    run_user(daemon, 'passwd', 'new@internal', stdin='second\n')
+    daemon.stop()
+    daemon.restart()
+    assert daemon.anonymous().ask_token('new@internal', 'first').status == 400
+    token = daemon.anonymous().token('new@internal', 'second')
+    run_user(daemon, 'del', 'new@internal')
+    daemon.stop()
+    daemon.restart()
+    assert daemon.anonymous().ask_token('new@internal', 'second').status == 400
+    assert daemon.anonymous().bearer(token).get().status == 401
+
+
+@pytest.mark.parametrize('args, named', [
+    (('add', ADMIN[0], '--role', 'admin'), 'admin@internal'),
+    (('add', 'x@internal', '--role', 'king'), 'king'),
+    (('add', 'no-profile', '--role', 'admin'), 'no-profile'),
+    (('add', 'a:b@internal', '--role', 'admin'), 'a:b@internal'),
+    (('passwd', 'nobody@internal'), 'nobody@internal'),
+    (('del', 'nobody@internal'), 'nobody@internal'),
+    (('frobnicate',), 'frobnicate'),
+])
+def test_user_commands_that_fail(daemon, args, named):
+    before = users_file(daemon).read_bytes()
+    done = run_user(daemon, *args, check=None, stdin='secret\n')
+    assert done.returncode > 0 and named in done.stderr and done.stdout == ''
+    assert users_file(daemon).read_bytes() == before
+
+
+def test_no_empty_password(daemon):
+    before = users_file(daemon).read_bytes()
+    for stdin in ('', '\n'):
+        done = run_user(daemon, 'add', 'x@internal', '--role', 'viewer', check=None, stdin=stdin)
+        assert done.returncode > 0 and 'password' in done.stderr.lower()
+    assert users_file(daemon).read_bytes() == before

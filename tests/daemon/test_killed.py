@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGKILL of dimmerd after each changing libvirt call of a request, each call that fails, and what follows."""
+
+import http.client
+import signal
+
+import pytest
+
+from rest import MIB, change, fault, path, plug, put, sizes_of, steps, values, wait_job, wait_memory
+
+MORE_THAN_ANY_REQUEST_MAKES = 12
+DETACH, ATTACH = 'virDomainDetachDeviceAlias', 'virDomainAttachDeviceFlags'
+STORE, DEFINE = 'virDomainSetMetadata', 'virDomainDefineXML'
+
+
+@pytest.fixture
+def daemon(serve):
+    """Its guests have a second for each answer; a PUT waits for longer than that."""
+    return serve(guest_timeout=20, answer_timeout=30)
+
+
+def carried(vm):
+    """The request that the VM carries, or None."""
+    metadata = vm.live_xml().find('metadata')
+    return None if metadata is None else metadata.find('.//{urn:dimmer:memory:1}request')
+
+
+def armed(daemon, interpose, at, do):
+    """A client of it, started anew so that it does that at its changing call of that number."""
+    if daemon.running():
+        assert daemon.stop() == 0
+    daemon.environment = interpose.environment(at, do)
+    daemon.restart()
+    daemon.environment = {}
+    return daemon.client()
+
+
+def kill_after_each_call(daemon, interpose, ask):
+    """Asks it, killed after its 1st, 2nd, ... call, until it comes through.
+
+    Yields after each, with a new dimmerd ready: a client, the calls, and the id of the request
+    that the VM carried when the new one came, or None.
+    """
+    for at in range(1, MORE_THAN_ANY_REQUEST_MAKES):
+        try:
+            answer = ask(armed(daemon, interpose, at, 'kill'))
+        except (ConnectionError, http.client.HTTPException):
+            assert daemon.wait_exit() == -signal.SIGKILL
+        else:
+            assert answer.status in (200, 201), answer
+            assert at > 3, 'it was hardly ever killed'
+            return
+        yield interpose.calls()
+    raise AssertionError('it never came through')
+
+
+def restarted(daemon, vm):
+    """A client of the next dimmerd, and the job of what the VM carried before it came, or None."""
+    request = carried(vm)
+    client = daemon.restart().client()
+    if request is None:
+        return client, None
+    answer = client.get(f'jobs/{request.get("id")}')
+    assert answer.status == 200, answer
+    return client, request.get('id')
+
+
+def grow(client, vm, *sizes):
+    """PUT, and wait until the guest uses what is new."""
+    before = set(vm.memory_devices())
+    put(client, vm, *sizes)
+    for alias in set(vm.memory_devices()) - before:
+        vm.wait_plugged(alias)
+
+
+def check_left_in_order(client, vm):
+    """What must hold in the end, whatever happened: the truth, and no trace."""
+    found = values(client, vm)
+    assert found[0] == 256 + sum(sizes_of(vm))
+    assert found[1] <= found[0] and found[3] <= found[2]
+    assert carried(vm) is None
+    assert all(job.findtext('status') != 'started' for job in client.get('jobs').xml)
+
+
+def test_a_put_that_lowers(guest, daemon, interpose):
+    grow(daemon.client(), guest, 512, 256)
+    for calls in kill_after_each_call(daemon, interpose,
+                                      lambda client: client.put(path(guest), change(256, 200))):
+        asked = calls.count(DETACH)
+        told_to_ask = calls.count(STORE) >= 2
+        client, job = restarted(daemon, guest)
+        wait_memory(client, guest, 512 - 128 * asked)
+        if job and told_to_ask and asked < 2:
+            # It may have been asked: nobody can know, so it counts as overdue.
+            client.wait(f'jobs/{job}/steps', lambda found: sorted(
+                step.findtext('status') for step in found) == sorted(
+                    ['finished'] * asked + ['started'] * (2 - asked)))
+        elif job:
+            done = wait_job(client, job, 'finished', 'failed')
+            assert done.findtext('status') == ('finished' if asked else 'failed')
+        assert values(client, guest) == (512 - 128 * asked, 200, 256, 200)
+        # Once more finishes it.
+        put(client, guest, 256, 200)
+        wait_memory(client, guest, 256)
+        assert values(client, guest) == (256, 200, 256, 200)
+        check_left_in_order(client, guest)
+        grow(client, guest, 512, 256)
+
+
+def test_a_put_that_raises(guest, daemon, interpose):
+    before = 256
+    for calls in kill_after_each_call(
+            daemon, interpose, lambda client: client.put(path(guest), change(before + 384))):
+        client, job = restarted(daemon, guest)
+        if job:
+            wait_job(client, job, 'finished', 'failed')
+        memory = 256 + sum(sizes_of(guest))
+        assert (memory > before) == (ATTACH in calls)
+        assert values(client, guest)[::2] == (memory, before + 384)
+        check_left_in_order(client, guest)
+        put(client, guest, memory + 128)
+        before = memory + 128
+        assert values(client, guest) == (before,) * 4
+
+
+def test_an_unplug(guest, daemon, interpose):
+    grow(daemon.client(), guest, 512)
+
+    def ask(client):
+        device = client.get(path(guest, '/memorydevices')).xml[0]
+        return client.delete(device.get('href'))
+
+    for calls in kill_after_each_call(daemon, interpose, ask):
+        client, job = restarted(daemon, guest)
+        if DETACH not in calls:
+            assert [state for state, _ in steps(client, job)] == ['started']
+            assert ask(client).status == 200
+        if job:
+            wait_job(client, job, 'finished')
+        wait_memory(client, guest, 384)
+        client.wait(path(guest, '?next_run=true'),
+                    lambda found: found.findtext('memory') == str(384 * MIB))
+        assert values(client, guest) == (384,) * 4
+        check_left_in_order(client, guest)
+        grow(client, guest, 512)
+
+
+def test_a_plug(guest, daemon, interpose):
+    before = 256
+    body = f'<memory_device><size>{256 * MIB}</size></memory_device>'
+    for calls in kill_after_each_call(
+            daemon, interpose, lambda client: client.post(path(guest, '/memorydevices'), body)):
+        client, job = restarted(daemon, guest)
+        if job:
+            done = wait_job(client, job, 'finished', 'failed')
+            assert ATTACH in calls or done.findtext('status') == 'failed'
+        memory = 256 + sum(sizes_of(guest))
+        assert (memory > before) == (ATTACH in calls)
+        client.wait(path(guest, '?next_run=true'),
+                    lambda found: found.findtext('memory') == str(memory * MIB))
+        assert values(client, guest) == (memory,) * 4
+        check_left_in_order(client, guest)
+        put(client, guest, memory + 128)
+        before = memory + 128
+        assert values(client, guest) == (before,) * 4
+
+
+# Calls that fail.
+
+def fail_each_call(daemon, interpose, ask):
+    """Asks it with its 1st, 2nd, ... call failing, until none is left to fail; yields a client, the
+    calls of the request, the number of the one that failed, and the answer."""
+    for at in range(1, MORE_THAN_ANY_REQUEST_MAKES):
+        client = armed(daemon, interpose, at, 'fail')
+        answer = ask(client)
+        calls = interpose.calls()
+        if len(calls) < at:
+            assert answer.status in (200, 201) and at > 3, answer
+            return
+        yield client, calls[at - 1], at, answer
+    raise AssertionError('it never came through')
+
+
+@pytest.mark.tsan
+def test_a_put_that_lowers_with_a_call_that_fails(guest, daemon, interpose):
+    grow(daemon.client(), guest, 512, 256)
+    for client, call, at, answer in fail_each_call(
+            daemon, interpose, lambda client: client.put(path(guest), change(256, 200))):
+        if call != DETACH:  # then it was asked, or another device was
+            detail = fault(answer, answer.status)
+            assert answer.status >= 400 and 'web1' in detail
+        if at < 3:
+            assert values(client, guest) == (512, 256, 512, 256)
+        put(client, guest, 256, 200)
+        assert values(client, guest) == (256, 200, 256, 200)
+        check_left_in_order(client, guest)
+        grow(client, guest, 512, 256)
+
+
+def test_a_put_that_raises_with_a_call_that_fails(guest, daemon, interpose):
+    before = 256
+    for client, call, _, answer in fail_each_call(
+            daemon, interpose, lambda client: client.put(path(guest), change(before + 384))):
+        if call != ATTACH:
+            assert 'web1' in fault(answer, answer.status)
+        before = 256 + sum(sizes_of(guest)) + 128
+        put(client, guest, before)
+        assert values(client, guest) == (before,) * 4
+        check_left_in_order(client, guest)
+
+
+def test_an_unplug_with_a_call_that_fails(guest, daemon, interpose):
+    grow(daemon.client(), guest, 512)
+
+    def ask(client):
+        device = client.get(path(guest, '/memorydevices')).xml[0]
+        return client.delete(device.get('href'))
+
+    for client, call, _, answer in fail_each_call(daemon, interpose, ask):
+        assert answer.status >= 400 and answer.xml.find('fault/detail').text, (call, answer)
+        put(client, guest, 256)
+        assert values(client, guest) == (256,) * 4
+        check_left_in_order(client, guest)
+        grow(client, guest, 512)
+
+
+@pytest.mark.tsan
+def test_a_recovery_that_fails_is_tried_again(guest, daemon, interpose):
+    """By the next that happens to the VM at the latest."""
+    plug(guest, 128)
+    client = armed(daemon, interpose, 1, 'kill')
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        client.put(path(guest), change(256, 200))
+    daemon.wait_exit()
+    ident = carried(guest).get('id')
+    client = armed(daemon, interpose, 1, 'fail')
+    assert client.get(f'jobs/{ident}').status == 200
+    wait_job(client, ident, 'failed')
+    assert values(client, guest) == (384, 200, 256, 200)
+    assert carried(guest) is None

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds for every resource: the root, formats, faults, headers, and odd requests."""
+
+import re
+import socket
+import uuid
+
+import pytest
+
+from rest import BAD_SYNTAX, MIB, change, empty, fault, memory, path, rule, vm_id
+
+NOBODY = '/vms/00000000-0000-4000-8000-0000000000a1'
+
+
+def links(element):
+    return {link.get('rel'): link.get('href') for link in element.findall('link')}
+
+
+def test_the_root(client, host):
+    answer = client.get()
+    assert answer.status == 200
+    root = answer.xml
+    assert root.tag == 'api'
+    found = links(root)
+    for rel in ('vms', 'hosts', 'clusters', 'datacenters', 'templates', 'events'):
+        assert found[rel] == f'/ovirt-engine/api/{rel}'
+        assert '{query}' in found[f'{rel}/search']
+    assert found['vms/search'] == '/ovirt-engine/api/vms?search={query}'
+    assert found['events/search'] == '/ovirt-engine/api/events;from={event_id}?search={query}'
+    assert found['operatingsystems'] == '/ovirt-engine/api/operatingsystems'
+    assert root.findtext('product_info/version/major') == '4'
+    assert root.findtext('summary/vms/total') == '0'
+    assert root.findtext('summary/hosts/total') == '1'
+    assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)',
+                        root.findtext('time'))
+    for href in found.values():
+        if '{' not in href:
+            assert client.get(href).status == 200, href
+
+
+def test_the_root_in_json(client):
+    root = client.get(json=True).json
+    assert {'href': '/ovirt-engine/api/vms', 'rel': 'vms'} in root['link']
+    assert root['product_info']['version']['major'] == '4'
+    assert isinstance(root['time'], int) and root['time'] > 1_700_000_000_000
+    assert root['summary']['vms'] == {'active': '0', 'total': '0'}
+
+
+@pytest.mark.parametrize('where', ['/ovirt-engine/api', '/ovirt-engine/api/', '/api', '/api/',
+                                   '/ovirt-engine/api/v4', '//ovirt-engine//api'])
+def test_the_root_has_these_paths(client, where):
+    answer = client.get(where)
+    assert answer.status == 200 and answer.xml.tag == 'api'
+
+
+@pytest.mark.parametrize('form', ['/api/vms/{}', '/api//vms/{}', '/ovirt-engine/api//vms//{}',
+                                  '/ovirt-engine/api/vms/{}/', '/ovirt-engine/api/v4/vms/{}',
+                                  '/ovirt-engine/api/vms/{};next_run=false',
+                                  '/ovirt-engine/api/vms/{};all_content=true;filter=true'])
+def test_forms_of_a_path(off, client, form):
+    answer = client.get(form.format(vm_id(off)))
+    assert answer.status == 200 and answer.xml.get('id') == vm_id(off)
+
+
+@pytest.mark.parametrize('accept, kind', [
+    (None, 'application/xml'), ('*/*', 'application/xml'), ('application/*', 'application/xml'),
+    ('application/xml', 'application/xml'), ('application/json', 'application/json'),
+    ('application/json;q=0.9', 'application/json'),
+    ('application/json, application/xml;q=0.5', 'application/json'),
+])
+def test_the_format_is_the_accepted_one(client, accept, kind):
+    answer = client.get('vms', headers={'Accept': accept} if accept else {})
+    assert (answer.status, answer.type) == (200, kind)
+
+
+def test_the_format_by_parameter_goes_before_the_header(client):
+    answer = client.get('vms?accept=application/json', headers={'Accept': 'application/xml'})
+    assert (answer.status, answer.json) == (200, {})
+    answer = client.get('vms?accept=application%2Fxml', headers={'Accept': 'application/json'})
+    assert (answer.status, answer.xml.tag, len(answer.xml)) == (200, 'vms', 0)
+
+
+def test_a_format_that_there_is_not(client):
+    assert client.get('vms', headers={'Accept': 'text/html'}).status == 406
+
+
+def test_xml_says_what_it_is(client):
+    answer = client.get('vms')
+    assert answer.headers['Content-Type'].startswith('application/xml')
+    assert answer.body.startswith(b'<?xml version="1.0" encoding="UTF-8"')
+
+
+@pytest.mark.parametrize('where', ['', 'vms', 'hosts', 'events', 'jobs'])
+def test_head_is_get_without_its_body(client, where):
+    got, head = client.get(where), client.head(where)
+    assert head.status == 200 and head.body == b''
+    assert head.headers['Content-Type'] == got.headers['Content-Type']
+
+
+def test_versions(client):
+    assert client.get('vms', headers={'Version': '4'}).status == 200
+    assert client.get('vms', headers={'Version': '5'}).status == 400
+
+
+# What is not there, or not that way.
+
+@pytest.mark.parametrize('where', [
+    NOBODY, '/vms/no-id', NOBODY + '/statistics', NOBODY + '/memorydevices', '/hosts/no-id',
+    '/events/99999', '/events/x', '/jobs/no-id', '/clusters/no-id', '/templates/no-id',
+    '/nothing', '/vms/no-id/nothing'])
+@pytest.mark.parametrize('json', [False, True])
+def test_unknown_is_404_and_empty(client, where, json):
+    empty(client.get('/ovirt-engine/api' + where, json=json), 404)
+
+
+def test_unknown_is_404_for_changes_too(client):
+    empty(client.put(NOBODY[1:], change(1024)), 404)
+    empty(client.delete(NOBODY[1:] + '/memorydevices/x'), 404)
+    assert client.post(NOBODY[1:] + '/start', '<action/>').status == 404
+    empty(client.get('/elsewhere'), 404)
+
+
+@pytest.mark.parametrize('method, where, allowed', [
+    ('DELETE', '', {'GET', 'HEAD'}),
+    ('POST', 'vms', {'GET', 'HEAD'}),
+    ('POST', 'vms/{}', {'GET', 'HEAD', 'PUT'}),
+    ('DELETE', 'vms/{}', {'GET', 'HEAD', 'PUT'}),
+    ('PATCH', 'vms/{}', {'GET', 'HEAD', 'PUT'}),
+    ('GET', 'vms/{}/start', {'POST'}),
+    ('PUT', 'vms/{}/memorydevices', {'GET', 'HEAD', 'POST'}),
+    ('PUT', 'vms/{}/memorydevices/x', {'GET', 'HEAD', 'DELETE'}),
+    ('POST', 'jobs', {'GET', 'HEAD'}),
+    ('GET', '/ovirt-engine/sso/oauth/token', {'POST'}),
+])
+def test_a_wrong_method_is_told_the_right_ones(off, client, method, where, allowed):
+    answer = client.request(method, where.format(vm_id(off)), b'<vm/>' if method != 'GET' else None,
+                            {'Content-Type': 'application/xml'})
+    assert answer.status == 405, answer
+    assert {name.strip() for name in answer.headers['Allow'].split(',')} - {'OPTIONS'} == allowed
+
+
+@pytest.mark.parametrize('kind', ['text/plain', 'application/x-www-form-urlencoded',
+                                  'application/yaml'])
+def test_a_body_of_another_type(off, client, kind):
+    before = client.get(path(off)).body
+    answer = client.put(path(off), change(512), {'Content-Type': kind})
+    assert answer.status == 415
+    assert answer.body == b'' or answer.xml.tag == 'fault'
+    assert client.get(path(off)).body == before
+
+
+def test_types_with_parameters(off, client):
+    for kind in ('application/xml; charset=UTF-8', 'text/xml', 'application/xml;charset=utf-8'):
+        assert client.put(path(off), '<vm/>', {'Content-Type': kind}).status == 200, kind
+
+
+@pytest.mark.parametrize('body, status', [
+    ({'vm': {'memory': 1 << 29}}, 400), ({'memory_policy': {'ballooning': 'perhaps'}}, 400),
+    ('<vm><memory_policy><ballooning>perhaps</ballooning></memory_policy></vm>', 400),
+    ('<vm ' + ' '.join(f'a{n}="1"' for n in range(8000)) + '/>', 400)])
+def test_bodies_that_would_change_nothing_or_take_long(off, client, body, status):
+    answer = client.put(path(off), body)
+    assert answer.status == status and b'reason' in answer.body
+    assert memory(client.get(path(off)).xml) == (1024, 1024)
+
+
+def test_too_large_a_body(off, serve):
+    client = serve(max_body=4096).client()
+    fits = '<vm/>' + ' ' * (4096 - len('<vm/>'))
+    assert client.put(path(off), fits).status == 200
+    answer = client.put(path(off), fits + ' ')
+    assert answer.status == 413
+    assert answer.body == b'' or answer.xml.tag == 'fault'
+    assert client.put(path(off), '<vm/>').status == 200
+
+
+@pytest.mark.parametrize('body', [
+    '<vm><memory>1</vm>', '<vm', 'memory', '<vm/><vm/>', '<cluster/>', '<vms><vm/></vms>',
+    '<vm><memory>1GiB</memory></vm>', '<vm><memory>1.5</memory></vm>',
+    '<vm><memory>-1x</memory></vm>', '<vm>\x01</vm>', '<vm>&nothing;</vm>',
+    '<!DOCTYPE vm [<!ENTITY m SYSTEM "file:///etc/hostname">]><vm><comment>&m;</comment></vm>',
+    '<vm>' * 20000, '<x:vm/>'])
+def test_bad_xml(off, client, body):
+    fault(client.put(path(off), body), 400, BAD_SYNTAX)
+    assert memory(client.get(path(off)).xml) == (1024, 1024)
+
+
+@pytest.mark.parametrize('body', [
+    '{"memory":', '[]', '"vm"', '12', '{"memory": "1GiB"}', '{"memory": 1.5}',
+    '{"memory": {}}', '{"memory_policy": 7}', "{'memory': 1}", '[' * 20000,
+    '{"memory": 1} x', '{"memory": tru}'])
+def test_bad_json(off, client, body):
+    answer = client.request('PUT', path(off), body.encode(), {
+        'Content-Type': 'application/json', 'Accept': 'application/json'})
+    assert answer.type == 'application/json'
+    fault(answer, 400, BAD_SYNTAX)
+    assert memory(client.get(path(off)).xml) == (1024, 1024)
+
+
+@pytest.mark.parametrize('body', [
+    b'<?xml version="1.0" encoding="UTF-8"?><vm><name>\xff\xfe</name></vm>', b'\x00', b'<vm>\x00'])
+def test_bytes_that_are_no_text(off, client, body):
+    answer = client.request('PUT', path(off), body, {'Content-Type': 'application/xml'})
+    fault(answer, 400, BAD_SYNTAX)
+
+
+@pytest.mark.parametrize('size', ['99999999999999999999', '9223372036854775808'])
+def test_a_number_that_does_not_fit(off, client, size):
+    fault(client.put(path(off), change(size)), 400, 'Invalid value')
+
+
+def test_a_changed_id(off, client):
+    other = str(uuid.uuid4())
+    answer = client.put(path(off), f'<vm id="{other}"><memory>{512 * MIB}</memory></vm>')
+    assert 'id' in fault(answer, 409, 'Broken immutability constraint')
+    answer = client.put(path(off), {'id': other, 'memory': 512 * MIB})
+    fault(answer, 409, 'Broken immutability constraint')
+    assert memory(client.get(path(off)).xml) == (1024, 1024)
+    assert client.put(path(off), f'<vm id="{vm_id(off)}"/>').status == 200
+
+
+def test_a_broken_rule_in_both_formats(off, client):
+    message = rule(client.put(path(off), change(1024, 1025)), 400)
+    assert 'web1' in message and '1025' in message and '1024' in message
+    answer = client.put(path(off), {'memory_policy': {'guaranteed': 1025 * MIB}})
+    assert rule(answer, 400) == message
+
+
+def test_unknown_elements_are_ignored(off, client):
+    body = change(512, rest='<new_thing a="1"><memory>1</memory></new_thing><name>web1</name>')
+    answer = client.put(path(off), body)
+    assert answer.status == 200 and memory(answer.xml)[0] == 512
+
+
+def test_bad_escapes_and_dots(client):
+    for where in ('/ovirt-engine/api/vms%2', '/ovirt-engine/api/vms/%zz',
+                  '/ovirt-engine/api/vms/%00', '/ovirt-engine/api/vms?search=%f'):
+        assert client.get(where).status in (400, 404), where
+    assert client.get('/ovirt-engine/api/../../etc/passwd').status in (400, 404)
+
+
+# Headers.
+
+@pytest.mark.parametrize('sent, expected', [
+    ('3f1c8a52', '3f1c8a52'), ('a b/c<d>-_Z9', 'abcd-_Z9'), ('x' * 50, 'x' * 36)])
+def test_the_correlation_id_comes_back_cleaned(client, sent, expected):
+    answer = client.get('vms', headers={'Correlation-Id': sent})
+    assert answer.headers['Correlation-Id'] == expected
+
+
+def test_the_correlation_id_as_parameter_and_of_its_own(client):
+    assert client.get('vms?correlation_id=mine').headers['Correlation-Id'] == 'mine'
+    first, second = (client.get('vms').headers['Correlation-Id'] for _ in range(2))
+    assert uuid.UUID(first) != uuid.UUID(second)
+    assert client.get('vms/no-id').headers['Correlation-Id']
+
+
+# What is sent and what is not, on one connection.
+
+def raw(daemon, *pieces, until=b'</api>', timeout=10):
+    """Everything received after these pieces, up to an answer's end or the connection's."""
+    with socket.create_connection(('127.0.0.1', daemon.port), timeout=timeout) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        received = b''
+        while until not in received:
+            data = connection.recv(65536)
+            if not data:
+                break
+            received += data
+        return received
+
+
+def head(client, method, where, *headers):
+    lines = [f'{method} {where} HTTP/1.1', 'Host: x', f'Authorization: {client.authorization}',
+             *headers, '', '']
+    return '\r\n'.join(lines).encode()
+
+
+def test_get_whose_body_is_announced_but_never_sent(daemon, client):
+    """libgovirt over libsoup 3, after a challenge: whoever waits for the body hangs."""
+    request = head(client, 'GET', '/ovirt-engine/api', 'Content-Type: application/xml',
+                   'Content-Length: 17')
+    answer = raw(daemon, request, until=b'never')
+    assert answer.startswith(b'HTTP/1.1 200 ') and answer.endswith(b'</api>')
+    assert re.search(rb'(?i)\r\nconnection: close\r\n', answer)
+
+
+def test_the_same_on_a_connection_that_has_served_before(daemon, client):
+    first = head(client, 'GET', '/ovirt-engine/api/vms')
+    second = head(client, 'GET', '/ovirt-engine/api', 'Content-Length: 17')
+    answer = raw(daemon, first, second)
+    assert answer.count(b'HTTP/1.1 200 ') == 2
+
+
+def test_get_whose_body_is_sent(daemon, client):
+    request = head(client, 'GET', '/ovirt-engine/api', 'Content-Type: application/xml',
+                   'Content-Length: 17') + b'<action></action>'
+    answer = raw(daemon, request)
+    assert answer.startswith(b'HTTP/1.1 200 ') and b'400' not in answer.split(b'\r\n')[0]
+
+
+def test_expect_continue(off, daemon, client):
+    body = change(512).encode()
+    request = head(client, 'PUT', f'/ovirt-engine/api/{path(off)}', 'Expect: 100-continue',
+                   'Content-Type: application/xml', f'Content-Length: {len(body)}')
+    with socket.create_connection(('127.0.0.1', daemon.port), timeout=10) as connection:
+        connection.sendall(request)
+        assert connection.recv(65536).startswith(b'HTTP/1.1 100 ')
+        connection.sendall(body)
+        assert connection.recv(65536).startswith(b'HTTP/1.1 200 ')
+
+
+def test_no_http_at_all(daemon, client):
+    assert b' 200 ' not in raw(daemon, b'\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', until=b'\r\n\r\n')
+    assert client.get().status == 200
