@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WebAdmin in a real Chromium, on the real daemon with real guests. What is done there is in scenarios.mjs."""
+
+import gzip
+import http.client
+import re
+import socket
+import time
+import uuid
+
+import pytest
+
+from testbed.daemon import ADMIN
+
+DEVICE = '<memory_device><size>{}</size></memory_device>'
+MIB = 1 << 20
+
+
+def plug(daemon, vm, mib, times=1):
+    client = daemon.client()
+    identity = vm.host.virsh('domuuid', vm.name).strip()
+    for _ in range(times):
+        answer = client.post(f'vms/{identity}/memorydevices', DEVICE.format(mib * MIB))
+        assert answer.status == 201, answer
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def started(serve, page):
+    return lambda **settings: serve(web=page, **settings)
+
+
+def ask(daemon, path, **headers):
+    connection = http.client.HTTPConnection('127.0.0.1', daemon.port, timeout=20)
+    connection.request('GET', path, headers=headers)
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    return response, body
+
+
+def test_files(host, started):
+    """What is served without a browser: headers, caching, nothing beside the page."""
+    daemon = started()
+    root, _ = ask(daemon, '/')
+    assert (root.status, root.headers['Location']) == (302, '/ovirt-engine/webadmin/')
+    index, body = ask(daemon, '/ovirt-engine/webadmin/')
+    assert (index.status, index.headers['Cache-Control']) == (200, 'no-cache')
+    assert index.headers['Content-Type'] == 'text/html; charset=utf-8'
+    assert "default-src 'none'; script-src 'self'; style-src 'self';" in index.headers['Content-Security-Policy']
+    assert 'unsafe' not in index.headers['Content-Security-Policy']
+    assert index.headers['X-Content-Type-Options'] == 'nosniff'
+    assert index.headers['Referrer-Policy'] == 'no-referrer'
+    assert not re.search(r'<style|style=|<script(?! type="module" src)', body.decode())
+    path = re.search(r'src="(.*?/app\.js)"', body.decode())[1]
+    plain, text = ask(daemon, path)
+    assert plain.headers['Cache-Control'] == 'public, max-age=31536000, immutable'
+    packed, squeezed = ask(daemon, path, **{'Accept-Encoding': 'gzip'})
+    assert packed.headers['Content-Encoding'] == 'gzip' and gzip.decompress(squeezed) == text
+    assert ask(daemon, path, **{'If-None-Match': plain.headers['ETag']})[0].status == 304
+    folder = path.split('/')[-2]
+    for wrong in ('0000000000000000/app.js', f'{folder}/none.js', f'{folder}/%2e%2e%2findex.html',
+                  'x/..%2f..%2f..%2fetc%2fpasswd', f'{folder}/app.js/more'):
+        assert ask(daemon, f'/ovirt-engine/webadmin/{wrong}')[0].status == 404, wrong
+
+
+def test_without_page(host, serve, tmp_path):
+    """The API is served all the same."""
+    daemon = serve(web='/nonexistent/web')
+    daemon.wait_log('there is no WebAdmin page')
+    assert ask(daemon, '/ovirt-engine/webadmin/')[0].status == 404
+    assert daemon.client().get('vms').status == 200
+
+
+def test_login(host, started, browse):
+    host.define('web1', os=False)
+    browse(started(), 'logging_in')
+
+
+def test_list(host, started, browse):
+    for name, mib in (('web1', 1024), ('web2', 512), ('db1', 2048)):
+        host.define(name, os=False, memory_mib=mib)
+    browse(started(), 'list', define=lambda: host.define('new1', os=False) and None)
+
+
+def test_example(host, started, browse):
+    vm = host.start_guest('web1', memory_mib=1024, max_mib=4096)
+    daemon = started()
+    plug(daemon, vm, 256, times=3)
+    browse(daemon, 'example')
+
+
+def test_growing(host, started, browse):
+    vm = host.start_guest('web1', memory_mib=1024, max_mib=4096)
+    daemon = started()
+    browse(daemon, 'growing', plug=lambda: plug(daemon, vm, 128))
+
+
+def test_unplug(host, started, browse):
+    vm = host.start_guest('web1', memory_mib=256, max_mib=2048)
+    daemon = started()
+    plug(daemon, vm, 128)
+    browse(daemon, 'unplug')
+
+
+def test_refusal(host, started, browse):
+    vm = host.start_guest('web1', memory_mib=256, max_mib=2048)
+    daemon = started()
+    plug(daemon, vm, 128)
+    vm.set_refusing(True)
+    browse(daemon, 'refusal')
+
+
+def test_silence(host, started, browse):
+    vm = host.start_guest('web1', os=False)
+    daemon = started(guest_timeout=3, answer_timeout=1)
+    plug(daemon, vm, 128)
+    browse(daemon, 'silence')
+
+
+def test_viewer(host, started, browse):
+    vm = host.start_guest('web1', os=False)
+    daemon = started()
+    plug(daemon, vm, 128)
+    browse(daemon, 'viewer')
+
+
+def test_expiry(host, started, browse):
+    vm = host.start_guest('web1', os=False)
+    daemon = started(token_idle=2)
+    plug(daemon, vm, 128)
+    browse(daemon, 'expiry', expire=lambda: until_expired(daemon))
+
+
+def until_expired(daemon):
+    """A token of our own, newer than the page's: when it is dead, so is that one."""
+    token = daemon.anonymous().token(*ADMIN)
+    # Nothing tells that a token is expired but asking, which keeps it alive; so the clock has to.
+    time.sleep(4)
+    assert daemon.anonymous().bearer(token).get('vms').status == 401
+
+
+def test_restart(host, started, browse):
+    vm = host.start_guest('web1', memory_mib=256, max_mib=2048)
+    daemon = started(port=free_port())
+    plug(daemon, vm, 128)
+    browse(daemon, 'restart', stop=lambda: daemon.stop() and None, start=lambda: daemon.restart() and None,
+           plug=lambda: plug(daemon, vm, 128))
+
+
+def test_pictures(host, started, browse):
+    """A few VMs in as many states; none of their guests answers, so what is on its way out stays in the picture."""
+    vms = {name: host.start_guest(name, os=False, memory_mib=mib, max_mib=most) for name, mib, most in
+           (('web1', 1024, 4096), ('web2', 1024, 4096), ('db1', 2048, 6144), ('mail', 512, 2048))}
+    host.define('build1', os=False, memory_mib=2048, max_mib=8192)
+    host.define('spare', os=False, memory_mib=1024, max_mib=4096)
+    daemon = started(guest_timeout=1, answer_timeout=2)
+    client = daemon.client()
+
+    def resource(name):
+        return f"vms/{host.virsh('domuuid', name).strip()}"
+
+    for name, sizes in (('web1', (256, 512, 256)), ('web2', (512,)), ('db1', (1024, 2048)), ('mail', (256, 256))):
+        for mib in sizes:
+            plug(daemon, vms[name], mib)
+    for name, mib in (('web1', 1792), ('db1', 4096)):
+        guaranteed = f'<memory_policy><guaranteed>{mib // 2 * MIB}</guaranteed></memory_policy>'
+        assert client.put(resource(name), f'<vm><memory>{mib * MIB}</memory>{guaranteed}</vm>').status == 200
+    browse(daemon, 'pictures')
+
+
+def test_10000_vms(host, started, browse):
+    vms = ''.join(
+        f"<domain type='test'><name>vm{i:05}</name><uuid>{uuid.uuid5(uuid.NAMESPACE_OID, str(i))}</uuid>"
+        f"<memory unit='MiB'>{1024 + i % 7 * 512}</memory><vcpu>2</vcpu>"
+        "<os><type arch='x86_64'>hvm</type></os></domain>"
+        for i in range(10000))
+    path = host.folder / 'many.xml'
+    path.write_text(f'<node>{vms}</node>')
+    host.user.give(path)
+    browse(started(connections=f'test://{path}'), 'many')

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The REST API, in JSON. The token lives in this module and nowhere else: with the page it is gone.
+
+const BASE = '/ovirt-engine/api';
+
+let token = null;
+let onExpired = () => {};
+
+// What the server said, in its words.
+export class ApiError extends Error {
+  constructor(status, reason, detail) {
+    super(detail || reason);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+export class Offline extends Error {
+  constructor() {
+    super('dimmerd does not answer.');
+  }
+}
+
+// Called when a token that was good is good no longer.
+export function whenExpired(callback) {
+  onExpired = callback;
+}
+
+async function reach(url, options) {
+  try {
+    return await fetch(url, { cache: 'no-store', credentials: 'omit', ...options });
+  } catch (error) {
+    throw error.name === 'AbortError' ? error : new Offline();
+  }
+}
+
+async function sendForm(path, fields) {
+  return reach(path, {
+    method: 'POST',
+    headers: { Accept: 'application/json' },
+    body: new URLSearchParams(fields),
+  });
+}
+
+// { user, role }
+export async function login(username, password) {
+  const answer = await sendForm('/ovirt-engine/sso/oauth/token', {
+    grant_type: 'password',
+    scope: 'ovirt-app-api',
+    username,
+    password,
+  });
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new ApiError(answer.status, 'Login failed', body.error || body.error_code || answer.statusText);
+  token = body.access_token;
+  const root = await get('');
+  const self = await get(root.authenticated_user.href.slice(BASE.length + 1));
+  return { user: self.user_name, role: self.roles?.role?.[0]?.name ?? 'viewer' };
+}
+
+export async function logout() {
+  const old = token;
+  token = null;
+  if (old) await sendForm('/ovirt-engine/services/sso-logout', { token: old }).catch(() => {});
+}
+
+function faultOf(status, body, statusText) {
+  const fault = body?.fault ?? body ?? {};
+  const detail = (fault.detail ?? '').replace(/^\[([^]*)\]$/, '$1');
+  return new ApiError(status, fault.reason ?? `${status} ${statusText}`, detail || noDetail(status, statusText));
+}
+
+function noDetail(status, statusText) {
+  return status === 404 ? 'There is no such object any more.' : `The server answered ${status} ${statusText}.`;
+}
+
+export async function raw(path, { method = 'GET', body, signal, accept = 'application/json' } = {}) {
+  const used = token;
+  const headers = { Accept: accept, Authorization: `Bearer ${used}` };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  const answer = await reach(path ? `${BASE}/${path}` : BASE, {
+    method,
+    headers,
+    signal,
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (answer.status === 401) {
+    if (token === used && used !== null) {
+      token = null;
+      onExpired();
+    }
+    throw new ApiError(401, 'Not logged in', 'Your session has expired.');
+  }
+  return answer;
+}
+
+// { body, status, headers }
+export async function ask(path, options) {
+  const answer = await raw(path, options);
+  const text = await answer.text();
+  let body = {};
+  try {
+    body = text ? JSON.parse(text) : {};
+  } catch {
+    throw new ApiError(answer.status, 'Not JSON', `The server answered ${answer.status}, and not in JSON.`);
+  }
+  if (!answer.ok) throw faultOf(answer.status, body, answer.statusText);
+  return { body, status: answer.status, headers: answer.headers };
+}
+
+export async function get(path, options) {
+  return (await ask(path, options)).body;
+}
+
+export function query(parameters) {
+  const kept = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== '');
+  return new URLSearchParams(kept).toString();
+}

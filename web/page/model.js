@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the API's JSON says, in numbers and words of our own. Sizes are bytes.
+
+export const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+const number = (text) => Number(text ?? 0);
+
+// MiB, as oVirt writes it; whole GiB where they are many.
+export function size(bytes) {
+  if (bytes >= 16 * GIB && bytes % GIB === 0) return `${bytes / GIB} GiB`;
+  return `${Math.round((bytes / MIB) * 100) / 100} MiB`;
+}
+
+export function deviceOf(json) {
+  return {
+    id: json.id,
+    alias: json.alias ?? '',
+    kind: json.kind,
+    size: number(json.size),
+    max: number(json.max_size ?? json.size),
+    requested: number(json.requested ?? json.size),
+    block: number(json.block),
+    node: json.node,
+    slot: json.slot,
+    address: json.address,
+    busAddress: json.bus_address,
+    state: json.state,
+  };
+}
+
+// A device that dimmer plugged has a UUID for a name; eight characters tell them apart.
+export const shortName = (device) => (device.alias || device.id).replace(/^(?:ua-)?([0-9a-f]{8})-[0-9a-f-]{27}$/, '$1');
+
+export const devicesOf = (json) => (json?.memory_device ?? []).map(deviceOf);
+
+export function vmOf(json) {
+  const devices = devicesOf(json.memory_devices);
+  const memory = number(json.memory);
+  const plugged = devices.reduce((sum, device) => sum + device.size, 0);
+  return {
+    id: json.id,
+    name: json.name,
+    description: json.description ?? '',
+    status: json.status ?? 'unknown',
+    hostId: json.host?.id,
+    memory,
+    boot: Math.max(memory - plugged, 0),
+    guaranteed: number(json.memory_policy?.guaranteed),
+    max: number(json.memory_policy?.max),
+    ballooning: json.memory_policy?.ballooning === 'true',
+    nextRun: json.next_run_configuration_exists === 'true',
+    devices,
+  };
+}
+
+export const isOut = (device) => device.state !== 'present';
+
+// What is on its way out of the devices.
+export const going = (vm) => vm.devices.filter(isOut).reduce((sum, device) => sum + device.size, 0);
+
+export function stepOf(json) {
+  return {
+    id: json.id,
+    op: json.op,
+    size: number(json.size),
+    state: json.state,
+    reason: json.reason,
+    seconds: json.seconds === undefined ? null : Number(json.seconds),
+    description: json.description,
+    deviceId: json.memory_device?.id,
+  };
+}
+
+export function jobOf(json) {
+  return {
+    id: json.id,
+    vmId: json.vm?.id,
+    description: json.description,
+    status: json.status,
+    started: number(json.start_time),
+    ended: json.end_time === undefined ? null : number(json.end_time),
+    fault: (json.fault?.detail ?? '').replace(/^\[([^]*)\]$/, '$1'),
+    notes: json.notes?.note ?? [],
+    steps: (json.steps?.step ?? []).map(stepOf),
+  };
+}
+
+export function eventOf(json) {
+  return {
+    id: json.id,
+    time: number(json.time),
+    severity: json.severity,
+    text: json.description,
+    code: json.code,
+    vmId: json.vm?.id,
+    user: json.user?.name,
+  };
+}
+
+export function planOf(json) {
+  const values = (node) =>
+    node && {
+      memory: number(node.memory),
+      guaranteed: number(node.guaranteed),
+      max: number(node.max),
+    };
+  return {
+    now: values(json.now),
+    live: { memory: number(json.memory), guaranteed: number(json.guaranteed), max: number(json.now?.max) },
+    nextRun: values(json.next_run),
+    steps: (json.steps?.step ?? []).map((step) => ({
+      op: step.op,
+      deviceId: step.device?.id,
+      size: number(step.size),
+      from: number(step.from),
+      to: number(step.to),
+      node: step.node,
+    })),
+    notes: json.notes?.note ?? [],
+  };
+}
+
+const stepWords = {
+  planned: 'not asked yet',
+  asked: 'asked; waiting for the guest',
+  removed: 'removed',
+  resized: 'resized',
+  added: 'added',
+  done: 'done',
+  refused: 'refused',
+  overdue: 'overdue: the guest has not answered in time; it can still release it',
+};
+
+const seconds = (value) => (value < 0.1 ? 'less than 0.1 s' : `${value.toFixed(value < 10 ? 1 : 0)} s`);
+
+// A step's state, for people.
+export function stepText(step) {
+  const words =
+    step.state === 'overdue' && step.op === 'plug'
+      ? 'overdue: it has not appeared in time'
+      : step.state === 'overdue' && step.op === 'resize'
+        ? 'overdue: the guest has not reached the size in time; it can still do so'
+        : (stepWords[step.state] ?? step.state);
+  const reason = step.reason ? `: ${step.reason}` : '';
+  const time =
+    step.seconds !== null && step.seconds >= 0 && step.state !== 'asked' && step.state !== 'overdue'
+      ? ` after ${seconds(step.seconds)}`
+      : '';
+  return `${words}${time}${reason}`;
+}
+
+export const statusWords = {
+  up: 'Up',
+  down: 'Down',
+  paused: 'Paused',
+  suspended: 'Suspended',
+  unknown: 'Unknown',
+  powering_down: 'Powering down',
+  wait_for_launch: 'Starting',
+};
+
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+export const time = (milliseconds) => clock.format(new Date(milliseconds));
