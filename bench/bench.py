@@ -12,8 +12,10 @@ the same guest, so that ratios hold when the machine's speed drifts.
               request: from the plan to that event: with the record and the configuration
               process: the whole command
     virsh     virsh detach-device, one after the other
+    put       PUT of the lower memory to dimmerd, until its answer
     polling   one by one over QMP, looking every 3 s whether it is gone
 (b) the planner and (c) the plug policies: see plan.c.
+(d) dimmerd with 10,000 VMs: see daemon.py.
 """
 
 import argparse
@@ -28,12 +30,16 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 RELEASE = REPO / 'build/release'
 os.environ.setdefault('DIMMER', str(RELEASE / 'src/cli/dimmer'))
+os.environ.setdefault('DIMMERD', str(RELEASE / 'src/daemon/dimmerd'))
 sys.path.insert(0, str(REPO))
 
+import daemon as scale  # noqa: E402
 import testbed  # noqa: E402
+from testbed.daemon import Daemon, make_users  # noqa: E402
 
 POLL_SECONDS = 3
-WAYS = ['floor', 'libvirt', 'guest', 'request', 'process', 'virsh', 'polling']
+WAYS = ['floor', 'libvirt', 'guest', 'request', 'process', 'put', 'virsh', 'polling']
+MIB = 1024 * 1024
 
 
 def plug(host, vm, count):
@@ -64,6 +70,18 @@ def run_dimmer(host, vm, aliases):
     return json.loads(done.stdout)['timing'] | {'process': process}
 
 
+def run_put(vm, count, client):
+    path = f"vms/{vm.live_xml().findtext('uuid')}"
+    memory = int(client.get(path).xml.findtext('memory')) - count * 128 * MIB
+    body = f'<vm><memory>{memory}</memory></vm>'
+    started = time.monotonic()
+    answer = client.put(path, body)
+    seconds = time.monotonic() - started
+    if answer.status != 200 or int(answer.xml.findtext('memory')) != memory:
+        raise SystemExit(f'bench: {answer}')
+    return {'put': seconds}
+
+
 def run_virsh(host, vm, aliases):
     files = []
     for device in vm.live_xml().findall('devices/memory'):
@@ -92,9 +110,12 @@ def measure_unplug(counts, rounds):
         floor, bare = (host.user.reachable_copy(RELEASE / 'bench' / name, host.folder / 'bin')
                        for name in ('bench-floor', 'bench-floor-libvirt'))
         vm = host.start_guest('bench', memory_mib=1024, max_mib=8192, slots=32)
+        daemon = Daemon(host, users=make_users(host, host.folder / 'users'))
+        client = daemon.client()
         runs = [lambda aliases: run_floor(host, vm, aliases, floor),
                 lambda aliases: run_libvirt(host, vm, aliases, bare),
                 lambda aliases: run_dimmer(host, vm, aliases),
+                lambda aliases: run_put(vm, len(aliases), client),
                 lambda aliases: run_virsh(host, vm, aliases)]
         poll = lambda aliases: run_polling(host, vm, aliases)  # noqa: E731
         for count in counts:
@@ -110,6 +131,7 @@ def measure_unplug(counts, rounds):
                         for way, value in seconds.items():
                             results[count][way].append(value)
                 print(f'  {count} devices, round {round_} of {rounds}', file=sys.stderr)
+        daemon.stop()
     return results
 
 
@@ -130,6 +152,7 @@ def print_tables(result):
     names = {'floor': 'floor: bare device_del', 'libvirt': 'bare libvirt: asking to last event',
              'guest': 'dimmer, asking to last event',
              'request': 'dimmer, plan to last event', 'process': 'dimmer, whole process',
+             'put': 'dimmerd, PUT to its answer',
              'virsh': 'virsh, one after the other', 'polling': 'one by one, polled every 3 s'}
     print(f"\n{result['machine']}\n")
     print('| devices | way | median s | min | max | × floor |\n| ---: | --- | ---: | ---: | ---: | ---: |')
@@ -153,6 +176,8 @@ def print_tables(result):
     for row in plan['policies']:
         print(f"| {row['policy']} | {row['missed_mib_mean']:.1f} | {row['slots_mean']:.1f} |")
 
+    scale.print_tables(result['daemon'])
+
 
 def machine():
     qemu = subprocess.run(['qemu-system-x86_64', '--version'], capture_output=True, text=True,
@@ -172,7 +197,7 @@ def main():
     counts = [int(count) for count in arguments.counts.split(',')]
     result = {'machine': machine(),
               'unplug': summarize(measure_unplug(counts, arguments.rounds)),
-              'plan': json.loads(plan.stdout)}
+              'plan': json.loads(plan.stdout), 'daemon': scale.measure()}
     (REPO / 'build/bench.json').write_text(json.dumps(result, indent=2) + '\n')
     print_tables(result)
 

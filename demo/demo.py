@@ -6,7 +6,9 @@ Plays the worked example of "Hot unplug memory" with dimmer on a real guest: a V
 """
 
 import json
+import secrets
 import shlex
+import socket
 import subprocess
 import sys
 import textwrap
@@ -17,6 +19,8 @@ REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
 import testbed  # noqa: E402  (it stands beside this folder, not in the path)
+from testbed.daemon import make_page  # noqa: E402
+from testbed.setup import dimmerd  # noqa: E402
 
 MIB = 1 << 20
 EXPECTED = {'live': (1408, 900), 'next_run': (1400, 900)}
@@ -43,23 +47,53 @@ def check(host):
             raise SystemExit(f'demo: {which} has memory and guaranteed {values} MiB, not {expected}')
 
 
-def keep(host):
-    """Leave the guest running; say how to go on and how to end it."""
-    wrapper = host.folder / 'dimmer'
-    command = shlex.join([*host.user.command_prefix(), *host.dimmer_argv()])
+def wrapper(host, name, command):
+    """A script in the host's folder that runs the command there as the host's user; its path."""
+    path = host.folder / name
     environment = ' '.join(f'{key}={shlex.quote(value)}' for key, value in host.environment().items()
                            if key.startswith('XDG_') or key in ('HOME', 'TMPDIR'))
-    wrapper.write_text(f'#!/bin/sh\ncd /\nexec env {environment} {command} "$@"\n')
-    wrapper.chmod(0o755)
+    words = shlex.join([*host.user.command_prefix(), *map(str, command)])
+    path.write_text(f'#!/bin/sh\ncd /\nexec env {environment} {words} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def prepare_daemon(host):
+    """dimmerd's configuration for this guest; (the script that starts it, its port, the password)."""
+    binary = host.user.reachable_copy(dimmerd(), host.folder / 'bin')
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    folder = host.folder / 'config'
+    config = folder / 'dimmerd.conf'
+    config.write_text(f'[server]\nport={port}\nweb={make_page(host)}\n[hosts]\nconnections={host.uri}\n'
+                      '[users]\nfile=users\n[database]\nfile=dimmerd.db\n')
+    host.user.give(config)
+    password = secrets.token_urlsafe(9)
+    host.run([binary, 'user', 'add', 'admin@internal', '--role', 'admin', '--config', config],
+             stdin=f'{password}\n', check=0)
+    return wrapper(host, 'dimmerd', [binary, '--config', config]), port, password
+
+
+def keep(host):
+    """Leave the guest running; say how to go on and how to end it."""
+    command = wrapper(host, 'dimmer', host.dimmer_argv())
+    daemon, port, password = prepare_daemon(host)
     end = host.keep()
     print(f"""
 The guest is still running. Go on with any verb, for example:
 
-    {wrapper} show web1
-    {wrapper} plug web1 512MiB --policy fine
-    {wrapper} set web1 --memory 1GiB
+    {command} show web1
+    {command} plug web1 512MiB --policy fine
+    {command} set web1 --memory 1GiB
 
-One command at a time: libvirt's embedded driver lets in one process. End the guest with:
+or start dimmerd, open its page in a browser, or ask it as oVirt's clients do:
+
+    {daemon} &
+    http://127.0.0.1:{port}/ovirt-engine/webadmin/  user admin, password {password}
+    curl -u admin@internal:{password} http://127.0.0.1:{port}/ovirt-engine/api/vms
+
+One at a time: libvirt's embedded driver lets in one process. End the guest with:
 
     {end}
 """)
