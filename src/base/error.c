@@ -4,6 +4,7 @@
 typedef struct {
   int origin_domain;
   int origin_code; /* 0: libvirt was not the origin (VIR_ERR_OK) */
+  char *command;   /* NULL: none */
 } DmErrorPrivate;
 
 static void dm_error_private_init(DmErrorPrivate *priv) {
@@ -12,9 +13,11 @@ static void dm_error_private_init(DmErrorPrivate *priv) {
 
 static void dm_error_private_copy(const DmErrorPrivate *from, DmErrorPrivate *to) {
   *to = *from;
+  to->command = g_strdup(from->command);
 }
 
 static void dm_error_private_clear(DmErrorPrivate *priv) {
+  g_free(priv->command);
 }
 
 G_DEFINE_EXTENDED_ERROR(DmError, dm_error)
@@ -46,6 +49,7 @@ static const DmErrorInfo table[] = {
   {DM_ERROR_BAD_VALUE, "bad-value", 400, DM_EXIT_NONE},
   {DM_ERROR_BAD_SEARCH, "bad-search", 400, DM_EXIT_NONE},
   {DM_ERROR_IMMUTABLE, "immutable", 409, DM_EXIT_NONE},
+  {DM_ERROR_CHANGED, "changed", 409, DM_EXIT_NONE},
 };
 
 const DmErrorInfo *dm_error_info(int code) {
@@ -58,6 +62,21 @@ const DmErrorInfo *dm_error_info(int code) {
 
 const DmErrorInfo *dm_error_info_of(const GError *error) {
   return dm_error_info(error->domain == DM_ERROR ? error->code : DM_ERROR_FAILED);
+}
+
+void dm_error_add_command(GError **error, const char *format, ...) {
+  if (error == NULL || *error == NULL || (*error)->domain != DM_ERROR)
+    return;
+  DmErrorPrivate *priv = dm_error_get_private(*error);
+  va_list arguments;
+  va_start(arguments, format);
+  g_free(priv->command);
+  priv->command = g_strdup_vprintf(format, arguments);
+  va_end(arguments);
+}
+
+const char *dm_error_get_command(const GError *error) {
+  return error->domain == DM_ERROR ? ((DmErrorPrivate *)dm_error_get_private(error))->command : NULL;
 }
 
 void dm_error_set_origin(GError *error, int origin_domain, int origin_code) {

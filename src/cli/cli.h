@@ -59,6 +59,9 @@ gboolean options_seconds(const char *name, const char *text, double *seconds, GE
 /* A whole number from @least to @most. */
 gboolean options_number(const char *name, const char *text, guint least, guint most, guint *number, GError **error);
 
+/* What the error says to somebody who has a command line: its message, with the command that is the remedy. */
+char *options_message(const GError *error);
+
 /* Prints the error (as JSON too, where asked for), and returns its exit status. */
 int options_fail(const CommonOptions *common, const GError *error);
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "cli.h"
 #include "engine/lock.h"
 
 static json_t *size(uint64_t bytes) {
@@ -179,7 +180,8 @@ json_t *json_from_error(const GError *error) {
   int domain, code;
   json_t *inner = json_object(), *object = json_object();
   json_object_set_new(inner, "code", json_string(info->name));
-  json_object_set_new(inner, "message", json_string(error->message));
+  g_autofree char *message = options_message(error);
+  json_object_set_new(inner, "message", json_string(message));
   json_object_set_new(inner, "exit_status", json_integer(info->exit_status));
   if (dm_error_get_origin(error, &domain, &code)) {
     json_t *libvirt = json_object();

@@ -143,8 +143,14 @@ gboolean options_number(const char *name, const char *text, guint least, guint m
   return FALSE;
 }
 
+char *options_message(const GError *error) {
+  const char *command = dm_error_get_command(error);
+  return command != NULL ? g_strdup_printf("%s: 'dimmer %s'", error->message, command) : g_strdup(error->message);
+}
+
 int options_fail(const CommonOptions *common, const GError *error) {
-  fprintf(stderr, "dimmer: %s\n", error->message);
+  g_autofree char *message = options_message(error);
+  fprintf(stderr, "dimmer: %s\n", message);
   if (common->json)
     json_print(json_from_error(error));
   return dm_error_info_of(error)->exit_status;

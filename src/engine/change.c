@@ -136,8 +136,9 @@ static gboolean work_read(DmChange *change, GError **error) {
   }
   if (belongs_to_other_host(request)) {
     g_set_error(error, DM_ERROR, DM_ERROR_BUSY,
-      "process %d on host %s is changing %s at this moment; wait for it, 'dimmer show %s' shows how far it is",
-      (int)request->pid, request->host, change->vm->name, change->vm->name);
+      "process %d on host %s is changing %s at this moment; wait for it and see how far it is", (int)request->pid,
+      request->host, change->vm->name);
+    dm_error_add_command(error, "show %s", change->vm->name);
     return FALSE;
   }
   change->recovered = dm_request_copy(request);
@@ -307,13 +308,15 @@ static void drop_removed(DmVm *vm, const DmRequest *request) {
 }
 
 static gboolean connection_lost(const DmChange *change, GError **error) {
-  if (change->recorded)
+  if (change->recorded) {
     g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION,
-      "the connection to %s was lost in the middle of the request; the VM carries it: 'dimmer settle %s' finishes it",
-      dm_connection_uri(change->connection), name_of(change));
-  else
+      "the connection to %s was lost in the middle of the request; the VM carries it, to be settled when it is back",
+      dm_connection_uri(change->connection));
+    dm_error_add_command(error, "settle %s", name_of(change));
+  } else {
     g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION, "the connection to %s was lost; nothing was asked of %s",
       dm_connection_uri(change->connection), name_of(change));
+  }
   return FALSE;
 }
 

@@ -110,8 +110,9 @@ virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError *
     virt_error_set(error, "cannot look up %s", name);
     return NULL;
   }
-  GError *missing = g_error_new(DM_ERROR, DM_ERROR_NO_SUCH_VM,
-    "there is no VM '%s' on %s; 'dimmer list' shows which there are", name, dm_connection_uri(connection));
+  GError *missing = g_error_new(DM_ERROR, DM_ERROR_NO_SUCH_VM, "there is no VM '%s' on %s; look which there are", name,
+    dm_connection_uri(connection));
+  dm_error_add_command(error, "list");
   dm_error_set_origin(missing, virGetLastErrorDomain(), virGetLastErrorCode());
   g_propagate_error(error, missing);
   return NULL;

@@ -64,8 +64,9 @@ uint64_t dm_vm_factor(const DmVm *vm) {
 DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **error) {
   if (vm->live == NULL) {
     g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
-      "%s is %s: only a running VM has memory devices to unplug; use 'dimmer set %s --memory SIZE' for its next start",
-      vm->name, dm_vm_state_name(vm->state), vm->name);
+      "%s is %s: only a running VM has memory devices to unplug; set the memory of its next run", vm->name,
+      dm_vm_state_name(vm->state));
+    dm_error_add_command(error, "set %s --memory SIZE", vm->name);
     return NULL;
   }
   DmMemoryDevice *found = dm_config_find_alias(vm->live, name);
@@ -83,9 +84,11 @@ DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **err
     }
     found = device;
   }
-  if (found == NULL)
+  if (found == NULL) {
     g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_DEVICE,
-      "%s has no memory device '%s'; 'dimmer show %s' lists them by id and alias", vm->name, name, vm->name);
+      "%s has no memory device '%s'; look which it has, by id and alias", vm->name, name);
+    dm_error_add_command(error, "show %s", vm->name);
+  }
   return found;
 }
 

@@ -18,6 +18,12 @@ static void add_unplug(DmPlan *plan, const DmMemoryDevice *device) {
   plan->memory_after -= step->from;
 }
 
+/* Each asking is a new one for the guest, and an earlier one is never recalled. */
+static void note_asked_already(DmPlan *plan, const DmVm *vm, const DmMemoryDevice *device, const char *text) {
+  if (plan_pending_step(vm->request, device) != NULL)
+    plan_note(plan, "the guest was asked for %s already and has not answered yet; this asks it once more", text);
+}
+
 static gboolean has_step(const DmPlan *plan, const DmMemoryDevice *device) {
   for (guint i = 0; i < plan->steps->len; i++) {
     if (g_strcmp0(((DmStep *)plan->steps->pdata[i])->alias, device->alias) == 0)
@@ -43,6 +49,7 @@ DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, GError 
     }
     if (device->kind == DM_DEVICE_VIRTIO_MEM)
       plan_note(plan, "%s is shrunk to nothing; QEMU keeps the empty device until the VM stops", text);
+    note_asked_already(plan, vm, device, text);
     add_unplug(plan, device);
   }
   plan_predict_guaranteed(plan, vm);
@@ -60,7 +67,7 @@ static gboolean check_virtio_mem(
     g_autofree char *size_text = dm_size_format(size);
     g_autofree char *full_text = dm_size_format(full);
     g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
-      "a virtio-mem device of at most %s cannot hold %s; raise --max-size", full_text, size_text);
+      "a virtio-mem device of at most %s cannot hold %s; let it hold more, or ask for less", full_text, size_text);
     return FALSE;
   }
   return dm_rule_step(vm, size, block, error) && dm_rule_step(vm, full, MAX(dm_vm_factor(vm), vm->live->page), error) &&
@@ -72,7 +79,8 @@ DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **er
   uint64_t size, full;
   if (!dm_rule_size("size", wish->size, &size, error) ||
     !dm_rule_size("max-size", wish->max_size != 0 ? wish->max_size : wish->size, &full, error) ||
-    !dm_rule_running(vm, "hot plug", error) || !dm_rule_enabled(vm, error) || !dm_rule_node(vm, wish->node, error))
+    !dm_rule_running(vm, "hot plug", error) || !dm_rule_seen(vm, vm->live, wish->seen, error) ||
+    !dm_rule_enabled(vm, error) || !dm_rule_node(vm, wish->node, error))
     return NULL;
 
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_PLUG);
@@ -102,8 +110,8 @@ static gboolean check_above_memory(const DmVm *vm, uint64_t maximum, GError **er
   g_autofree char *memory = dm_size_format(dm_config_memory(vm->next_run));
   g_autofree char *least_text = dm_size_format(least);
   g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
-    "a maximum of %s leaves no room to hot plug: %s starts with %s of memory; give --max %s or more", maximum_text,
-    vm->name, memory, least_text);
+    "a maximum of %s leaves no room to hot plug: %s starts with %s of memory; give %s or more", maximum_text, vm->name,
+    memory, least_text);
   return FALSE;
 }
 

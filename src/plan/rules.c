@@ -27,26 +27,24 @@ gboolean dm_rule_platform(const DmVm *vm, uint64_t maximum, GError **error) {
   return FALSE;
 }
 
-/* What goes at once, where the running VM cannot change; "" for a transient VM, which has no next run. */
-static char *advise_next_run(const DmVm *vm, const char *before) {
-  if (vm->next_run == NULL)
-    return g_strdup("");
-  return g_strdup_printf("%schange only the next run with 'dimmer set %s --next-run --memory SIZE'", before, vm->name);
-}
-
 gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {
   gboolean resumable = vm->state == DM_VM_PAUSED || vm->state == DM_VM_SUSPENDED;
   if (vm->state == DM_VM_RUNNING)
     return TRUE;
   if (vm->state == DM_VM_SHUT_OFF) {
     g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
-      "%s is shut off, and only a running VM can %s memory; 'dimmer set %s --memory SIZE' sets what it starts with",
-      vm->name, verb, vm->name);
+      "%s is shut off, and only a running VM can %s memory; set the memory that it starts with", vm->name, verb);
+    dm_error_add_command(error, "set %s --memory SIZE", vm->name);
     return FALSE;
   }
-  g_autofree char *advice = advise_next_run(vm, resumable ? ", or " : "; ");
+  /* A transient VM has no next run to change instead. */
+  const char *instead = vm->next_run == NULL ? ""
+    : resumable                              ? ", or change only its next run"
+                                             : "; change only its next run";
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING, "%s is %s: its guest cannot answer, so it cannot %s memory%s%s",
-    vm->name, dm_vm_state_name(vm->state), verb, resumable ? "; resume it first" : "", advice);
+    vm->name, dm_vm_state_name(vm->state), verb, resumable ? "; resume it first" : "", instead);
+  if (vm->next_run != NULL)
+    dm_error_add_command(error, "set %s --next-run --memory SIZE", vm->name);
   return FALSE;
 }
 
@@ -70,17 +68,17 @@ gboolean dm_rule_order(
   if (guaranteed > memory) {
     g_autofree char *guaranteed_text = dm_size_format(guaranteed);
     g_set_error(error, DM_ERROR, DM_ERROR_GUARANTEED_ABOVE_MEMORY,
-      "guaranteed memory of %s%s would be %s, above its memory of %s; give --guaranteed %s or less", where, vm->name,
-      guaranteed_text, memory_text, memory_text);
+      "guaranteed memory of %s%s would be %s, above its memory of %s; guarantee that or less", where, vm->name,
+      guaranteed_text, memory_text);
     return FALSE;
   }
   if (memory > maximum) {
     g_autofree char *maximum_text = dm_size_format(maximum);
     g_autofree char *compact = without_blanks(memory_text);
     g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
-      "memory of %s%s would be %s, above its maximum of %s; ask for less, or, for the next start, for a larger maximum: "
-      "'dimmer set %s --next-run --memory %s --max SIZE'",
-      where, vm->name, memory_text, maximum_text, vm->name, compact);
+      "memory of %s%s would be %s, above its maximum of %s; ask for less, or, for the next start, for a larger maximum",
+      where, vm->name, memory_text, maximum_text);
+    dm_error_add_command(error, "set %s --next-run --memory %s --max SIZE", vm->name, compact);
     return FALSE;
   }
   return TRUE;
@@ -98,9 +96,9 @@ gboolean dm_rule_enabled(const DmVm *vm, GError **error) {
     lacks = "it was started without memory slots";
   if (lacks == NULL)
     return TRUE;
-  g_set_error(error, DM_ERROR, DM_ERROR_NOT_ENABLED,
-    "%s cannot hot plug memory: %s; 'dimmer enable %s --max SIZE' sets its next run up for it", vm->name, lacks,
-    vm->name);
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_ENABLED, "%s cannot hot plug memory: %s; set its next run up for it",
+    vm->name, lacks);
+  dm_error_add_command(error, "enable %s --max SIZE", vm->name);
   return FALSE;
 }
 
@@ -125,9 +123,9 @@ gboolean dm_rule_room(const DmVm *vm, uint64_t added, GError **error) {
   g_autofree char *room_text = dm_size_format(room);
   g_autofree char *maximum = dm_size_format(vm->live->maximum);
   g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
-    "%s has room for %s more below its maximum of %s, not for %s; the maximum changes with the next start: 'dimmer set %s "
-    "--max SIZE'",
-    vm->name, room_text, maximum, added_text, vm->name);
+    "%s has room for %s more below its maximum of %s, not for %s; raise the maximum for the next start", vm->name,
+    room_text, maximum, added_text);
+  dm_error_add_command(error, "set %s --max SIZE", vm->name);
   return FALSE;
 }
 
@@ -135,9 +133,20 @@ gboolean dm_rule_slot(const DmVm *vm, GError **error) {
   if (dm_config_free_slots(vm->live) > 0)
     return TRUE;
   g_set_error(error, DM_ERROR, DM_ERROR_NO_FREE_SLOT,
-    "all %u memory slots of %s are taken; unplug a device, or get more slots at the next start: 'dimmer enable %s --max "
-    "SIZE --slots N'",
-    vm->live->slots, vm->name, vm->name);
+    "all %u memory slots of %s are taken; unplug a device, or get more slots for the next start", vm->live->slots,
+    vm->name);
+  dm_error_add_command(error, "enable %s --max SIZE --slots N", vm->name);
+  return FALSE;
+}
+
+gboolean dm_rule_seen(const DmVm *vm, const DmConfig *config, uint64_t seen, GError **error) {
+  if (seen == 0 || config == NULL || dm_config_memory(config) == seen)
+    return TRUE;
+  g_autofree char *is = dm_size_format(dm_config_memory(config));
+  g_autofree char *was = dm_size_format(seen);
+  g_set_error(error, DM_ERROR, DM_ERROR_CHANGED,
+    "%s has %s by now, not the %s that this change was made for; nothing was changed, look again and repeat it",
+    vm->name, is, was);
   return FALSE;
 }
 

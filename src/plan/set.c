@@ -28,8 +28,8 @@ static gboolean check_next_run(const DmVm *vm, const DmValues *values, GError **
     return TRUE;
   if (values->maximum != 0 && next->maximum == 0 && next->hidden_maximum == 0) {
     g_set_error(error, DM_ERROR, DM_ERROR_NOT_ENABLED,
-      "%s has no maximum yet, as it is not set up for hot plug; 'dimmer enable %s --max SIZE' does both", vm->name,
-      vm->name);
+      "%s has no maximum yet, as it is not set up for hot plug; set its next run up for it first", vm->name);
+    dm_error_add_command(error, "enable %s --max SIZE", vm->name);
     return FALSE;
   }
   /* A VM that is not set up for hot plug has no maximum of its own: its memory can be anything. */
@@ -262,7 +262,7 @@ static void note_kept(DmPlan *plan, const DmVm *vm) {
   g_ptr_array_unref(pending.devices);
 }
 
-static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error) {
+static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values, DmPlugPolicy policy, GError **error) {
   uint64_t added = values->memory - dm_config_memory(vm->live), step = MAX(dm_vm_factor(vm), vm->live->page);
   g_autoptr(GPtrArray) devices = growing_devices(vm);
   uint64_t dimms = added - grow_virtio(plan, devices, virtio_part(devices, added, step));
@@ -271,13 +271,13 @@ static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values,
     if (!dm_rule_step(vm, dimms, dimms % block == 0 ? step : block, error) || !dm_rule_room(vm, dimms, error) ||
       !dm_rule_slot(vm, error))
       return FALSE;
-    plan_add_dimms(plan, vm, DM_POLICY_OVIRT, dimms, 0); /* oVirt: always node 0 */
+    plan_add_dimms(plan, vm, policy, dimms, 0); /* oVirt: always node 0 */
   }
   note_kept(plan, vm);
   return TRUE;
 }
 
-static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, GError **error) {
+static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, DmPlugPolicy policy, GError **error) {
   if (!check_live(vm, values, error))
     return FALSE;
   uint64_t memory = dm_config_memory(vm->live);
@@ -287,7 +287,7 @@ static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, 
     plan_lower(plan, vm, values);
   if (values->memory == memory)
     note_kept(plan, vm);
-  if (values->memory > memory && !plan_raise(plan, vm, values, error))
+  if (values->memory > memory && !plan_raise(plan, vm, values, policy, error))
     return FALSE;
   plan_predict_guaranteed(plan, vm);
   return TRUE;
@@ -296,14 +296,15 @@ static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, 
 DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error) {
   DmValues values = {0};
   if (!read_wish(wish, &values, error) || !check_power(vm, &values, error) ||
-    !dm_rule_platform(vm, values.maximum, error))
+    !dm_rule_platform(vm, values.maximum, error) ||
+    !dm_rule_seen(vm, wish->next_run_only ? vm->next_run : dm_vm_current(vm), wish->seen, error))
     return NULL;
   if ((wish->next_run_only || values.maximum != 0) &&
     !dm_rule_persistent(
       vm, wish->next_run_only ? "there is nothing to set" : "a maximum could never take effect", error))
     return NULL;
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_SET);
-  if (vm->live != NULL && !wish->next_run_only && !plan_live(plan, vm, &values, error))
+  if (vm->live != NULL && !wish->next_run_only && !plan_live(plan, vm, &values, wish->policy, error))
     return NULL;
   if (!check_next_run(vm, &values, error))
     return NULL;

@@ -3,7 +3,7 @@
 
 #include <gio/gio.h>
 
-#define LAST DM_ERROR_IMMUTABLE
+#define LAST DM_ERROR_CHANGED
 
 /* Each code has its own row, and its name is its own: programs compare it. */
 static void test_table(void) {
@@ -50,6 +50,19 @@ static void test_origin(void) {
   g_assert_cmpint(code, ==, 42);
 }
 
+static void test_command(void) {
+  g_autoptr(GError) error = g_error_new(DM_ERROR, DM_ERROR_BUSY, "x");
+  GError *none = NULL;
+  g_assert_null(dm_error_get_command(error));
+  dm_error_add_command(&error, "show %s", "web1");
+  dm_error_add_command(&none, "list");
+  dm_error_add_command(NULL, "list");
+  g_autoptr(GError) copy = g_error_copy(error);
+  g_clear_error(&error);
+  g_assert_cmpstr(dm_error_get_command(copy), ==, "show web1");
+  g_assert_cmpstr(copy->message, ==, "x");
+}
+
 static void test_foreign(void) {
   int domain = -1, code = -1;
   g_autoptr(GError) error = g_error_new(G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED, "x");
@@ -65,6 +78,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/error/table", test_table);
   g_test_add_func("/error/ovirt-statuses", test_ovirt_statuses);
   g_test_add_func("/error/origin", test_origin);
+  g_test_add_func("/error/command", test_command);
   g_test_add_func("/error/foreign", test_foreign);
   return g_test_run();
 }

@@ -31,17 +31,17 @@ static const Case errors[] = {
   {"not-a-multiple", "running: 1024 max=4096/16 | 1024 max=4096/16", "memory=1224",
     {"web1", "128 MiB", "200 MiB", "add 128 MiB or 256 MiB"}},
   {"not-a-block", "running: 1024 max=4096/16 v1024:0:2 | 1024 max=4096/16", "memory=1125", {"2 MiB", "101 MiB"}},
-  {"maximum", "running: 1024 max=2048/16 | 1024 max=2048/16", "memory=3072", {"web1", "3072 MiB", "2048 MiB", "--max"}},
+  {"maximum", "running: 1024 max=2048/16 | 1024 max=2048/16", "memory=3072",
+    {"web1", "3072 MiB", "2048 MiB", "larger maximum"}},
   {"guaranteed", "running: 1024 max=2048/16 d256 g=1200 | 1280 max=2048/16", "memory=1024",
-    {"web1", "1200 MiB", "1024 MiB", "--guaranteed"}},
-  {"not-enabled", "running: ~1024 | ~1024", "memory=2048", {"web1", "maxMemory", "dimmer enable web1 --max"}},
-  {"no-numa", "running: ~1024 max=4096/16 | ~1024 max=4096/16", "memory=2048", {"NUMA cell", "dimmer enable"}},
+    {"web1", "1200 MiB", "1024 MiB", "guarantee that or less"}},
+  {"not-enabled", "running: ~1024 | ~1024", "memory=2048", {"web1", "maxMemory", "next run"}},
+  {"no-numa", "running: ~1024 max=4096/16 | ~1024 max=4096/16", "memory=2048", {"NUMA cell", "next run"}},
   {"started-with-its-maximum", "running: 2048 aside=2048/16 | 2048 max=4096/16", "memory=2176",
     {"web1", "its maximum as boot memory"}},
   {"room-kept-for-devices", "shut-off: - | 1024 max=2048/16 n512", "memory=1600", {"1600 MiB", "512 MiB", "2048 MiB"}},
-  {"slots", "running: 1024 max=4096/1 d128 | 1152 max=4096/1", "memory=1280", {"all 1 memory slots", "--slots"}},
-  {"paused", "paused: 1024 max=4096/1 d128 | 1152 max=4096/1", "memory=1024",
-    {"web1", "paused", "resume", "--next-run"}},
+  {"slots", "running: 1024 max=4096/1 d128 | 1152 max=4096/1", "memory=1280", {"all 1 memory slots", "more slots"}},
+  {"paused", "paused: 1024 max=4096/1 d128 | 1152 max=4096/1", "memory=1024", {"web1", "paused", "resume", "next run"}},
   {"transient", "running: 1024 max=4096/1 | -", "memory=512 next-run", {"web1", "transient"}},
   {"too-small", "shut-off: - | 512+512 max=4096/16", "memory=1", {"web1", "2 NUMA cells", "2 MiB at least"}},
   {"unit-forgotten", "running: 1024 max=4096/1 | -", "memory=1400B", {"memory", "1400MiB"}},
@@ -73,6 +73,9 @@ static void test_errors(gconstpointer data) {
   g_test_message("%s", error->message);
   for (gsize i = 0; i < G_N_ELEMENTS(c->words) && c->words[i] != NULL; i++)
     g_assert_nonnull(strstr(error->message, c->words[i]));
+  /* Those who have no command line read it as well. */
+  g_assert_null(strstr(error->message, "dimmer "));
+  g_assert_null(strstr(error->message, "--"));
 }
 
 /* A plan without anything to tell tells nothing. */

@@ -2,8 +2,10 @@
 /*
  * The one error domain of dimmer and its one table: code, stable name, HTTP status, exit status.
  *
- * Every failure inside dimmer is a GError of the domain DM_ERROR. Its message names the object and the remedy. Where
- * libvirt was the origin, libvirt's own domain and code travel with the error and can be read back.
+ * Every failure inside dimmer is a GError of the domain DM_ERROR. Its message names the object and the remedy, in words
+ * that hold for whoever reads them: a program, the page, the command line. A command that is the remedy travels beside
+ * the message, for the command line to show. Where libvirt was the origin, libvirt's own domain and code travel with
+ * the error as well.
  */
 #pragma once
 
@@ -38,6 +40,7 @@ typedef enum {
   DM_ERROR_BAD_VALUE,     /* a value in it makes no sense */
   DM_ERROR_BAD_SEARCH,    /* a search that does not make sense */
   DM_ERROR_IMMUTABLE,     /* a value that cannot be changed was given another one */
+  DM_ERROR_CHANGED,       /* the VM is not what the request was made for any more */
 } DmError;
 
 typedef struct {
@@ -70,6 +73,12 @@ const DmErrorInfo *dm_error_info(int code);
 
 /* As dm_error_info(), for any GError: errors of foreign domains count as DM_ERROR_FAILED. */
 const DmErrorInfo *dm_error_info_of(const GError *error);
+
+/* The command of dimmer that is the remedy, such as "show web1"; nothing where @error or *@error is NULL. */
+void dm_error_add_command(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* NULL: there is none. */
+const char *dm_error_get_command(const GError *error);
 
 /* Remembers libvirt's @origin_domain (virErrorDomain) and @origin_code (virErrorNumber) in @error, of DM_ERROR. */
 void dm_error_set_origin(GError *error, int origin_domain, int origin_code);

@@ -16,6 +16,8 @@ typedef struct {
   gboolean has_memory, has_guaranteed, has_maximum;
   uint64_t memory, guaranteed, maximum;
   gboolean next_run_only; /* the running VM stays as it is */
+  DmPlugPolicy policy;    /* where memory grows */
+  uint64_t seen;          /* the memory that the wish was made for: with another one there is no plan; 0: with any */
 } DmWish;
 
 typedef struct {
@@ -24,6 +26,7 @@ typedef struct {
   uint64_t max_size; /* virtio-mem: the most the device can hold; 0: size */
   int node;
   DmPlugPolicy policy;
+  uint64_t seen; /* as above */
 } DmPlugWish;
 
 typedef struct {

@@ -35,6 +35,9 @@ gboolean dm_rule_step(const DmVm *vm, uint64_t added, uint64_t step, GError **er
 /* @added fits between what is there and maximum. */
 gboolean dm_rule_room(const DmVm *vm, uint64_t added, GError **error);
 
+/* @config has the memory that whoever asks has @seen (0: not told): nobody else was faster. */
+gboolean dm_rule_seen(const DmVm *vm, const DmConfig *config, uint64_t seen, GError **error);
+
 /* A slot is free. */
 gboolean dm_rule_slot(const DmVm *vm, GError **error);
 
