@@ -195,7 +195,10 @@ void dm_api_free(DmApi *api) {
 }
 
 gboolean dm_api_reload(DmApi *api, GError **error) {
-  return sign_on_reload(api->sign_on, error);
+  if (!sign_on_reload(api->sign_on, error))
+    return FALSE;
+  live_check(api->live, TRUE);
+  return TRUE;
 }
 
 void dm_api_set_answer_seconds(DmApi *api, double seconds) {

@@ -106,6 +106,13 @@ void wait_for_job(Call *call, DmJob *job, void (*waited)(Call *call));
 /* The DmJobFunc for it. */
 void job_moved(DmJob *job, DmJobEvent event, const DmStep *step, gpointer call);
 
+/* ---- devices.c ---- */
+
+/* The parameter if_memory: what whoever asks knows the VM's memory to be; *seen is 0 where it is not given. */
+gboolean read_seen(Call *call, uint64_t *seen, GError **error);
+/* The parameter policy; *policy stays where it is not given. */
+gboolean read_plug_policy(Call *call, DmPlugPolicy *policy, GError **error);
+
 /* ---- sign_on.c ---- */
 
 SignOn *sign_on_new(DmStore *store, const char *users_file, guint idle_seconds, GError **error);
@@ -125,6 +132,7 @@ void page_free(Page *page);
 void handle_web_root(Call *call);
 void handle_web_index(Call *call);
 void handle_web_file(Call *call);
+void handle_web_icon(Call *call);
 
 /* ---- views ---- */
 
@@ -226,6 +234,8 @@ void audit(DmApi *api, AuditCode code, DmSeverity severity, const DmEntry *entry
 Live *live_new(DmApi *api);
 void live_free(Live *live);
 void live_end_all(Live *live);
+/* Ends the streams whose token holds no longer; where the users have changed, those with a password too. */
+void live_check(Live *live, gboolean users_changed);
 void live_event(Live *live, const DmAuditEvent *event);
 Metrics *metrics_new(DmApi *api);
 void metrics_free(Metrics *metrics);

@@ -121,6 +121,8 @@ static void answer_unplug(Call *call) {
     return;
   }
   DmNode *node = dm_node_new("action");
+  if (job->steps->len > 0) /* what a rule forbids is no job */
+    add_link(node, "job", "jobs", job->id);
   add_fault(dm_node_add_object(node, "fault"), error);
   dm_node_add_text(node, "status", "failed");
   reply_node(call, (guint)dm_error_info_of(error)->http_status, node);
@@ -164,11 +166,29 @@ static DmPlan *plan_plug(const DmVm *vm, gpointer data, GError **error) {
   return dm_plan_plug_devices(vm, data, error);
 }
 
-static gboolean read_policy(const char *policy, DmPlugWish *wish, GError **error) {
-  if (policy == NULL || dm_plug_policy_from_name(policy, &wish->policy))
+static gboolean read_policy(const char *text, DmPlugPolicy *policy, GError **error) {
+  if (text == NULL || dm_plug_policy_from_name(text, policy))
     return TRUE;
-  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "policy '%s' is not known; it is ovirt, whole or fine", policy);
+  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "policy '%s' is not known; it is ovirt, whole or fine", text);
   return FALSE;
+}
+
+gboolean read_plug_policy(Call *call, DmPlugPolicy *policy, GError **error) {
+  return read_policy(dm_target_parameter(call->target, "policy"), policy, error);
+}
+
+static gboolean read_parameter(Call *call, const char *name, gboolean *present, uint64_t *size, GError **error) {
+  const char *text = dm_target_parameter(call->target, name);
+  *present = text != NULL;
+  if (text == NULL || dm_size_parse(text, size, error))
+    return TRUE;
+  g_prefix_error(error, "%s: ", name);
+  return FALSE;
+}
+
+gboolean read_seen(Call *call, uint64_t *seen, GError **error) {
+  gboolean present;
+  return read_parameter(call, "if_memory", &present, seen, error);
 }
 
 static gboolean read_kind(const DmBody *body, DmPlugWish *wish, GError **error) {
@@ -177,7 +197,7 @@ static gboolean read_kind(const DmBody *body, DmPlugWish *wish, GError **error) 
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "kind '%s' is not known; it is dimm or virtio-mem", kind);
     return FALSE;
   }
-  if (!read_policy(policy, wish, error))
+  if (!read_policy(policy, &wish->policy, error))
     return FALSE;
   wish->kind = g_strcmp0(kind, "virtio-mem") == 0 ? DM_DEVICE_VIRTIO_MEM : DM_DEVICE_DIMM;
   return TRUE;
@@ -240,7 +260,7 @@ void handle_device_plug(Call *call) {
   DmEntry *entry = find_entry(call);
   if (entry == NULL || !read_body(call, "memory_device"))
     return;
-  if (!read_plug(call->body, wish, &error)) {
+  if (!read_plug(call->body, wish, &error) || !read_seen(call, &wish->seen, &error)) {
     reply_error(call, error);
     return;
   }
@@ -255,20 +275,10 @@ void handle_device_plug(Call *call) {
 
 /* ---- the plan of a change, which nothing carries out ---- */
 
-static gboolean read_parameter(Call *call, const char *name, gboolean *present, uint64_t *size, GError **error) {
-  const char *text = dm_target_parameter(call->target, name);
-  *present = text != NULL;
-  if (text == NULL || dm_size_parse(text, size, error))
-    return TRUE;
-  g_prefix_error(error, "%s: ", name);
-  return FALSE;
-}
-
 static DmPlan *make_plug_plan(Call *call, const DmVm *vm, GError **error) {
   DmPlugWish wish = {.kind = DM_DEVICE_DIMM};
   gboolean present;
-  const char *policy = dm_target_parameter(call->target, "policy");
-  if (!read_parameter(call, "plug", &present, &wish.size, error) || !read_policy(policy, &wish, error))
+  if (!read_parameter(call, "plug", &present, &wish.size, error) || !read_plug_policy(call, &wish.policy, error))
     return NULL;
   return dm_plan_plug_devices(vm, &wish, error);
 }
@@ -284,7 +294,8 @@ static DmPlan *make_plan(Call *call, const DmVm *vm, GError **error) {
     return make_plug_plan(call, vm, error);
   if (!read_parameter(call, "memory", &wish.has_memory, &wish.memory, error) ||
     !read_parameter(call, "guaranteed", &wish.has_guaranteed, &wish.guaranteed, error) ||
-    !read_parameter(call, "max", &wish.has_maximum, &wish.maximum, error))
+    !read_parameter(call, "max", &wish.has_maximum, &wish.maximum, error) ||
+    !read_plug_policy(call, &wish.policy, error))
     return NULL;
   if (!wish.has_memory && !wish.has_guaranteed && !wish.has_maximum) {
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,

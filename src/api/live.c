@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Server-sent events: what changes, as it changes. Each event's data is the JSON that the API gives of the same object.
- * Changes of VMs are gathered for a moment, so that one that changes ten times in a row is told once.
+ * Changes of VMs are gathered for a moment, so that one that changes ten times in a row is told once. A stream ends
+ * when its token does; listening does not keep a token alive.
  */
 #include <string.h>
 
@@ -22,6 +23,8 @@ struct Live {
 typedef struct {
   Live *live;
   DmHttpStream *stream;
+  char *token; /* NULL: signed on by password */
+  guint expiry_timer;
 } Stream;
 
 static void send_all(Live *live, const char *event, const char *id, const GString *data) {
@@ -103,7 +106,42 @@ void live_event(Live *live, const DmAuditEvent *event) {
 static void on_closed(gpointer data) {
   Stream *stream = data;
   g_ptr_array_remove_fast(stream->live->streams, stream);
+  if (stream->expiry_timer != 0)
+    g_source_remove(stream->expiry_timer);
+  g_free(stream->token);
   g_free(stream);
+}
+
+static gboolean on_expiry(gpointer data);
+
+/* Other requests may have renewed the token since the timer was set. */
+static void check_token(Stream *stream) {
+  gint64 expires = dm_store_token_expires(stream->live->api->store, stream->token);
+  gint64 left = expires - g_get_real_time() / 1000;
+  if (stream->expiry_timer != 0)
+    g_source_remove(stream->expiry_timer);
+  stream->expiry_timer = 0;
+  if (expires == 0)
+    dm_http_stream_end(stream->stream);
+  else
+    stream->expiry_timer = g_timeout_add((guint)CLAMP(left + 1, 1, G_MAXINT), on_expiry, stream);
+}
+
+static gboolean on_expiry(gpointer data) {
+  Stream *stream = data;
+  stream->expiry_timer = 0;
+  check_token(stream);
+  return G_SOURCE_REMOVE;
+}
+
+void live_check(Live *live, gboolean users_changed) {
+  for (guint i = 0; i < live->streams->len; i++) {
+    Stream *stream = live->streams->pdata[i];
+    if (stream->token != NULL)
+      check_token(stream);
+    else if (users_changed)
+      dm_http_stream_end(stream->stream);
+  }
 }
 
 void handle_live(Call *call) {
@@ -118,6 +156,11 @@ void handle_live(Call *call) {
   dm_http_reply_header(call->http, "Cache-Control", "no-store");
   metrics_answered(call->api->metrics, "GET", 200, dm_http_request_started(call->http));
   stream->stream = dm_http_reply_stream(call->http, "text/event-stream", BACKLOG, on_closed, stream);
+  const char *signed_on = dm_http_request_header(call->http, "Authorization");
+  if (signed_on != NULL && g_ascii_strncasecmp(signed_on, "Bearer ", 7) == 0) {
+    stream->token = g_strdup(signed_on + 7);
+    check_token(stream);
+  }
   static const char hello[] = "retry: 1000\n: hello\n\n";
   g_autoptr(GBytes) piece = g_bytes_new_static(hello, strlen(hello));
   dm_http_stream_send(stream->stream, piece);

@@ -352,6 +352,7 @@ void handle_logout(Call *call) {
       reply_oauth_error(call, "server_error", error->message); /* it would still be good */
       return;
     }
+    live_check(call->api->live, FALSE);
     audit(
       call->api, AUDIT_USER_LOGOUT, DM_SEVERITY_NORMAL, NULL, user, call->correlation_id, "User %s logged out.", user);
   }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 
 #define INDEX "index.html"
+#define ICON "icon.svg"
 
 /* Nothing leaves this server, nothing is inline, nobody frames the page. */
 static const char policy[] =
@@ -20,15 +21,16 @@ static const char policy[] =
   "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
   "frame-ancestors 'none'";
 
-struct Page {
-  GHashTable *files; /* "index.html", "HASH/app.js" → File */
-};
-
 typedef struct {
   GBytes *plain, *packed; /* packed: by gzip; NULL: not worth it */
   const char *type;
   char *tag;
 } File;
+
+struct Page {
+  GHashTable *files; /* "index.html", "HASH/app.js" → File */
+  const File *icon;  /* one of them; NULL: there is none */
+};
 
 static const char *type_of(const char *name) {
   static const char *const types[][2] = {
@@ -82,6 +84,8 @@ static gboolean load_file(Page *page, const char *folder, const char *name, GErr
   g_autofree char *sum = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, file->plain);
   file->tag = g_strdup_printf("\"%.16s\"", sum);
   g_hash_table_insert(page->files, g_strdup(name), file);
+  if (g_str_has_suffix(name, "/" ICON))
+    page->icon = file;
   return TRUE;
 }
 
@@ -155,6 +159,14 @@ void handle_web_index(Call *call) {
   else
     reply_text(call, 404, "text/plain; charset=utf-8",
       "This dimmerd was started without its WebAdmin page; see [server] web in dimmerd.conf.\n");
+}
+
+/* Browsers ask for /favicon.ico where a page names no icon, as the API's answers do; they take any kind of picture. */
+void handle_web_icon(Call *call) {
+  if (call->api->page->icon != NULL)
+    reply_file(call, call->api->page->icon, "no-cache");
+  else
+    reply_empty(call, 404);
 }
 
 void handle_web_file(Call *call) {

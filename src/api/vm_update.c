@@ -111,7 +111,8 @@ void handle_vm_update(Call *call) {
   DmEntry *entry = find_entry(call);
   if (entry == NULL || !read_body(call, "vm"))
     return;
-  if (!check_immutable(call->body, entry->vm, &error) || !read_wish(call->body, wish, &error)) {
+  if (!check_immutable(call->body, entry->vm, &error) || !read_wish(call->body, wish, &error) ||
+    !read_seen(call, &wish->seen, &error) || !read_plug_policy(call, &wish->policy, &error)) {
     reply_error(call, error);
     return;
   }

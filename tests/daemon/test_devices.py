@@ -3,10 +3,11 @@
 
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rest import (MIB, empty, event, events, fault, job, memory, mib, path, plug, put, rule,
+from rest import (MIB, change, empty, event, events, fault, job, memory, mib, path, plug, put, rule,
                   sizes_of, steps, values, wait_job, wait_memory)
 from testbed import dimm_xml, virtio_mem_xml
 
@@ -110,6 +111,39 @@ def test_plug_one(guest, client):
     answer = client.post(where(guest), device_body(256))
     assert [mib(device.findtext('size')) for device in answer.xml] == [256]
     assert sizes_of(guest) == [128, 128, 256]
+
+
+def test_two_who_saw_the_same_memory_do_not_add_twice(guest, client):
+    """Sent side by side: one is carried out, the other is told of it and changes nothing."""
+    def send(_):
+        return client.post(where(guest, '') + f'?if_memory={256 * MIB}', device_body(128))
+    with ThreadPoolExecutor() as pool:
+        answers = sorted(pool.map(send, range(2)), key=lambda answer: answer.status)
+    assert answers[0].status == 201
+    assert rule(answers[1], 409).startswith('web1 has 384 MiB by now, not the 256 MiB that')
+    assert sizes_of(guest) == [128] and memory(client.get(path(guest)).xml)[0] == 384
+
+
+def test_a_target_with_a_policy(guest, client):
+    """What the page sends to grow; asking for it twice is asking for it once."""
+    query = f'?policy=fine&if_memory={256 * MIB}'
+    put(client, guest, 1280, query=query)
+    grown = [128, 128, 256, 512]
+    assert sizes_of(guest) == grown
+    assert 'has 1280 MiB by now' in rule(client.put(path(guest, query), change(1280)), 409)
+    put(client, guest, 1280, query=f'?policy=fine&if_memory={1280 * MIB}')
+    put(client, guest, 1280, query='?policy=whole')
+    assert sizes_of(guest) == grown
+    for wrong in ('policy=most', 'if_memory=much'):
+        answer = client.put(path(guest, f'?{wrong}'), change(1536))
+        assert answer.status == 400 and wrong.partition('=')[2] in answer.body.decode(), answer
+    assert 'now' in rule(client.put(path(guest, '?async=true&if_memory=1'), change(1536)), 409)
+    assert sizes_of(guest) == grown
+
+
+def test_the_memory_that_was_seen_of_a_next_run(off_too, client):
+    put(client, off_too, 1536, query=f'?if_memory={1024 * MIB}')
+    assert '1536 MiB by now' in rule(client.put(path(off_too, f'?if_memory={1024 * MIB}'), change(2048)), 409)
 
 
 def test_plug_in_json(mute, client):

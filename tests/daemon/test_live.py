@@ -3,6 +3,8 @@
 
 import pytest
 
+from testbed.daemon import ADMIN, VIEWER, user_command
+
 from rest import MIB, event, memory, mib, path, plug, put, vm_id, wait_status
 
 
@@ -124,3 +126,31 @@ def test_it_ends_with_the_daemon(daemon, client):
     with client.live() as live:
         assert daemon.stop() == 0
         live.ended()
+
+
+def test_it_ends_when_its_token_expires(host, serve):
+    """With nothing sent on it, and listening alone keeps no token."""
+    with serve(token_idle=1).client().live() as live:
+        live.ended()
+
+
+def test_it_ends_with_a_logout_and_others_go_on(mute, daemon):
+    other = daemon.anonymous()
+    token = other.token(*ADMIN)
+    with daemon.client().live() as stays, other.bearer(token).live() as ends:
+        other.logout(token)
+        ends.ended()
+        mute.suspend()
+        stays.wait('vm', of(mute, status='paused'))
+
+
+def test_it_ends_with_the_user(host, daemon):
+    """By token or by password."""
+    with daemon.client(VIEWER).live() as token, daemon.basic(VIEWER).live() as password:
+        with daemon.client().live() as stays:
+            host.run(user_command(host, 'del', VIEWER[0], '--users', daemon.folder / 'users'), check=0)
+            daemon.reload()
+            token.ended()
+            password.ended()
+            host.define('web1', os=False)
+            stays.wait('vm')
