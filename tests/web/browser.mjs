@@ -27,8 +27,7 @@ export function equal(is, expected, what) {
 export async function tell(what) {
   console.log(`> ${what}`);
   const { value } = await lines.next();
-  check(value?.startsWith('ok'), `${what}: ${value}`);
-  return value.slice(3);
+  equal(value, 'ok', what);
 }
 
 export async function open({ scheme = 'light', width = 1280, height = 800 } = {}) {

@@ -78,8 +78,9 @@ def browse(web_tests):
         said = []
         for line in process.stdout:
             if line.startswith('> '):
-                answer = deeds[line[2:].strip()]() or ''
-                process.stdin.write(f'ok {answer}\n')
+                deed, *words = line[2:].split()
+                deeds[deed](*words)
+                process.stdin.write('ok\n')
                 process.stdin.flush()
             else:
                 said.append(line)

@@ -52,6 +52,25 @@ const scenarios = {
     await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 3);
     await tell('define');
     await page.waitForSelector('tbody >> text=new1'); // without a reload
+    const at = (hash) => page.evaluate((to) => (location.hash = to), hash);
+    await at('#/vms?page=x1&sort=colour'); // nonsense in an address is as if it were not there
+    await page.waitForSelector('th[aria-sort=ascending]:has-text("Name")');
+    equal(await page.locator('.pf-m-danger').count(), 0, 'complaints about the address');
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url()));
+    for (const odd of ['#foo/bar', '#/vms/../hosts', '#/vms/1/2/3']) {
+      await at(odd);
+      await page.waitForSelector('h1:text-is("There is no such page")');
+    }
+    equal(
+      asked.filter((url) => /hosts|foo/.test(url)),
+      [],
+      'what odd addresses asked for',
+    );
+    await at('#/vms/00000000-0000-4000-8000-000000000000');
+    await page.waitForSelector('h1:text-is("There is no such VM")');
+    await at('#/vms');
+    await page.waitForSelector('tbody >> text=new1');
     await page.click('[aria-label="Switch to dark colours"]');
     await look(page, 'vms-dark');
     await page.setViewportSize({ width: 390, height: 844 });
@@ -120,6 +139,22 @@ const scenarios = {
     const before = started + 128;
     await page.waitForSelector(`dialog .after tr:has-text("Now") >> text=${before} MiB`);
     equal(await page.inputValue('dialog #memory'), String(before), 'the memory that nobody has changed yet');
+    const plans = [];
+    page.on('request', (request) => /memoryplan/.test(request.url()) && plans.push(request.url()));
+    for (const [text, said] of [
+      ['', 'Type a number of MiB'],
+      ['1e30', 'No VM can have so much memory'],
+      ['1300.5', 'Type whole MiB'],
+    ]) {
+      await page.fill('dialog #memory', text);
+      await page.waitForSelector(`dialog #memory-problem:text-is("${said}")`);
+      equal(await page.getAttribute('dialog footer button', 'title'), said, 'why it cannot be sent');
+    }
+    equal(plans, [], 'what the server was asked about nonsense');
+    await look(page, 'change-memory-nonsense');
+    await page.fill('dialog #memory', '99999');
+    await page.waitForSelector('dialog [role=alert] >> text=/above its maximum of 4096 MiB/');
+    check(!/dimmer|--/.test(await page.textContent('dialog [role=alert]')), 'the page gives advice for a command line');
     await page.fill('dialog #memory', String(before + 1000));
     await page.waitForSelector('dialog [role=alert] >> text=/multiple of/');
     check(
@@ -132,9 +167,19 @@ const scenarios = {
     // 256, 512 and 256 MiB, beside the 128 that are there
     await page.waitForFunction(() => document.querySelectorAll('dialog .map-new').length === 3);
     await look(page, 'change-memory-grow');
+    // Somebody else is faster by less than an event takes.
+    const faster = async (route) => {
+      await tell('plug');
+      await route.continue();
+    };
+    await page.route('**/vms/*?async=true*', faster, { times: 1 });
+    await page.click('dialog footer >> text=Hot plug');
+    await page.waitForSelector(`dialog [role=alert] >> text=/has ${before + 128} MiB by now/`);
+    await page.waitForSelector(`dialog .after tr:has-text("Now") >> text=${before + 128} MiB`);
+    await page.waitForFunction(() => document.querySelectorAll('dialog .map-new').length === 3);
     await page.click('dialog footer >> text=Hot plug');
     await waitFigure(page, `${before + 1024} MiB`);
-    equal(await deviceCount(page), 4, 'devices');
+    equal(await deviceCount(page), 5, 'devices');
   },
 
   // By keyboard alone, from the button to the outcome.
@@ -147,6 +192,12 @@ const scenarios = {
     await page.waitForSelector('dialog .after');
     await look(page, 'hot-unplug');
     equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel', 'what has the focus');
+    const place = page.url();
+    await page.goBack();
+    await page.waitForSelector('dialog', { state: 'detached' });
+    equal(page.url(), place, 'the place after going back');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog .after');
     await page.keyboard.press('Escape');
     check(
       (await page.evaluate(() => document.activeElement.getAttribute('aria-label') ?? '')).startsWith('Hot Unplug'),
@@ -173,6 +224,7 @@ const scenarios = {
     await page.waitForSelector('.jobs .step >> text=/refused after .*: the guest refused/');
     equal(await deviceCount(page), 1, 'devices');
     await page.waitForSelector('table[aria-label="Memory devices"] >> text=Present');
+    equal(await page.locator('.toasts .pf-v6-c-alert').count(), 0, 'a refusal that is told a second time');
     await look(page, 'refused');
   },
 
@@ -188,9 +240,95 @@ const scenarios = {
     await page.waitForSelector('.jobs .pf-m-warning >> text=/Overdue/');
     await page.waitForSelector('table[aria-label="Memory devices"] >> text=Overdue');
     await look(page, 'overdue');
+    await page.click('[aria-label^="Hot Unplug"]');
+    await page.waitForSelector('dialog >> text=/asked for dimm .* already and has not answered yet/');
+    await look(page, 'hot-unplug-again');
+    await page.keyboard.press('Escape');
+    await page.click('text=Change memory');
+    await page.fill('dialog #memory', '1280');
+    await page.waitForSelector('dialog >> text=/an earlier request asked for 128 MiB to go/');
+    await look(page, 'change-memory-while-going');
+    await page.keyboard.press('Escape');
     await page.click('text=Virtual Machines');
     await page.waitForSelector('.bar-out');
     await look(page, 'vms-overdue');
+    // With the VM the device goes, and its job says one thing.
+    await openVm(page, 'web1', 'VM Devices');
+    await tell('destroy');
+    await page.waitForSelector('.jobs .pf-m-danger >> text=/stopped before its guest had answered/');
+    equal(await page.locator('.jobs .step strong').allTextContents(), ['not done'], 'the step');
+    check(!/can still/.test(await page.textContent('.jobs')), 'the job of a stopped VM waits');
+    await page.waitForSelector('text=They come by hot plug while a VM runs');
+    await look(page, 'stopped');
+  },
+
+  // What happens to the VM, and to what the page knows of it, while a dialog is open.
+  async dialogs(page) {
+    await login(page);
+    await openVm(page, 'web1', 'VM Devices');
+    const lost = 'dialog >> text=The connection to dimmerd is lost';
+    const says = async (name) => {
+      await page.waitForSelector('dialog [role=alert] >> text=There is nothing to do any more');
+      equal(await page.locator('dialog footer button').allTextContents(), ['Close'], `${name}: what can be done`);
+      await look(page, name);
+      await page.click('dialog footer >> text=Close');
+      await page.waitForSelector('dialog', { state: 'detached' });
+    };
+
+    await page.click('[aria-label^="Hot Unplug"]');
+    await page.waitForSelector('dialog .after');
+    await tell('stop');
+    await page.waitForSelector(lost);
+    equal(await page.getAttribute('dialog footer button', 'aria-disabled'), 'true', 'Hot Unplug while lost');
+    await look(page, 'dialog-lost');
+    await tell('start');
+    await page.waitForSelector(lost, { state: 'detached' });
+    await page.waitForSelector('dialog footer button:not([aria-disabled]) >> text=Hot Unplug');
+    await tell('detach');
+    await says('dialog-device-gone');
+
+    await page.click('text=Change memory');
+    await page.fill('dialog #memory', '1152');
+    await page.waitForSelector('dialog .map-new');
+    await tell('suspend');
+    await page.waitForSelector('dialog >> text=web1 is paused now');
+    await page.waitForSelector('dialog .after tr:has-text("Running VM afterwards") >> text=1024 MiB');
+    await look(page, 'change-memory-paused-now');
+    await page.keyboard.press('Escape');
+    await page.click('text=Change memory');
+    await page.waitForSelector('dialog >> text=only its next run can be changed');
+    await look(page, 'change-memory-paused');
+    await tell('resume');
+    await page.waitForSelector('dialog #next-run');
+    await tell('destroy');
+    await page.fill('dialog #memory', '2048');
+    await page.waitForSelector('dialog .after tr:has-text("Next run afterwards") >> text=2048 MiB');
+    equal(await page.locator('dialog .after tr').count(), 3, 'rows for a VM that is off');
+    equal(await page.locator('dialog .map-boot').getAttribute('title'), 'Boot memory, 2048 MiB', 'the map');
+    await look(page, 'change-memory-off');
+    // A plan that does not come.
+    await page.clock.install();
+    await page.route('**/memoryplan?*', () => {});
+    const begun = page.waitForRequest('**/memoryplan?*');
+    await page.fill('dialog #memory', '1536');
+    await page.clock.runFor(1000);
+    await begun;
+    await page.clock.runFor(30000);
+    await page.waitForSelector('dialog >> text=dimmerd has not answered for 20 seconds');
+    await page.unroute('**/memoryplan?*');
+    await page.click('dialog >> text=Try again');
+    await page.waitForSelector('dialog .after tr:has-text("Next run afterwards") >> text=1536 MiB');
+    await page.click('dialog footer >> text=Change');
+    await page.waitForSelector('.toasts >> text=The next run of web1 is changed');
+    await page.click('.toasts [aria-label^=Close]');
+    await page.waitForSelector('.toasts .pf-v6-c-alert', { state: 'detached' });
+    await waitFigure(page, '1536 MiB');
+    await page.click('text=Change memory');
+    await page.waitForSelector('dialog .after');
+    await tell('undefine');
+    await says('dialog-vm-gone');
+    await page.waitForSelector('h1:text-is("web1 is gone")');
+    await look(page, 'vm-gone');
   },
 
   async viewer(page) {
@@ -209,11 +347,14 @@ const scenarios = {
   },
 
   async expiry(page) {
+    const answered = page.waitForResponse('**/oauth/token');
     await login(page);
+    const token = (await (await answered).json()).access_token;
     await openVm(page, 'web1', 'VM Devices');
-    const place = page.url();
-    await tell('expire');
     await page.click('[aria-label^="Hot Unplug"]');
+    await page.waitForSelector('dialog .after');
+    const place = page.url();
+    await tell(`expire ${token}`); // nobody clicks: the server ends the stream
     await page.waitForSelector('text=Your session has expired');
     equal(await page.locator('dialog, table').count(), 0, 'what is left to see');
     await look(page, 'expired');

@@ -2,22 +2,24 @@
 // The REST API, in JSON. The token lives in this module and nowhere else: with the page it is gone.
 
 const BASE = '/ovirt-engine/api';
+const LIMIT_MS = 20000;
 
 let token = null;
 let onExpired = () => {};
 
 // What the server said, in its words.
 export class ApiError extends Error {
-  constructor(status, reason, detail) {
+  constructor(status, reason, detail, job) {
     super(detail || reason);
     this.status = status;
     this.reason = reason;
+    this.job = job; // the id of the job that tells of it as well
   }
 }
 
 export class Offline extends Error {
-  constructor() {
-    super('dimmerd does not answer.');
+  constructor(text = 'dimmerd does not answer.') {
+    super(text);
   }
 }
 
@@ -30,7 +32,21 @@ async function reach(url, options) {
   try {
     return await fetch(url, { cache: 'no-store', credentials: 'omit', ...options });
   } catch (error) {
-    throw error.name === 'AbortError' ? error : new Offline();
+    throw error.name === 'AbortError' || error instanceof Offline ? error : new Offline();
+  }
+}
+
+// Runs what asks and reads the answer, and ends it when it has taken too long. signal: the caller's own, or none.
+async function limited(signal, run) {
+  const limit = new AbortController();
+  const timer = setTimeout(
+    () => limit.abort(new Offline(`dimmerd has not answered for ${LIMIT_MS / 1000} seconds.`)),
+    LIMIT_MS,
+  );
+  try {
+    return await run(signal ? AbortSignal.any([signal, limit.signal]) : limit.signal);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -67,7 +83,8 @@ export async function logout() {
 function faultOf(status, body, statusText) {
   const fault = body?.fault ?? body ?? {};
   const detail = (fault.detail ?? '').replace(/^\[([^]*)\]$/, '$1');
-  return new ApiError(status, fault.reason ?? `${status} ${statusText}`, detail || noDetail(status, statusText));
+  const reason = fault.reason ?? `${status} ${statusText}`;
+  return new ApiError(status, reason, detail || noDetail(status, statusText), body?.job?.id);
 }
 
 function noDetail(status, statusText) {
@@ -94,10 +111,13 @@ export async function raw(path, { method = 'GET', body, signal, accept = 'applic
   return answer;
 }
 
-// { body, status, headers }
-export async function ask(path, options) {
-  const answer = await raw(path, options);
-  const text = await answer.text();
+// { body, status, headers }. patient: it may take its time.
+export async function ask(path, { patient = false, signal, ...options } = {}) {
+  const run = async (until) => {
+    const got = await raw(path, { ...options, signal: until });
+    return [got, await got.text()];
+  };
+  const [answer, text] = await (patient ? run(signal) : limited(signal, run));
   let body = {};
   try {
     body = text ? JSON.parse(text) : {};

@@ -16,11 +16,11 @@
  */
 
 import { get, login, logout, whenExpired } from './api.js';
-import { closeAll } from './dialog.js';
+import { closeDialogs, updateDialogs } from './dialog.js';
 import { h, render } from './dom.js';
 import { follow } from './live.js';
 import { loginView } from './login.js';
-import { toast } from './parts.js';
+import { empty, LOST, toast } from './parts.js';
 import { applyTheme } from './theme.js';
 import { shell } from './shell.js';
 import { vmView } from './vm.js';
@@ -45,12 +45,14 @@ export const app = {
     queued = true;
     queueMicrotask(draw);
   },
-  // Why nothing can be changed; null: it can.
-  whyNot() {
+  // Why this user can change nothing; null: they can.
+  whyViewer() {
     return state.session.role === 'admin'
       ? null
       : `${state.session.user} has the role ${state.session.role} and may look, but not change anything`;
   },
+  // Why nothing can be changed at this moment; null: it can.
+  whyNot: () => app.whyViewer() ?? (state.lost ? LOST : null),
   hostName: (id) => (id ? (state.hosts.get(id)?.name ?? '') : ''),
   retry: () => live?.now(),
   async login(user, password) {
@@ -70,6 +72,7 @@ function draw() {
   const root = document.getElementById('app');
   const focused = document.activeElement;
   drawInto(root);
+  updateDialogs();
   // What had the focus may be gone, such as the row of a device: whoever uses the keyboard goes on from the heading.
   if (focused !== document.body && !focused.isConnected) root.querySelector('[autofocus], h1')?.focus();
 }
@@ -81,31 +84,53 @@ function drawInto(root) {
     return;
   }
   document.title = `${view.title()} - dimmer`;
-  render(root, shell(app, h('div', { key: viewName }, view.render())));
+  render(root, shell(app, h('div', { key: viewName ?? 'nowhere' }, view.render())));
 }
 
 // ---- the place ----
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+// name: what the view is of; null: there is no such page. An id goes into the API's paths, so it is looked at first.
 function placeOf(hash) {
   const [path, search = ''] = hash.replace(/^#\/?/, '').split('?');
-  const [first, id, tab] = path.split('/');
+  const [first = '', id = '', tab = '', ...more] = path.split('/');
+  const known = (first === '' || first === 'vms') && (id === '' || UUID.test(id)) && more.length === 0;
   return {
-    name: first === 'vms' && id ? `vms/${id}` : 'vms',
-    id,
+    name: !known ? null : id ? `vms/${id.toLowerCase()}` : 'vms',
+    id: id.toLowerCase(),
     tab: tab || 'general',
     query: new URLSearchParams(search),
   };
 }
 
+function viewOf(place) {
+  if (place.name === null) return nowhere;
+  return place.id ? vmView(app, place.id) : vmsView(app);
+}
+
+const nothing = () => {};
+const nowhere = {
+  title: () => 'No such page',
+  render: () => [
+    h('h1', { class: 'pf-v6-c-title pf-m-2xl', tabindex: '-1' }, 'There is no such page'),
+    empty('This address leads nowhere', h('a', { href: '#/vms' }, 'All virtual machines')),
+  ],
+  load: nothing,
+  event: nothing,
+  go: nothing,
+  leave: nothing,
+};
+
 function route() {
   if (!state.session) return;
   const place = placeOf(location.hash);
   const same = view && viewName === place.name;
+  closeDialogs();
   if (!same) {
     view?.leave();
-    closeAll();
     viewName = place.name;
-    view = place.id ? vmView(app, place.id) : vmsView(app);
+    view = viewOf(place);
     window.scrollTo(0, 0);
   }
   view.go(place);
@@ -144,7 +169,7 @@ function end() {
   view?.leave();
   view = null;
   viewName = '';
-  closeAll();
+  closeDialogs();
   state.session = null;
   state.lost = false;
   state.hosts = new Map();

@@ -5,9 +5,9 @@
 import { ask, get, query } from './api.js';
 import { dialog } from './dialog.js';
 import { h } from './dom.js';
-import { MIB, planOf, shortName, size } from './model.js';
-import { alert, button, errorAlert, legend, memoryMap, spinner, toast } from './parts.js';
-import { afterwards, limitations, notes } from './unplug.js';
+import { isOut, MIB, planOf, shortName, size, statusWords } from './model.js';
+import { alert, errorAlert, legend, memoryMap, spinner, toast } from './parts.js';
+import { afterwards, limitations, noPlan, notes, vmIsGone } from './unplug.js';
 
 const TYPING_MS = 120;
 const policies = [
@@ -22,19 +22,23 @@ function stepOf(max) {
   return gib <= 16 ? 64 : gib <= 256 ? 256 : 1024;
 }
 
-// next: the VM with the values of its next run. Returns { refresh(vm, next) }, for when they have changed under it.
-export function changeDialog(first, firstNext) {
-  let vm = first;
-  let next = firstNext ?? first;
-  const step = stepOf(vm.max);
-  const wish = {
-    memory: vm.memory / MIB,
-    guaranteed: vm.guaranteed / MIB,
-    follow: true,
-    policy: 'ovirt',
-    nextRun: vm.status !== 'up',
-  };
+// What was typed, as MiB, or why it is none. now: the value as it is, which need not be whole MiB.
+function readMib(text, now) {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) return { problem: 'Type a number of MiB' };
+  if (value === now) return { value };
+  if (!Number.isInteger(value)) return { problem: 'Type whole MiB' };
+  if (value < 1) return { problem: 'Type 1 MiB or more' };
+  return value * MIB > Number.MAX_SAFE_INTEGER ? { problem: 'No VM can have so much memory' } : { value };
+}
+
+// now: the VM's view, of which vm and next change while the dialog is open. Returns { refresh() }, for when they have.
+export function changeDialog(app, now) {
+  // What was typed; null: nothing yet, it is as it is, or for the server to choose.
+  const wish = { memory: null, guaranteed: null, policy: 'ovirt', nextRun: false };
+  const ranAtFirst = now.vm.status === 'up';
   let plan = null;
+  let seen = 0; // the memory that the plan was made for
   let error = null;
   let failed = null; // of the change itself
   let stale = true; // the plan is of an earlier wish
@@ -44,37 +48,43 @@ export function changeDialog(first, firstNext) {
   let timer = null;
   let asked = null;
 
-  const bytes = (mib) => Math.round(mib * MIB);
-  const grows = () => !wish.nextRun && bytes(wish.memory) > vm.memory;
-  const base = () => (wish.nextRun ? next : vm); // what the fields begin with
-  const changed = () => bytes(wish.memory) !== base().memory || !wish.follow;
+  const running = () => now.vm.status === 'up';
+  const onlyNextRun = () => wish.nextRun || !running();
+  const base = () => (onlyNextRun() ? (now.next ?? now.vm) : now.vm); // what the fields begin with
+  const memory = () => readMib(wish.memory ?? String(base().memory / MIB), base().memory / MIB);
+  const bytes = () => memory().value * MIB;
+  const grows = () => !onlyNextRun() && bytes() > now.vm.memory;
   // A next run of its own is replaced by whatever is set here.
-  const replaces = () => vm.status === 'up' && vm.nextRun && next.memory !== vm.memory;
-  // Another policy than the server's own is asked for by plugging devices.
-  const plugs = () => grows() && wish.policy !== 'ovirt';
+  const replaces = () => !onlyNextRun() && now.vm.nextRun && now.next && now.next.memory !== now.vm.memory;
 
   // Guaranteed is the server's to choose until the user names it, or memory falls below it.
-  const named = () => !wish.follow || bytes(wish.memory) < vm.guaranteed;
-  const values = () => ({
-    memory: bytes(wish.memory),
-    guaranteed: named() ? bytes(wish.guaranteed) : '',
-    next_run: wish.nextRun ? 'true' : '',
-  });
-  const policyBody = () => (named() ? { memory_policy: { guaranteed: String(bytes(wish.guaranteed)) } } : {});
+  const named = () => wish.guaranteed !== null || bytes() < base().guaranteed;
+  const guaranteed = () =>
+    readMib(wish.guaranteed ?? String(Math.min(base().guaranteed, bytes()) / MIB), base().guaranteed / MIB);
+  const problem = () => memory().problem ?? guaranteed().problem;
+  const changed = () => bytes() !== base().memory || (named() && guaranteed().value * MIB !== base().guaranteed);
 
   // What stands in the field.
-  function guaranteed() {
-    const after = wish.nextRun ? plan?.nextRun : plan?.live;
-    return named() || !after ? wish.guaranteed : after.guaranteed / MIB;
+  function guaranteedText() {
+    const after = onlyNextRun() ? plan?.nextRun : plan?.live;
+    if (wish.guaranteed !== null) return wish.guaranteed;
+    if (memory().problem) return String(base().guaranteed / MIB);
+    return String(named() || !after ? guaranteed().value : after.guaranteed / MIB);
   }
 
   async function askPlan() {
     asked?.abort();
     const mine = (asked = new AbortController());
+    const mineSeen = base().memory;
+    const parameters = {
+      memory: bytes() !== base().memory ? bytes() : '',
+      guaranteed: named() ? guaranteed().value * MIB : '',
+      next_run: onlyNextRun() ? 'true' : '',
+      policy: wish.policy,
+    };
     try {
-      const parameters = plugs() ? { plug: bytes(wish.memory) - vm.memory, policy: wish.policy } : values();
-      plan = planOf(await get(`vms/${vm.id}/memoryplan?${query(parameters)}`, { signal: mine.signal }));
-      if (plugs() && named()) plan.live.guaranteed = bytes(wish.guaranteed); // is put after the plug
+      plan = planOf(await get(`vms/${now.vm.id}/memoryplan?${query(parameters)}`, { signal: mine.signal }));
+      seen = onlyNextRun() ? mineSeen : plan.now.memory;
       error = null;
     } catch (wrong) {
       if (wrong.name === 'AbortError') return;
@@ -86,25 +96,23 @@ export function changeDialog(first, firstNext) {
     submitted = false;
   }
 
+  // What is wrong by itself, or changes nothing, is no question for the server.
   function later() {
-    stale = true;
-    failed = null;
     clearTimeout(timer);
-    timer = setTimeout(askPlan, TYPING_MS);
+    asked?.abort();
+    stale = !problem() && changed();
+    if (stale) {
+      timer = setTimeout(askPlan, TYPING_MS);
+    } else {
+      error = null;
+      plan = problem() ? null : unchanged(now);
+    }
     handle.update();
   }
 
-  function setMemory(event) {
-    const value = Number(event.target.value);
-    if (event.target.value === '' || !Number.isFinite(value)) return;
-    wish.memory = value;
-    if (wish.follow) wish.guaranteed = Math.min(base().guaranteed / MIB, value);
-    later();
-  }
-
-  function setGuaranteed(event) {
-    wish.guaranteed = Number(event.target.value);
-    wish.follow = false;
+  function set(what) {
+    failed = null;
+    Object.assign(wish, what);
     later();
   }
 
@@ -112,29 +120,27 @@ export function changeDialog(first, firstNext) {
     sending = true;
     failed = null;
     handle.update();
+    const nextRun = onlyNextRun();
+    const body = bytes() !== base().memory ? { memory: String(bytes()) } : {};
+    if (named()) body.memory_policy = { guaranteed: String(guaranteed().value * MIB) };
+    const parameters = {
+      async: 'true',
+      next_run: nextRun ? 'true' : '',
+      policy: grows() ? wish.policy : '',
+      if_memory: seen,
+    };
     try {
-      if (plugs()) {
-        await ask(`vms/${vm.id}/memorydevices`, {
-          method: 'POST',
-          body: { size: String(bytes(wish.memory) - vm.memory), policy: wish.policy },
-        });
-        if (named()) await put(policyBody());
-      } else {
-        await put({ memory: String(bytes(wish.memory)), ...policyBody() });
-      }
+      await ask(`vms/${now.vm.id}?${query(parameters)}`, { method: 'PUT', body });
       close();
-      if (wish.nextRun) toast('success', `The next run of ${vm.name} is changed`);
+      if (nextRun) toast('success', `The next run of ${now.vm.name} is changed`);
     } catch (wrong) {
       failed = wrong;
-      sending = false;
-      handle.update();
     }
+    sending = false;
+    if (open) later();
   }
 
-  const put = (body) =>
-    ask(`vms/${vm.id}?${query({ async: 'true', next_run: wish.nextRun ? 'true' : '' })}`, { method: 'PUT', body });
-
-  function field(name, text, value, oninput, more) {
+  function field(name, text, value, is, oninput, more) {
     return h(
       'div',
       { class: 'pf-v6-c-form__group' },
@@ -149,18 +155,21 @@ export function changeDialog(first, firstNext) {
         more,
         h(
           'span',
-          { class: 'pf-v6-c-form-control mib' },
+          { class: `pf-v6-c-form-control mib${is.problem ? ' pf-m-error' : ''}` },
           h('input', {
             id: name,
             type: 'number',
             min: '1',
             step: 'any',
-            value: String(value),
+            value,
             oninput,
+            'aria-invalid': is.problem ? 'true' : undefined,
+            'aria-describedby': is.problem ? `${name}-problem` : undefined,
             'data-first': name === 'memory',
           }),
         ),
         h('span', { class: 'unit', 'aria-hidden': 'true' }, 'MiB'),
+        is.problem && h('span', { class: 'problem', id: `${name}-problem`, role: 'alert' }, is.problem),
       ),
     );
   }
@@ -180,10 +189,7 @@ export function changeDialog(first, firstNext) {
             name: 'policy',
             id: `policy-${name}`,
             checked: wish.policy === name,
-            onchange: () => {
-              wish.policy = name;
-              later();
-            },
+            onchange: () => set({ policy: name }),
           }),
           h(
             'label',
@@ -198,48 +204,83 @@ export function changeDialog(first, firstNext) {
 
   const unplugs = () => (plan?.steps ?? []).filter((planned) => planned.op !== 'plug');
 
-  function whatHappens() {
-    if (!plan || error) return null;
-    const byId = new Map(vm.devices.map((device) => [device.id, device]));
-    const name = (planned) => shortName(byId.get(planned.deviceId) ?? { id: planned.deviceId });
-    const words = (planned) =>
-      planned.op === 'plug'
-        ? `A new memory device of ${size(planned.size)} is hot plugged`
-        : planned.op === 'resize'
-          ? `${name(planned)} is resized from ${size(planned.from)} to ${size(planned.to)}`
-          : `${name(planned)} (${size(planned.size)}) is hot unplugged`;
-    const marks = Object.fromEntries(
-      unplugs()
-        .filter((planned) => planned.op === 'unplug')
-        .map((planned) => [planned.deviceId, 'goes']),
-    );
+  // What the VM is made of afterwards: the running one, or its next run.
+  function picture() {
+    if (onlyNextRun()) {
+      const after = plan.nextRun ?? plan.live;
+      return [
+        h('p', { class: 'hint' }, 'The next run:'),
+        memoryMap({ ...now.vm, ...after, boot: after.memory, devices: [] }),
+        legend('boot', 'mark', 'free'),
+      ];
+    }
+    const goes = unplugs().filter((planned) => planned.op === 'unplug');
+    const marks = Object.fromEntries(goes.map((planned) => [planned.deviceId, 'goes']));
     const added = plan.steps.filter((planned) => planned.op === 'plug').map((planned) => planned.size);
+    const out = now.vm.devices.some((device) => isOut(device) && !marks[device.id]);
     return [
-      memoryMap({ ...vm, guaranteed: plan.live.guaranteed }, { marks, added }),
+      memoryMap({ ...now.vm, guaranteed: plan.live.guaranteed }, { marks, added }),
       legend(
         'boot',
-        'device',
-        ...(Object.keys(marks).length ? ['goes'] : []),
-        ...(added.length ? ['new'] : []),
+        now.vm.devices.length > 0 && 'device',
+        out && 'out',
+        goes.length > 0 && 'goes',
+        added.length > 0 && 'new',
         'mark',
         'free',
       ),
+    ];
+  }
+
+  function words(planned) {
+    const device = now.vm.devices.find((one) => one.id === planned.deviceId) ?? { id: planned.deviceId };
+    if (planned.op === 'plug') return `A new memory device of ${size(planned.size)} is hot plugged`;
+    return planned.op === 'resize'
+      ? `${shortName(device)} is resized from ${size(planned.from)} to ${size(planned.to)}`
+      : `${shortName(device)} (${size(planned.size)}) is hot unplugged`;
+  }
+
+  function whatHappens() {
+    if (!plan || error) return null;
+    const none = onlyNextRun() ? 'The running VM stays as it is.' : 'No memory device comes or goes.';
+    const lines = plan.steps.length > 0 ? plan.steps.map(words) : now.vm.status === 'down' ? [] : [none];
+    return [
+      picture(),
       h(
         'ul',
         { class: 'points plan', 'aria-live': 'polite', 'aria-label': 'What would happen' },
-        plan.steps.length === 0
-          ? h('li', null, wish.nextRun ? 'The running VM stays as it is.' : 'No memory device comes or goes.')
-          : plan.steps.map((planned, i) => h('li', { key: `${planned.op} ${planned.deviceId ?? i}` }, words(planned))),
+        lines.map((line, i) => h('li', { key: `${i} ${line}` }, line)),
       ),
-      afterwards(plan),
+      afterwards(now.vm, plan),
       notes(plan),
     ];
   }
 
+  function powerAlert() {
+    if (running()) return null;
+    const name = statusWords[now.vm.status]?.toLowerCase() ?? now.vm.status;
+    return ranAtFirst
+      ? alert('warning', `${now.vm.name} is ${name} now`, {
+          body: h('p', null, 'What is set here is for its next run.'),
+          role: 'alert',
+        })
+      : alert('info', `${now.vm.name} is ${name}`, {
+          body: h(
+            'p',
+            null,
+            now.vm.status === 'down'
+              ? 'Its next run takes the new values.'
+              : 'Its guest cannot answer, so only its next run can be changed.',
+          ),
+        });
+  }
+
   const deed = () => (unplugs().length > 0 ? 'Hot unplug' : grows() ? 'Hot plug' : 'Change');
+  const typed = (event) => event.target.value;
 
   const view = (close) => ({
-    title: `Change memory of ${vm.name}`,
+    title: `Change memory of ${now.vm.name}`,
+    over: now.gone ? vmIsGone(now.vm) : undefined,
     body: h(
       'form',
       {
@@ -251,25 +292,33 @@ export function changeDialog(first, firstNext) {
           if (!blocked()) send(close);
         },
       },
+      powerAlert(),
       field(
         'memory',
         'Memory',
-        wish.memory,
-        setMemory,
+        wish.memory ?? String(base().memory / MIB),
+        memory(),
+        (event) => set({ memory: typed(event) }),
         h('input', {
           type: 'range',
           class: 'slider',
           'aria-label': 'Memory, by dragging',
-          'aria-valuetext': `${wish.memory} MiB`,
-          min: String(step),
-          max: String(vm.max / MIB),
-          step: String(step),
-          value: String(wish.memory),
-          oninput: setMemory,
+          'aria-valuetext': `${memory().value ?? 'no'} MiB`,
+          min: String(stepOf(base().max)),
+          max: String(base().max / MIB),
+          step: String(stepOf(base().max)),
+          value: String(memory().value ?? base().memory / MIB),
+          oninput: (event) => set({ memory: typed(event) }),
         }),
       ),
-      field('guaranteed', 'Physical memory guaranteed', guaranteed(), setGuaranteed),
-      vm.status === 'up' &&
+      field(
+        'guaranteed',
+        'Physical memory guaranteed',
+        guaranteedText(),
+        memory().problem ? {} : guaranteed(),
+        (event) => set({ guaranteed: typed(event) }),
+      ),
+      running() &&
         h(
           'div',
           { class: 'pf-v6-c-check' },
@@ -278,50 +327,41 @@ export function changeDialog(first, firstNext) {
             type: 'checkbox',
             id: 'next-run',
             checked: wish.nextRun,
-            onchange: (event) => {
-              wish.nextRun = event.target.checked;
-              wish.memory = base().memory / MIB;
-              wish.guaranteed = base().guaranteed / MIB;
-              wish.follow = true;
-              later();
-            },
+            onchange: (event) => set({ nextRun: event.target.checked, memory: null, guaranteed: null }),
           }),
           h('label', { class: 'pf-v6-c-check__label', for: 'next-run' }, 'Only for the next run'),
         ),
       grows() && policyChoice(),
       replaces() &&
-        !wish.nextRun &&
         alert('warning', 'The next run has values of its own', {
-          body: h('p', null, `It would start with ${size(next.memory)}; what is set here takes the place of that.`),
+          body: h('p', null, `It would start with ${size(now.next.memory)}; what is set here takes the place of that.`),
         }),
-      error && errorAlert(error, error.status ? 'This cannot be' : 'There is no plan'),
+      error && noPlan(error, 'This cannot be', askPlan),
       failed && errorAlert(failed),
-      !plan && !error && spinner('Asking for the plan'),
+      !plan && !error && !problem() && spinner('Asking for the plan'),
       whatHappens(),
-      unplugs().length > 0 && !error && limitations(vm),
-      wish.nextRun &&
-        vm.status !== 'up' &&
-        alert('info', 'The VM is not running', { body: h('p', null, 'Its next run takes the new values.') }),
+      unplugs().length > 0 && !error && limitations(now.vm),
     ),
-    footer: [
-      button(sending ? 'Asking' : deed(), {
-        kind: unplugs().length > 0 ? 'danger' : 'primary',
-        type: 'submit',
-        form: 'change',
-        why: blocked(),
-      }),
-      button('Cancel', { kind: 'link', onclick: close }),
-    ],
+    action: {
+      text: sending ? 'Asking' : deed(),
+      risky: unplugs().length > 0,
+      type: 'submit',
+      form: 'change',
+      why: blocked(),
+    },
   });
 
   function blocked() {
     if (sending) return 'The request is on its way';
+    if (app.whyNot()) return app.whyNot();
+    if (now.vm.status === 'unknown') return 'The host of this VM cannot be reached';
+    if (problem()) return problem();
     if (stale) return 'The plan is being made';
     if (error) return error.message;
     return changed() ? undefined : 'Nothing is changed yet';
   }
 
-  const handle = dialog(view, {
+  const handle = dialog(app, view, {
     wide: true,
     closed: () => {
       open = false;
@@ -329,16 +369,13 @@ export function changeDialog(first, firstNext) {
       asked?.abort();
     },
   });
-  askPlan();
+  later();
   return {
-    refresh(newer, newerNext) {
-      if (!open || sending) return;
-      const untouched = bytes(wish.memory) === base().memory; // nobody asked for another one
-      vm = newer;
-      next = newerNext ?? newer;
-      if (untouched) wish.memory = base().memory / MIB;
-      if (wish.follow) wish.guaranteed = Math.min(base().guaranteed / MIB, wish.memory);
-      later();
+    refresh() {
+      if (open && !sending) later();
     },
   };
 }
+
+// The plan of no change.
+const unchanged = ({ vm, next }) => ({ now: vm, live: vm, nextRun: next ?? undefined, steps: [], notes: [] });

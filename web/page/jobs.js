@@ -22,12 +22,12 @@ export function outcome(job) {
   return { kind: job.status === 'failed' ? 'danger' : 'success', title: `${job.description}: done` };
 }
 
-function stepLine(step) {
+function stepLine(step, over) {
   return h(
     'li',
     { key: step.id, class: `step step-${step.state}` },
-    step.state === 'asked' ? spinner('Waiting for the guest') : null,
-    h('span', null, stepTitle(step), ': ', h('strong', null, stepText(step))),
+    step.state === 'asked' && !over ? spinner('Waiting for the guest') : null,
+    h('span', null, stepTitle(step), ': ', h('strong', null, stepText(step, over))),
   );
 }
 
@@ -37,7 +37,11 @@ const stepTitle = (step) => `${verbs[step.op] ?? ''} ${nameOf(step)}${step.size 
 export function jobBody(job) {
   return [
     job.fault && h('p', null, job.fault),
-    job.steps.length > 0 && h('ul', { class: 'steps' }, job.steps.map(stepLine)),
+    job.steps.length > 0 && h(
+        'ul',
+        { class: 'steps' },
+        job.steps.map((step) => stepLine(step, job.status !== 'started')),
+      ),
     job.notes.map((note) => h('p', { class: 'hint', key: note }, note)),
   ];
 }

@@ -134,10 +134,13 @@ const stepWords = {
 
 const seconds = (value) => (value < 0.1 ? 'less than 0.1 s' : `${value.toFixed(value < 10 ? 1 : 0)} s`);
 
-// A step's state, for people.
-export function stepText(step) {
+// A step's state, for people. over: its job has ended, so what has not come does not come any more.
+export function stepText(step, over) {
+  const pending = ['planned', 'asked', 'overdue'].includes(step.state);
   const words =
-    step.state === 'overdue' && step.op === 'plug'
+    over && pending
+      ? 'not done'
+      : step.state === 'overdue' && step.op === 'plug'
       ? 'overdue: it has not appeared in time'
       : step.state === 'overdue' && step.op === 'resize'
         ? 'overdue: the guest has not reached the size in time; it can still do so'

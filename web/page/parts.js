@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What several pages are made of: PatternFly's parts, and the pictures of memory.
 
-import { h } from './dom.js';
+import { h, render } from './dom.js';
 import { going, isOut, shortName, size, statusWords } from './model.js';
 
 const paths = {
@@ -101,8 +101,18 @@ export function alert(kind, title, { body, close, role, actions } = {}) {
   );
 }
 
-export function errorAlert(error, title = 'That did not work') {
-  return alert('danger', title, { body: h('p', null, error.message), role: 'alert' });
+export function errorAlert(error, title = 'That did not work', actions) {
+  return alert('danger', title, { body: h('p', null, error.message), role: 'alert', actions });
+}
+
+export const LOST = 'The connection to dimmerd is lost';
+
+export function lostAlert(app) {
+  return alert('warning', LOST, {
+    role: 'alert',
+    body: h('p', null, 'What you see may be out of date. It is tried again all the time.'),
+    actions: button('Try now', { kind: 'link pf-m-inline', onclick: app.retry }),
+  });
 }
 
 export function empty(title, body) {
@@ -279,7 +289,7 @@ export function legend(...kinds) {
   return h(
     'ul',
     { class: 'legend', 'aria-label': 'Legend' },
-    kinds.map((kind) =>
+    kinds.filter(Boolean).map((kind) =>
       h('li', null, h('span', { class: `legend-box legend-${kind}`, 'aria-hidden': 'true' }), names[kind]),
     ),
   );
@@ -308,20 +318,20 @@ export function pairs(...rows) {
   );
 }
 
-// A message in the corner, which is read aloud as well.
-export function toast(kind, title, body) {
-  const box = document.getElementById('told');
-  const node = document.createElement('div');
-  node.className = `pf-v6-c-alert pf-m-${kind}`;
-  const part = (name, text) => {
-    const inner = document.createElement(name === 'title' ? 'p' : 'div');
-    inner.className = `pf-v6-c-alert__${name}`;
-    inner.textContent = text;
-    node.append(inner);
+const TOAST_MS = 8000;
+let toasts = [];
+
+const showToasts = () => render(document.getElementById('told'), toasts);
+
+// A message in the corner, which is read aloud as well. What went wrong stays until it is closed.
+export function toast(kind, title, text) {
+  const close = () => {
+    toasts = toasts.filter((one) => one !== told);
+    showToasts();
   };
-  part('title', title);
-  if (body) part('description', body);
-  node.addEventListener('click', () => node.remove());
-  box.append(node);
-  setTimeout(() => node.remove(), 8000);
+  const body = text && h('p', null, text);
+  const told = h('div', { key: `toast ${Math.random()}` }, alert(kind, title, { body, close }));
+  toasts = [...toasts, told];
+  showToasts();
+  if (kind !== 'danger') setTimeout(close, TOAST_MS);
 }

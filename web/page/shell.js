@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is around each view: the masthead, and banners about connections.
 import { h } from './dom.js';
-import { alert, button, icon, logo } from './parts.js';
+import { alert, button, icon, logo, lostAlert } from './parts.js';
 import { isDark, toggleTheme } from './theme.js';
 
 function masthead(app) {
@@ -45,15 +45,7 @@ function banners(app) {
     'div',
     { class: 'banners', key: 'banners' },
     app.state.lost &&
-      h(
-        'div',
-        { key: 'lost' },
-        alert('warning', 'The connection to dimmerd is lost', {
-          role: 'alert',
-          body: h('p', null, 'What you see may be out of date. It is tried again all the time.'),
-          actions: button('Try now', { kind: 'link pf-m-inline', onclick: app.retry }),
-        }),
-      ),
+      h('div', { key: 'lost' }, lostAlert(app)),
     down.map((host) =>
       h(
         'div',
@@ -61,12 +53,12 @@ function banners(app) {
         alert('danger', `Host ${host.name} cannot be reached`, { body: h('p', null, host.status_detail ?? '') }),
       ),
     ),
-    app.whyNot() &&
+    app.whyViewer() &&
       h(
         'div',
         { key: 'viewer' },
         alert('info', 'You can look, but not change anything', {
-          body: h('p', null, `${app.whyNot()}. An administrator gives the role admin with 'dimmerd user'.`),
+          body: h('p', null, `${app.whyViewer()}. An administrator gives the role admin with 'dimmerd user'.`),
         }),
       ),
   );

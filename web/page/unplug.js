@@ -35,8 +35,9 @@ export function limitations(vm) {
   });
 }
 
-export function afterwards(plan) {
-  const row = (name, values) =>
+// The values now and as the plan would leave them. A VM that is off has only those of its next run.
+export function afterwards(vm, plan) {
+  const row = ([name, values]) =>
     values &&
     h(
       'tr',
@@ -46,6 +47,17 @@ export function afterwards(plan) {
         h('td', { class: 'pf-v6-c-table__td number', 'data-label': key }, size(values[key])),
       ),
     );
+  const rows =
+    vm.status === 'down'
+      ? [
+          ['Next run now', plan.now],
+          ['Next run afterwards', plan.nextRun],
+        ]
+      : [
+          ['Now', plan.now],
+          ['Running VM afterwards', plan.live],
+          ['Next run', plan.nextRun],
+        ];
   return h(
     'table',
     { class: 'pf-v6-c-table pf-m-compact after', 'aria-label': 'Values now and afterwards' },
@@ -59,13 +71,7 @@ export function afterwards(plan) {
         ['Memory', 'Guaranteed', 'Maximum'].map((text) => h('th', { scope: 'col', class: 'pf-v6-c-table__th' }, text)),
       ),
     ),
-    h(
-      'tbody',
-      { class: 'pf-v6-c-table__tbody' },
-      row('Now', plan.now),
-      row('Running VM afterwards', plan.live),
-      row('Next run', plan.nextRun),
-    ),
+    h('tbody', { class: 'pf-v6-c-table__tbody' }, rows.map(row)),
   );
 }
 
@@ -79,57 +85,104 @@ export const notes = (plan) =>
     ),
   });
 
-export function unplugDialog(app, vm, device) {
-  const name = shortName(device);
-  let plan = null;
-  let error = null;
+// Why there is no plan, and a way on where the server was not the one to say so.
+export const noPlan = (error, title, again) =>
+  errorAlert(
+    error,
+    error.status ? title : 'There is no plan',
+    !error.status && button('Try again', { kind: 'link pf-m-inline', onclick: again }),
+  );
 
-  const handle = dialog((close) => ({
-    title: `Hot unplug memory device ${name}?`,
-    body: [
-      pairs(
-        ['VM', vm.name],
-        ['Device', `${device.alias || device.id}: ${device.kind}, ${size(device.size)}, NUMA node ${device.node}`],
-      ),
-      error
-        ? errorAlert(error, 'This device cannot be hot unplugged now')
-        : plan
-          ? [afterwards(plan), notes(plan)]
-          : spinner('Asking for the plan'),
-      limitations(vm),
-    ],
-    footer: [
-      button('Hot Unplug', {
-        kind: 'danger',
-        why: error ? error.message : plan ? undefined : 'The plan is being made',
-        onclick: () => {
-          close();
-          unplug(app, vm, device);
-        },
-      }),
-      button('Cancel', { kind: 'link', onclick: close, 'data-first': true }),
-    ],
-  }));
+export const vmIsGone = (vm) => `${vm.name} is gone: it was undefined, or it was transient and has stopped.`;
 
-  get(`vms/${vm.id}/memoryplan?${query({ device: device.id })}`)
-    .then(
-      (body) => {
-        plan = planOf(body);
-      },
-      (failed) => {
-        error = failed;
-      },
-    )
-    .then(handle.update);
+// Why this device cannot be asked for now; undefined: it can. now: the VM's view.
+export function whyNoUnplug(app, now, device) {
+  if (app.whyNot()) return app.whyNot();
+  if (now.vm.status !== 'up') return 'Only a running VM can be asked for a device';
+  return device.state === 'going' || device.state === 'resizing'
+    ? 'The guest was asked already, and has not answered yet'
+    : undefined;
 }
 
-// What comes of it, the page shows by the job.
-async function unplug(app, vm, device) {
+function whyOver(now, device) {
+  if (now.gone) return vmIsGone(now.vm);
+  if (now.vm.status === 'down') return `${now.vm.name} has stopped, and its memory devices went with it.`;
+  return now.vm.devices.some((one) => one.id === device.id) ? undefined : 'The memory device has gone already.';
+}
+
+// Returns { refresh() }, for when the VM has changed under it.
+export function unplugDialog(app, now, first) {
+  const name = shortName(first);
+  const device = () => now.vm.devices.find((one) => one.id === first.id) ?? first;
+  let plan = null;
+  let error = null;
+  let open = true;
+  let asked = null;
+
+  async function askPlan() {
+    asked?.abort();
+    const mine = (asked = new AbortController());
+    try {
+      const path = `vms/${now.vm.id}/memoryplan?${query({ device: first.id })}`;
+      plan = planOf(await get(path, { signal: mine.signal }));
+      error = null;
+    } catch (wrong) {
+      if (wrong.name === 'AbortError') return;
+      error = wrong;
+    }
+    handle.update();
+  }
+
+  const view = (close) => ({
+    title: `Hot unplug memory device ${name}?`,
+    over: whyOver(now, first),
+    body: [
+      pairs(
+        ['VM', now.vm.name],
+        ['Device', `${first.alias || first.id}: ${first.kind}, ${size(device().size)}, NUMA node ${first.node}`],
+      ),
+      error
+        ? noPlan(error, 'This device cannot be hot unplugged now', askPlan)
+        : plan
+          ? [afterwards(now.vm, plan), notes(plan)]
+          : spinner('Asking for the plan'),
+      limitations(now.vm),
+    ],
+    action: {
+      text: 'Hot Unplug',
+      risky: true,
+      why: whyNoUnplug(app, now, device()) ?? error?.message ?? (plan ? undefined : 'The plan is being made'),
+      onclick: () => {
+        close();
+        unplug(now, first);
+      },
+    },
+  });
+
+  const handle = dialog(app, view, {
+    closed: () => {
+      open = false;
+      asked?.abort();
+    },
+  });
+  askPlan();
+  return {
+    refresh() {
+      if (open && !whyOver(now, first)) askPlan();
+    },
+  };
+}
+
+// What comes of it, the job tells, where there is one and the VM's view is still to be seen.
+async function unplug(now, device) {
   const name = shortName(device);
   try {
-    await ask(`vms/${vm.id}/memorydevices/${encodeURIComponent(device.id)}`, { method: 'DELETE' });
+    const path = `vms/${now.vm.id}/memorydevices/${encodeURIComponent(device.id)}`;
+    await ask(path, { method: 'DELETE', patient: true });
   } catch (error) {
-    if (error.status !== 401) toast('danger', `${name} stays`, error.message);
+    if (error.status === 401) return;
+    await now.load();
+    if (error.status === 404) toast('info', `${name} has gone already`);
+    else if (now.left || !error.job) toast('danger', `${name} stays`, error.message);
   }
-  app.update();
 }

@@ -4,38 +4,28 @@
 import { get, query } from './api.js';
 import { changeDialog } from './change.js';
 import { h } from './dom.js';
-import { jobBody, jobLabel, outcome } from './jobs.js';
-import { eventOf, jobOf, shortName, size, time, vmOf } from './model.js';
+import { jobBody, outcome } from './jobs.js';
+import { eventOf, isOut, jobOf, size, vmOf } from './model.js';
 import {
   alert,
   button,
   card,
-  deviceWords,
   empty,
   errorAlert,
-  label,
   legend,
   memoryMap,
   nextRunLabel,
-  pairs,
   spinner,
   statusLabel,
-  table,
 } from './parts.js';
-import { unplugDialog } from './unplug.js';
+import { tabs } from './vm_tabs.js';
 
 const MANY = 50;
-const tabs = [
-  ['general', 'General'],
-  ['devices', 'VM Devices'],
-  ['events', 'Events'],
-  ['jobs', 'Jobs'],
-];
 
 export function vmView(app, id) {
   const path = `vms/${encodeURIComponent(id)}`;
   const now = {
-    tab: 'general',
+    tab: tabs[0],
     vm: null,
     next: null,
     jobs: [],
@@ -45,6 +35,7 @@ export function vmView(app, id) {
     left: false,
     dialog: null,
     closed: new Set(),
+    load,
   };
   let loading = false;
   let again = false; // something happened while it was asked for, and may not be in the answer
@@ -81,7 +72,7 @@ export function vmView(app, id) {
       if (!(events instanceof Error)) now.events = (events.event ?? []).map(eventOf);
       now.error = null;
       now.gone = false;
-      now.dialog?.refresh(now.vm, now.next);
+      now.dialog?.refresh();
     } catch (error) {
       if (error.status === 404) now.gone = true;
       else if (error.status !== 401) now.error = error;
@@ -91,7 +82,10 @@ export function vmView(app, id) {
 
   async function loadNext() {
     const next = await get(`${path}?next_run=true`).catch(() => null);
-    if (next) now.next = vmOf(next);
+    if (next) {
+      now.next = vmOf(next);
+      now.dialog?.refresh();
+    }
     app.update();
   }
 
@@ -99,7 +93,7 @@ export function vmView(app, id) {
     again ||= loading;
     if (kind === 'vm' && data.id === id) {
       now.vm = vmOf(data);
-      now.dialog?.refresh(now.vm, now.next);
+      now.dialog?.refresh();
       loadNext();
     } else if (kind === 'vm_removed' && data.id === id) {
       now.gone = true;
@@ -141,168 +135,8 @@ export function vmView(app, id) {
     });
   }
 
-  // ---- the tabs ----
-
-  function general() {
-    const { vm, next } = now;
-    const running = vm.status === 'up' || vm.status === 'paused';
-    const row = (name, key) => {
-      const differs = next && next[key] !== vm[key];
-      return {
-        key,
-        cells: [
-          name,
-          h('span', { class: 'number' }, size(vm[key])),
-          next
-            ? h(
-                'span',
-                { class: differs ? 'number differs' : 'number' },
-                size(next[key]),
-                differs && label('differs', 'purple'),
-              )
-            : '–',
-        ],
-      };
-    };
-    return h(
-      'div',
-      { class: 'columns' },
-      card(
-        'Memory',
-        table(
-          'Memory',
-          ['Setting', running ? 'Running VM' : 'VM', 'Next run'],
-          [row('Memory', 'memory'), row('Physical memory guaranteed', 'guaranteed'), row('Maximum memory', 'max')],
-        ),
-      ),
-      card(
-        'VM',
-        pairs(
-          ['Name', vm.name],
-          ['Description', vm.description || '–'],
-          ['Status', statusLabel(vm.status)],
-          ['Host', app.hostName(vm.hostId) || '–'],
-          ['Boot memory', size(vm.boot)],
-          ['Memory devices', `${vm.devices.length}, ${size(vm.memory - vm.boot)}`],
-          ['Memory balloon', vm.ballooning ? 'yes' : 'no'],
-          ['Id', h('code', null, vm.id)],
-        ),
-      ),
-    );
-  }
-
-  function whyNoUnplug(device) {
-    if (app.whyNot()) return app.whyNot();
-    if (app.state.lost) return 'The connection to dimmerd is lost';
-    if (now.vm.status !== 'up') return 'Only a running VM can be asked for a device';
-    return device.state === 'going' ? 'The guest was asked already, and has not answered yet' : undefined;
-  }
-
-  const stateLabel = (device) =>
-    h(
-      'span',
-      { class: 'state' },
-      device.state === 'going' || device.state === 'resizing' ? spinner('Waiting for the guest') : null,
-      device.state === 'present'
-        ? label('Present', 'green')
-        : device.state === 'overdue'
-          ? label('Overdue', 'orange', deviceWords.overdue)
-          : label(device.state === 'resizing' ? 'Resizing' : 'Asked', 'blue', deviceWords[device.state]),
-    );
-
-  function devices() {
-    const { vm } = now;
-    if (vm.devices.length === 0)
-      return empty(
-        'There are no memory devices',
-        'They come by hot plug, and only they can be hot unplugged. Change memory plugs some.',
-      );
-    const sizes = (device) =>
-      device.kind === 'virtio-mem' ? `${size(device.size)} of at most ${size(device.max)}` : size(device.size);
-    return h(
-      'div',
-      { class: 'table-box' },
-      table(
-        'Memory devices',
-        ['Type', 'Device', 'Alias', 'Size', 'Node', 'Slot', 'Address', 'State', 'Action'],
-        vm.devices.map((device) => ({
-          key: device.id,
-          cells: [
-            'memory',
-            device.kind,
-            h('strong', null, device.alias || '–'),
-            h('span', { class: 'number' }, sizes(device)),
-            device.node ?? '–',
-            device.slot ?? '–',
-            device.address ? h('code', null, device.address) : (device.busAddress ?? '–'),
-            stateLabel(device),
-            button('Hot Unplug', {
-              kind: 'secondary pf-m-small pf-m-danger',
-              why: whyNoUnplug(device),
-              'aria-label': `Hot Unplug ${shortName(device)}`,
-              onclick: () => unplugDialog(app, now.vm, device),
-            }),
-          ],
-        })),
-      ),
-    );
-  }
-
-  const severities = {
-    normal: ['Normal', 'grey'],
-    warning: ['Warning', 'orange'],
-    error: ['Error', 'red'],
-    alert: ['Alert', 'red'],
-  };
-
-  function events() {
-    if (now.events.length === 0) return empty('There are no events', 'What happens to this VM will stand here.');
-    return h(
-      'div',
-      { class: 'table-box' },
-      table(
-        'Events',
-        ['Time', 'Severity', 'What happened', 'User'],
-        now.events.map((happened) => ({
-          key: happened.id,
-          cells: [
-            h('span', { class: 'nowrap' }, time(happened.time)),
-            label(...(severities[happened.severity] ?? [happened.severity])),
-            happened.text,
-            happened.user ?? '–',
-          ],
-        })),
-      ),
-    );
-  }
-
-  function jobs() {
-    if (now.jobs.length === 0)
-      return empty('There are no jobs', 'Requests that change this VM stand here since the daemon started.');
-    return h(
-      'div',
-      { class: 'table-box' },
-      table(
-        'Jobs',
-        ['Started', 'Status', 'Request', 'Steps'],
-        now.jobs.map((job) => ({
-          key: job.id,
-          cells: [
-            h('span', { class: 'nowrap' }, time(job.started)),
-            jobLabel(job),
-            job.description,
-            h('div', null, jobBody(job)),
-          ],
-        })),
-      ),
-    );
-  }
-
-  const views = { general, devices, events, jobs };
-
-  function whyNoChange() {
-    return app.whyNot() ?? (app.state.lost ? 'The connection to dimmerd is lost' : undefined);
-  }
+  const whyNoChange = () =>
+    app.whyNot() ?? (now.vm.status === 'unknown' ? 'The host of this VM cannot be reached' : undefined);
 
   function render() {
     const { vm } = now;
@@ -343,7 +177,7 @@ export function vmView(app, id) {
         h(
           'div',
           { class: 'head-end' },
-          button('Change memory', { why: whyNoChange(), onclick: () => (now.dialog = changeDialog(now.vm, now.next)) }),
+          button('Change memory', { why: whyNoChange(), onclick: () => (now.dialog = changeDialog(app, now)) }),
         ),
       ),
       now.error && errorAlert(now.error),
@@ -357,7 +191,7 @@ export function vmView(app, id) {
           size(vm.max),
         ),
         memoryMap(vm),
-        legend('boot', 'device', 'out', 'mark', 'free'),
+        legend('boot', vm.devices.length > 0 && 'device', vm.devices.some(isOut) && 'out', 'mark', 'free'),
       ),
       h('div', { class: 'jobs', 'aria-live': 'polite' }, latest()),
       h(
@@ -366,24 +200,24 @@ export function vmView(app, id) {
         h(
           'ul',
           { class: 'pf-v6-c-tabs__list' },
-          tabs.map(([name, text]) =>
+          tabs.map((tab) =>
             h(
               'li',
-              { class: `pf-v6-c-tabs__item${now.tab === name ? ' pf-m-current' : ''}` },
+              { class: `pf-v6-c-tabs__item${now.tab === tab ? ' pf-m-current' : ''}` },
               h(
                 'a',
                 {
                   class: 'pf-v6-c-tabs__link',
-                  href: `#/vms/${id}/${name}`,
-                  'aria-current': now.tab === name ? 'page' : undefined,
+                  href: `#/vms/${id}/${tab.name}`,
+                  'aria-current': now.tab === tab ? 'page' : undefined,
                 },
-                h('span', { class: 'pf-v6-c-tabs__item-text' }, text),
+                h('span', { class: 'pf-v6-c-tabs__item-text' }, tab.text),
               ),
             ),
           ),
         ),
       ),
-      h('div', { key: now.tab, class: 'tab' }, views[now.tab]()),
+      h('div', { key: now.tab.name, class: 'tab' }, now.tab.view(app, now)),
     ];
   }
 
@@ -393,7 +227,7 @@ export function vmView(app, id) {
     event,
     title: () => now.vm?.name ?? 'Virtual Machine',
     go({ tab }) {
-      now.tab = views[tab] ? tab : 'general';
+      now.tab = tabs.find((one) => one.name === tab) ?? tabs[0];
     },
     leave() {
       now.left = true;

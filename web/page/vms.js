@@ -34,6 +34,20 @@ const columns = [
   ['Next run', 'next_run_config_exists'],
 ];
 
+const sortable = new Set(columns.map(([, field]) => field).filter(Boolean));
+
+// What an address may ask for; anything else is as if it were not there.
+function readAddress(asks) {
+  const page = asks.get('page') ?? '';
+  const sort = asks.get('sort');
+  return {
+    search: asks.get('search') ?? '',
+    page: /^[1-9]\d{0,5}$/.test(page) ? Number(page) : 1,
+    sort: sortable.has(sort) ? sort : 'name',
+    desc: asks.get('desc') === '1',
+  };
+}
+
 const count = (number) => number.toLocaleString('en');
 
 export function vmsView(app) {
@@ -252,12 +266,7 @@ export function vmsView(app) {
     event,
     title: () => 'Virtual Machines',
     go({ query: asks }) {
-      const next = {
-        search: asks.get('search') ?? '',
-        page: Math.max(Number(asks.get('page') ?? 1) || 1, 1),
-        sort: asks.get('sort') ?? 'name',
-        desc: asks.get('desc') === '1',
-      };
+      const next = readAddress(asks);
       const differs = Object.keys(next).some((key) => next[key] !== now[key]);
       Object.assign(now, next);
       if (differs && now.rows) load();
