@@ -103,6 +103,9 @@ const scenarios = {
       'the warning is missing',
     );
     await look(page, 'change-memory');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await look(page, 'change-memory-narrow');
+    await page.setViewportSize({ width: 1280, height: 800 });
     await page.click('dialog footer >> text=Hot unplug');
     await page.waitForSelector('dialog', { state: 'detached' });
     await waitFigure(page, '1408 MiB');
@@ -114,6 +117,17 @@ const scenarios = {
     check(steps.length === 2 && steps.every((text) => /: removed after /.test(text)), `the steps say ${steps}`);
     await page.waitForSelector('.head >> text=Next run');
     await look(page, 'devices-after');
+    await page.click('[aria-label="Switch to dark colours"]');
+    await look(page, 'devices-dark');
+    await page.click('text=Change memory');
+    await page.fill('dialog #memory', '1280');
+    await page.waitForSelector('dialog .map-goes');
+    await look(page, 'change-memory-dark');
+    await page.keyboard.press('Escape');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await look(page, 'devices-narrow');
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.click('[aria-label="Switch to light colours"]');
     await page.click('nav.pf-v6-c-tabs >> text=General');
     await page.waitForSelector('table[aria-label=Memory] >> text=1400 MiB');
     const memory = await page.locator('table[aria-label=Memory] tbody tr').allTextContents();
@@ -237,7 +251,7 @@ const scenarios = {
     await page.waitForSelector('.jobs >> text=asked; waiting for the guest');
     await page.waitForSelector('.map-out');
     await look(page, 'asked');
-    await page.waitForSelector('.jobs .pf-m-warning >> text=/Overdue/');
+    await page.waitForSelector('.jobs .pf-m-warning >> text=/: overdue/');
     await page.waitForSelector('table[aria-label="Memory devices"] >> text=Overdue');
     await look(page, 'overdue');
     await page.click('[aria-label^="Hot Unplug"]');
@@ -358,6 +372,8 @@ const scenarios = {
     await page.waitForSelector('text=Your session has expired');
     equal(await page.locator('dialog, table').count(), 0, 'what is left to see');
     await look(page, 'expired');
+    equal(await page.inputValue('#user'), 'admin@internal', 'the name for the next login');
+    equal(await page.evaluate(() => document.activeElement.id), 'password', 'what has the focus');
     await login(page);
     await page.waitForSelector('table[aria-label="Memory devices"]');
     equal(page.url(), place, 'the place after the login');

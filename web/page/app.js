@@ -174,6 +174,7 @@ function end() {
   state.lost = false;
   state.hosts = new Map();
   app.update();
+  queueMicrotask(() => document.querySelector('[autofocus]')?.focus());
 }
 
 function onEvent(kind, data) {

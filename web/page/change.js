@@ -275,8 +275,32 @@ export function changeDialog(app, now) {
         });
   }
 
-  const deed = () => (unplugs().length > 0 ? 'Hot unplug' : grows() ? 'Hot plug' : 'Change');
   const typed = (event) => event.target.value;
+
+  const guaranteedField = () =>
+    field(
+      'guaranteed',
+      'Physical memory guaranteed',
+      guaranteedText(),
+      memory().problem ? {} : guaranteed(),
+      (event) => set({ guaranteed: typed(event) }),
+    );
+
+  const nextRunChoice = () =>
+    h(
+      'div',
+      { class: 'pf-v6-c-check' },
+      h('input', {
+        class: 'pf-v6-c-check__input',
+        type: 'checkbox',
+        id: 'next-run',
+        checked: wish.nextRun,
+        onchange: (event) => set({ nextRun: event.target.checked, memory: null, guaranteed: null }),
+      }),
+      h('label', { class: 'pf-v6-c-check__label', for: 'next-run' }, 'Only for the next run'),
+    );
+
+  const deed = () => (unplugs().length > 0 ? 'Hot unplug' : grows() ? 'Hot plug' : 'Change');
 
   const view = (close) => ({
     title: `Change memory of ${now.vm.name}`,
@@ -311,26 +335,7 @@ export function changeDialog(app, now) {
           oninput: (event) => set({ memory: typed(event) }),
         }),
       ),
-      field(
-        'guaranteed',
-        'Physical memory guaranteed',
-        guaranteedText(),
-        memory().problem ? {} : guaranteed(),
-        (event) => set({ guaranteed: typed(event) }),
-      ),
-      running() &&
-        h(
-          'div',
-          { class: 'pf-v6-c-check' },
-          h('input', {
-            class: 'pf-v6-c-check__input',
-            type: 'checkbox',
-            id: 'next-run',
-            checked: wish.nextRun,
-            onchange: (event) => set({ nextRun: event.target.checked, memory: null, guaranteed: null }),
-          }),
-          h('label', { class: 'pf-v6-c-check__label', for: 'next-run' }, 'Only for the next run'),
-        ),
+      h('div', { class: 'side-by-side' }, guaranteedField(), running() && nextRunChoice()),
       grows() && policyChoice(),
       replaces() &&
         alert('warning', 'The next run has values of its own', {

@@ -14,7 +14,7 @@ export function outcome(job) {
   const overdue = some('overdue');
   if (job.status === 'started')
     return overdue > 0
-      ? { kind: 'warning', title: 'Overdue: the guest has not answered in time' }
+      ? { kind: 'warning', title: `${job.description}: overdue` }
       : { kind: 'info', title: `${job.description}: under way` };
   if (job.fault) return { kind: 'danger', title: `${job.description}: failed` };
   if (refused > 0 && refused === job.steps.length) return { kind: 'danger', title: `${job.description}: refused` };

@@ -2,13 +2,13 @@
 import { h } from './dom.js';
 import { alert, button, logo } from './parts.js';
 
+// The name stays for the next login, as after a session that has expired.
 const form = { user: '', error: null, busy: false };
 
 async function submit(app, event) {
   event.preventDefault();
   if (form.busy) return;
   const fields = event.target.elements;
-  form.user = fields.user.value;
   form.busy = true;
   form.error = null;
   app.update();
@@ -80,12 +80,20 @@ export function loginView(app) {
           field('user', 'User name', {
             type: 'text',
             autocomplete: 'username',
-            autofocus: true,
+            autofocus: form.user === '',
+            value: form.user,
+            oninput: (event) => {
+              form.user = event.target.value;
+            },
             spellcheck: 'false',
             autocapitalize: 'none',
             placeholder: 'admin@internal',
           }),
-          field('password', 'Password', { type: 'password', autocomplete: 'current-password' }),
+          field('password', 'Password', {
+            type: 'password',
+            autocomplete: 'current-password',
+            autofocus: form.user !== '',
+          }),
           h(
             'div',
             { class: 'pf-v6-c-form__group pf-m-action' },
