@@ -20,7 +20,8 @@ static void add_unplug(DmPlan *plan, const DmMemoryDevice *device) {
 
 /* Each asking is a new one for the guest, and an earlier one is never recalled. */
 static void note_asked_already(DmPlan *plan, const DmVm *vm, const DmMemoryDevice *device, const char *text) {
-  if (plan_pending_step(vm->request, device) != NULL)
+  const DmStep *pending = plan_pending_step(vm->request, device);
+  if (pending != NULL && pending->to == 0)
     plan_note(plan, "the guest was asked for %s already and has not answered yet; this asks it once more", text);
 }
 

@@ -99,9 +99,7 @@ export const vmIsGone = (vm) => `${vm.name} is gone: it was undefined, or it was
 export function whyNoUnplug(app, now, device) {
   if (app.whyNot()) return app.whyNot();
   if (now.vm.status !== 'up') return 'Only a running VM can be asked for a device';
-  return device.state === 'going' || device.state === 'resizing'
-    ? 'The guest was asked already, and has not answered yet'
-    : undefined;
+  return device.state === 'going' ? 'The guest was asked already, and has not answered yet' : undefined;
 }
 
 function whyOver(now, device) {
