@@ -35,7 +35,7 @@ SECTIONS = {
     'hosts': ['connections', 'guest_timeout'],
     'users': ['token_idle'],
     'database': ['event_days'],
-    'limits': ['max_connections', 'max_body', 'idle_timeout'],
+    'limits': ['max_connections', 'max_body', 'idle_timeout', 'request_timeout'],
 }
 
 

@@ -47,6 +47,8 @@ const Key keys[] = {
     .meaning = "the largest body of a request"},
   {"limits", "idle-timeout", KEY_SECONDS, FIELD(idle_timeout), "75", .least = 1, .most = DAY,
     .meaning = "a connection without traffic is closed after this"},
+  {"limits", "request-timeout", KEY_SECONDS, FIELD(request_timeout), "30", .least = 0.1, .most = DAY,
+    .meaning = "so long a client may take to send a request's head, and then its body"},
   {"log", "level", KEY_CHOICE, FIELD(log_level), "info", .allowed = "error|warning|info|debug", .live = TRUE,
     .meaning = "the least important messages that are logged"},
   {"log", "target", KEY_CHOICE, FIELD(log_target), "auto", .allowed = "auto|stderr|journal", .live = TRUE,
@@ -133,7 +135,7 @@ static gboolean not_allowed(const Key *key, const char *text, GError **error) {
       break;
     case KEY_SECONDS:
       allowed = g_strdup_printf(
-        "a time from %.0f to %.0f seconds is allowed, like 30, 30s, 2m or 500ms", key->least, key->most);
+        "a time from %g to %.0f seconds is allowed, like 30, 30s, 2m or 500ms", key->least, key->most);
       break;
     case KEY_SIZE:
       allowed = g_strdup_printf("a size from %.0f to %.0f bytes is allowed, like 65536 or 1MiB", key->least, key->most);

@@ -62,6 +62,7 @@ static DmHttpOptions http_options(const Settings *settings) {
     .key = settings->key_text,
     .max_connections = settings->max_connections,
     .idle_seconds = (guint)(settings->idle_timeout + 0.5),
+    .request_seconds = settings->request_timeout,
     .max_body = (gsize)settings->max_body,
   };
 }

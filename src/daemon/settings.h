@@ -24,7 +24,7 @@ typedef struct {
   guint event_days;
   guint max_connections;
   uint64_t max_body; /* bytes */
-  double idle_timeout;
+  double idle_timeout, request_timeout;
   char *log_level, *log_target;
 
   char *certificate_text, *key_text, *ca_text; /* what is in these files; NULL: none */

@@ -6,6 +6,9 @@
 /* libmicrohttpd copies the list of pieces into the memory of the connection, so a long list goes another way. */
 #define PIECES_AT_ONCE 256
 
+/* Bytes of an answer for which its client has as long as for a request's head. */
+#define TURN ((gsize)512 * 1024)
+
 /* What goes the other way is copied through a window of this size. */
 #define WINDOW ((gsize)64 * 1024)
 
@@ -49,6 +52,11 @@ void http_send_response(DmHttpRequest *request, guint status, const char *conten
   }
 }
 
+/* A client that takes its answer byte by byte is as bad as one that asks so. */
+static void expect_taken(DmHttpRequest *request, guint64 size) {
+  http_expect(http_connection_of(request), request->server->request_time * (gint64)(1 + size / TURN));
+}
+
 static void unref_bytes(void *bytes) {
   g_bytes_unref(bytes);
 }
@@ -61,6 +69,7 @@ void dm_http_reply(DmHttpRequest *request, guint status, const char *content_typ
     ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
     : MHD_create_response_from_buffer_with_free_callback_cls(size, (void *)bytes, unref_bytes, g_bytes_ref(body));
   http_send_response(request, status, content_type, response);
+  expect_taken(request, size);
 }
 
 typedef struct {
@@ -108,10 +117,7 @@ static struct MHD_Response *response_of_few(GPtrArray *pieces) {
   return MHD_create_response_from_iovec(vector, pieces->len, unref_pieces, g_ptr_array_ref(pieces));
 }
 
-static struct MHD_Response *response_of_many(GPtrArray *pieces) {
-  guint64 total = 0;
-  for (guint i = 0; i < pieces->len; i++)
-    total += g_bytes_get_size(pieces->pdata[i]);
+static struct MHD_Response *response_of_many(GPtrArray *pieces, guint64 total) {
   Reader *reader = g_new0(Reader, 1);
   reader->pieces = g_ptr_array_ref(pieces);
   return MHD_create_response_from_callback(total, WINDOW, read_pieces, reader, free_reader);
@@ -119,6 +125,10 @@ static struct MHD_Response *response_of_many(GPtrArray *pieces) {
 
 void dm_http_reply_pieces(DmHttpRequest *request, guint status, const char *content_type, GPtrArray *pieces) {
   g_return_if_fail(request->state == REQUEST_HANDED);
-  http_send_response(
-    request, status, content_type, pieces->len <= PIECES_AT_ONCE ? response_of_few(pieces) : response_of_many(pieces));
+  guint64 total = 0;
+  for (guint i = 0; i < pieces->len; i++)
+    total += g_bytes_get_size(pieces->pdata[i]);
+  http_send_response(request, status, content_type,
+    pieces->len <= PIECES_AT_ONCE ? response_of_few(pieces) : response_of_many(pieces, total));
+  expect_taken(request, total);
 }

@@ -40,17 +40,18 @@ static guint64 announced(const DmHttpRequest *request) {
   return length != NULL ? g_ascii_strtoull(length, NULL, 10) : 0;
 }
 
-static HttpConnection *connection_of(const DmHttpRequest *request) {
+HttpConnection *http_connection_of(const DmHttpRequest *request) {
   return MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-static enum MHD_Result hand_over(DmHttpRequest *request) {
+static enum MHD_Result give_to(DmHttpRequest *request, DmHttpHandler handler) {
   DmHttpServer *server = request->server;
   if (request->arrived != NULL)
     request->body = g_byte_array_free_to_bytes(g_steal_pointer(&request->arrived));
   request->state = REQUEST_HANDED;
+  http_expect_nothing(http_connection_of(request));
   g_queue_push_tail_link(&server->requests, &request->link);
-  server->handler(request, server->data);
+  handler(request, server->data);
   if (request->state == REQUEST_HANDED) {
     request->suspended = TRUE;
     MHD_suspend_connection(request->connection);
@@ -58,17 +59,60 @@ static enum MHD_Result hand_over(DmHttpRequest *request) {
   return request->failed ? MHD_NO : MHD_YES;
 }
 
+static enum MHD_Result hand_over(DmHttpRequest *request) {
+  return give_to(request, request->server->handler);
+}
+
+typedef struct {
+  guint lengths, encodings;
+  gboolean chunked;
+} Framing;
+
+static enum MHD_Result note_framing(void *data, enum MHD_ValueKind kind, const char *name, const char *value) {
+  Framing *framing = data;
+  framing->lengths += g_ascii_strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+  if (g_ascii_strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+    framing->encodings++;
+    framing->chunked = value != NULL && g_ascii_strcasecmp(value, "chunked") == 0;
+  }
+  return MHD_YES;
+}
+
+/*
+ * Where the end of the body can be read in two ways, a proxy in front of us may read it the other way, and what is left
+ * be taken for somebody else's request (RFC 9112, 6.3). libmicrohttpd takes the first length it finds.
+ */
+static gboolean is_ambiguous(const DmHttpRequest *request) {
+  Framing framing = {0};
+  MHD_get_connection_values(request->connection, MHD_HEADER_KIND, note_framing, &framing);
+  return framing.lengths + framing.encodings > 1 || (framing.encodings == 1 && !framing.chunked);
+}
+
+static void refuse_ambiguous(DmHttpRequest *request, gpointer data) {
+  static const char text[] =
+    "The length of the body can be read in more than one way: send one Content-Length, or "
+    "Transfer-Encoding: chunked.\n";
+  g_autoptr(GBytes) body = g_bytes_new_static(text, sizeof text - 1);
+  dm_http_reply(request, MHD_HTTP_BAD_REQUEST, "text/plain", body);
+}
+
 static enum MHD_Result take_head(DmHttpRequest *request, const char *method) {
   request->head_seen = TRUE;
   request->method = method;
+  if (is_ambiguous(request)) {
+    http_connection_of(request)->body_refused = TRUE;
+    return give_to(request, refuse_ambiguous);
+  }
   guint64 length = announced(request);
   if (length == 0)
     return MHD_YES;
   gboolean ignores = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
   request->too_large = !ignores && length != G_MAXUINT64 && length > request->server->max_body;
-  if (!ignores && !request->too_large)
+  if (!ignores && !request->too_large) {
+    http_expect(http_connection_of(request), request->server->request_time);
     return MHD_YES;
-  connection_of(request)->body_refused = TRUE;
+  }
+  http_connection_of(request)->body_refused = TRUE;
   return hand_over(request);
 }
 
@@ -107,6 +151,8 @@ void http_on_completed(
   DmHttpRequest *request = g_steal_pointer(context);
   if (request == NULL)
     return;
+  /* It may be silent for as long as any connection, and then begin. */
+  http_expect(http_connection_of(request), request->server->idle_time + request->server->request_time);
   if (request->state != REQUEST_ARRIVING)
     g_queue_unlink(&request->server->requests, &request->link);
   http_stream_close(g_steal_pointer(&request->stream));
@@ -135,14 +181,20 @@ void http_on_connection(
   void *server, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what) {
   if (what == MHD_CONNECTION_NOTIFY_STARTED) {
     HttpConnection *started = *context = g_new0(HttpConnection, 1);
+    started->link.data = started;
+    started->server = server;
+    started->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    g_queue_push_tail_link(&started->server->connections, &started->link);
     write_peer(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, started->peer);
+    http_expect(started, started->server->request_time); /* its TLS handshake included */
     return;
   }
   /* Where there were as many as are allowed, libmicrohttpd listens again only when it is run once more. */
   ((DmHttpServer *)server)->run_soon = TRUE;
   HttpConnection *closed = g_steal_pointer(context);
+  g_queue_unlink(&closed->server->connections, &closed->link);
   if (closed->body_refused)
-    http_linger(server, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    http_linger(server, closed->fd);
   g_free(closed);
 }
 
@@ -167,7 +219,7 @@ gboolean dm_http_request_body_too_large(const DmHttpRequest *request) {
 }
 
 const char *dm_http_request_peer(const DmHttpRequest *request) {
-  return connection_of(request)->peer;
+  return http_connection_of(request)->peer;
 }
 
 gboolean dm_http_request_is_tls(const DmHttpRequest *request) {

@@ -128,6 +128,8 @@ DmHttpServer *dm_http_server_new(const DmHttpOptions *options, DmHttpHandler han
   server->handler = handler;
   server->data = data;
   server->max_body = options->max_body;
+  server->idle_time = options->idle_seconds * G_USEC_PER_SEC;
+  server->request_time = (gint64)(options->request_seconds * G_USEC_PER_SEC);
   server->is_tls = options->certificate != NULL;
   server->no_body = g_bytes_new_static("", 0);
   if (!start_daemon(server, options, error))
@@ -174,6 +176,8 @@ void dm_http_server_free(DmHttpServer *server) {
   end_requests(server);
   if (server->daemon != NULL)
     MHD_stop_daemon(server->daemon);
+  if (server->deadline_timer != 0)
+    g_source_remove(server->deadline_timer);
   http_end_lingering(server);
   g_bytes_unref(server->no_body);
   g_free(server);

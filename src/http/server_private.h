@@ -12,13 +12,16 @@ struct DmHttpServer {
   DmHttpHandler handler;
   gpointer data;
   gsize max_body;
+  gint64 idle_time, request_time; /* microseconds */
   guint16 port;
   gboolean is_tls;
   gboolean listening;
   gboolean running;
-  gboolean run_soon; /* libmicrohttpd has something to do that its descriptor and its timeout do not tell of */
-  GQueue requests;   /* those that the handler was given and whose answer is not wholly sent */
-  GQueue lingering;  /* sockets of connections that ended, see linger.c */
+  gboolean run_soon;    /* libmicrohttpd has something to do that its descriptor and its timeout do not tell of */
+  GQueue requests;      /* those that the handler was given and whose answer is not wholly sent */
+  GQueue connections;   /* HttpConnection */
+  guint deadline_timer; /* 0: no connection has had a deadline yet, or there is none */
+  GQueue lingering;     /* sockets of connections that ended, see linger.c */
   GBytes *no_body;
   GString *words; /* what libmicrohttpd complains of while it starts; NULL later */
 };
@@ -34,6 +37,10 @@ typedef enum {
 
 /* What is kept for each connection. */
 typedef struct {
+  GList link; /* in the server's connections */
+  DmHttpServer *server;
+  int fd;
+  gint64 deadline;       /* monotonic microseconds, see deadline.c; 0: none */
   gboolean body_refused; /* its last request was answered before the body came */
   char peer[PEER_SIZE];
 } HttpConnection;
@@ -76,6 +83,13 @@ void http_on_connection(
 
 /* server.c: libmicrohttpd goes on with a connection that was suspended. */
 void http_resume(DmHttpRequest *request);
+
+/* request.c */
+HttpConnection *http_connection_of(const DmHttpRequest *request);
+
+/* deadline.c: the client has so long for what comes next; or it is not its turn. */
+void http_expect(HttpConnection *connection, gint64 microseconds);
+void http_expect_nothing(HttpConnection *connection);
 
 /* linger.c: a copy of the socket @fd takes what the client still sends, after libmicrohttpd has closed it. */
 void http_linger(DmHttpServer *server, int fd);

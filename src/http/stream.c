@@ -87,9 +87,7 @@ static void drop_pieces(DmHttpStream *stream) {
 static void cut_off(DmHttpStream *stream) {
   stream->cut = TRUE;
   drop_pieces(stream);
-  const union MHD_ConnectionInfo *info =
-    MHD_get_connection_info(stream->request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  shutdown(info->connect_fd, SHUT_RDWR);
+  shutdown(http_connection_of(stream->request)->fd, SHUT_RDWR);
   wake(stream);
 }
 

@@ -298,6 +298,36 @@ def test_more_connections_than_allowed(serve):
     client.wait('', lambda found: found.tag == 'api')
 
 
+@pytest.mark.parametrize('begun', [b'', b'PUT /ovirt-engine/api/vms/x HTTP/1.1\r\nHost: x\r\n'
+                                   b'Content-Length: 1000\r\n\r\n'])
+@pytest.mark.parametrize('encrypted', [False, True])
+def test_dripping_clients_lock_nobody_out(serve, authority, begun, encrypted):
+    """All connections are theirs, and never idle; but they end, however much they say."""
+    count, limit = 8, 2
+    tls = authority if encrypted else None
+    daemon = serve(tls=tls, max_connections=count, idle_timeout=60, request_timeout=limit)
+    token = daemon.client()
+    drips = []
+    for _ in range(count):
+        drip = socket.create_connection(('127.0.0.1', daemon.port), timeout=20)
+        drips.append(tls.context().wrap_socket(drip, server_hostname='localhost') if tls else drip)
+        drips[-1].sendall(begun + b'G')
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        good = pool.submit(token.get, 'vms')
+        while not good.done() and time.monotonic() - started < 20:
+            for drip in list(drips):
+                try:
+                    drip.sendall(b'E')
+                except OSError:  # cut off
+                    drips.remove(drip)
+            concurrent.futures.wait([good], timeout=0.1)
+    assert good.result().status == 200
+    assert limit * 0.8 <= time.monotonic() - started < 20
+    for drip in drips:
+        drip.close()
+
+
 def test_health_and_metrics(mute, client):
     assert client.anonymous().get('/health').status == 200
     put(client, mute, 1152)

@@ -129,6 +129,30 @@ gboolean client_at_end(int fd) {
   return recv(fd, &byte, 1, 0) == 0;
 }
 
+/* Whether the server closes before the next byte is due. */
+static gboolean closes_soon(int fd) {
+  char byte;
+  ssize_t received = recv(fd, &byte, 1, 0);
+  g_assert_cmpint(received, <=, 0);
+  return received == 0 || errno != EAGAIN;
+}
+
+double client_drip(int fd, const char *text) {
+  const struct timeval pause = {.tv_usec = 50000};
+  double seconds = 0;
+  gint64 start = g_get_monotonic_time();
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof pause);
+  const char *at = text;
+  gboolean open = TRUE;
+  while (open && seconds < DEADLINE) {
+    open = send(fd, at, 1, MSG_NOSIGNAL) == 1 && !closes_soon(fd);
+    at = at[1] != '\0' ? at + 1 : text;
+    seconds = (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
+  }
+  close(fd);
+  return seconds;
+}
+
 typedef struct {
   void (*client)(guint16 port);
   guint16 port;

@@ -34,6 +34,9 @@ Answer *client_read_head(int fd);
 /* GET on a connection that stays open. */
 Answer *client_get(int fd, const char *uri);
 
+/* Sends @text byte by byte, again and again, until the server closes, or gives up: seconds. Closes the socket. */
+double client_drip(int fd, const char *text);
+
 /* Whether the server has closed: nothing more comes. */
 gboolean client_at_end(int fd);
 

@@ -169,6 +169,75 @@ static void idle_goes(guint16 port) {
   close(fd);
 }
 
+#define REQUEST_SECONDS 0.5
+
+static void drip(int fd, const char *text) {
+  double seconds = client_drip(fd, text);
+  g_assert_cmpfloat(seconds, >=, 0.9 * REQUEST_SECONDS);
+  g_assert_cmpfloat(seconds, <, 15);
+}
+
+static void slow_first_line(guint16 port) {
+  drip(client_connect(port), "G");
+}
+
+static void slow_head(guint16 port) {
+  int fd = client_connect(port);
+  client_send(fd, "GET /x " HOST);
+  drip(fd, "A: b\r\n");
+}
+
+static void slow_body(guint16 port) {
+  int fd = client_connect(port);
+  client_send(fd, "PUT /x " HOST "Content-Length: 500\r\n\r\n");
+  drip(fd, "b");
+}
+
+/* May be as idle as others before it begins, and no longer. */
+static void slow_second_request(guint16 port) {
+  int fd = client_connect(port);
+  check(fd, "/x", "GET /x 127.0.0.1 plain []");
+  drip(fd, "G");
+}
+
+/* More is to come than the kernel holds, and the client takes a byte now and then. */
+static void slow_taker(guint16 port) {
+  const int small = 4096;
+  char byte;
+  int fd = client_connect(port);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  client_send(fd, "GET /much " HOST "\r\n");
+  int other = client_connect(port);
+  gint64 start = g_get_monotonic_time();
+  for (gboolean pending = TRUE; pending;) {
+    g_autoptr(Answer) answer = client_get(other, "/release");
+    pending = strcmp(answer->body->str, "1 pending") != 0;
+    g_assert_cmpint(recv(fd, &byte, 1, 0), ==, 1);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 15 * G_USEC_PER_SEC);
+  }
+  close(other);
+  close(fd);
+}
+
+/* Who waits for us, listens to a stream, or asks soon enough, has no deadline. */
+static void patient(guint16 port) {
+  int waits = client_connect(port), stream = open_stream(port, "GET"), fd = client_connect(port);
+  client_send(waits, "GET /wait " HOST "\r\n");
+  check(fd, "/x", "GET /x 127.0.0.1 plain []");
+  drip(client_connect(port), "G");
+  check(fd, "/send", "sent");
+  check_chunk(stream, "xxxxx");
+  drip(client_connect(port), "G");
+  check(fd, "/send", "sent");
+  check_chunk(stream, "xxxxx");
+  check(fd, "/release", "3 pending");
+  g_autoptr(Answer) answer = client_read(waits, "GET");
+  g_assert_cmpint(answer->status, ==, 201);
+  close(waits);
+  close(stream);
+  close(fd);
+}
+
 static void stops(guint16 port) {
   int fd = client_connect(port), waits = client_connect(port);
   client_send(waits, "GET /wait " HOST "\r\n");
@@ -212,6 +281,14 @@ static void test_idle_goes(void) {
   DmHttpOptions options = site_options();
   options.idle_seconds = 1;
   run(idle_goes, &options);
+}
+
+static void test_slow(gconstpointer client) {
+  DmHttpOptions options = site_options();
+  options.request_seconds = REQUEST_SECONDS;
+  options.idle_seconds = client == slow_second_request ? 1 : 60;
+  options.max_connections = client == patient ? 10 : 2;
+  run((void (*)(guint16))client, &options);
 }
 
 /* Everything is open when the server goes. */
@@ -304,9 +381,15 @@ int main(int argc, char **argv) {
   g_test_add_data_func("/http/stream/backlog", stream_backlog, test);
   g_test_add_data_func("/http/stream/too-much", stream_too_much, test);
   g_test_add_data_func("/http/many-idle", many_idle, test);
-  g_test_add_data_func("/http/slow", slow, test);
+  g_test_add_data_func("/http/slow/answered", slow, test);
   g_test_add_func("/http/full", test_full);
   g_test_add_func("/http/idle-goes", test_idle_goes);
+  g_test_add_data_func("/http/slow/first-line", slow_first_line, test_slow);
+  g_test_add_data_func("/http/slow/head", slow_head, test_slow);
+  g_test_add_data_func("/http/slow/body", slow_body, test_slow);
+  g_test_add_data_func("/http/slow/second-request", slow_second_request, test_slow);
+  g_test_add_data_func("/http/slow/taker", slow_taker, test_slow);
+  g_test_add_data_func("/http/slow/patient", patient, test_slow);
   g_test_add_data_func("/http/stops", stops, test);
   g_test_add_func("/http/freed-with-open-requests", test_freed_with_open_requests);
   g_test_add_func("/http/address", test_address);

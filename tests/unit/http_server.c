@@ -122,6 +122,32 @@ static void bodies(guint16 port) {
   close(fd);
 }
 
+/* A proxy before us may read the other length, and pass on what it takes for another request. */
+static void lengths_that_differ(guint16 port) {
+  static const char *const framings[] = {
+    "Content-Length: 3\r\nContent-Length: 30\r\n",
+    "Content-Length: 3\r\nContent-Length: 3\r\n",
+    "content-length: 3\r\nTransfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: gzip, chunked\r\n",
+    "Transfer-Encoding: identity\r\n",
+  };
+  static const char *const methods[] = {"PUT", "POST", "GET"};
+  for (gsize i = 0; i < G_N_ELEMENTS(framings) * G_N_ELEMENTS(methods); i++) {
+    const char *method = methods[i % G_N_ELEMENTS(methods)], *framing = framings[i / G_N_ELEMENTS(methods)];
+    g_autofree char *text = g_strdup_printf("%s /x " HOST "%s\r\n3\r\nabc\r\n0\r\n\r\n", method, framing);
+    int fd = client_connect(port);
+    client_send(fd, text);
+    g_autoptr(Answer) answer = client_read(fd, method);
+    g_assert_cmpint(answer->status, ==, 400);
+    g_assert_nonnull(strstr(answer->body->str, "Content-Length"));
+    g_assert_true(client_at_end(fd));
+    close(fd);
+  }
+  g_assert_cmpuint(site.requests, ==, 0);
+}
+
 /* Exactly what is allowed goes; what announces more is answered at once, whatever the client does then. */
 static void large_bodies(guint16 port) {
   g_autofree char *most = g_strnfill(SITE_MAX_BODY, 'b');
@@ -243,6 +269,7 @@ int main(int argc, char **argv) {
   g_test_add_data_func("/http/raw-uri", raw_uri, test);
   g_test_add_data_func("/http/get-without-its-body", get_without_its_body, test);
   g_test_add_data_func("/http/bodies", bodies, test);
+  g_test_add_data_func("/http/lengths-that-differ", lengths_that_differ, test);
   g_test_add_data_func("/http/large-bodies", large_bodies, test);
   g_test_add_data_func("/http/large-chunks", large_chunks, test);
   g_test_add_data_func("/http/heads", heads, test);

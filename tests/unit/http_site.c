@@ -109,6 +109,13 @@ static void on_stop(DmHttpRequest *request) {
   reply_text(request, 200, "stopped");
 }
 
+/* More than the kernel holds for a client. */
+static void on_much(DmHttpRequest *request) {
+  gsize size = (gsize)4 << 20;
+  g_autoptr(GBytes) body = g_bytes_new_take(g_malloc0(size), size);
+  dm_http_reply(request, 200, TEXT, body);
+}
+
 static void on_nothing(DmHttpRequest *request) {
   dm_http_reply(request, 204, NULL, NULL);
 }
@@ -134,6 +141,7 @@ static void on_request(DmHttpRequest *request, gpointer data) {
     {"/end", on_end},
     {"/stop", on_stop},
     {"/nothing", on_nothing},
+    {"/much", on_much},
   };
   g_assert_true(data == &site);
   site.requests++;
@@ -154,8 +162,11 @@ static void on_request(DmHttpRequest *request, gpointer data) {
 }
 
 DmHttpOptions site_options(void) {
-  return (DmHttpOptions){
-    .address = "127.0.0.1", .max_connections = 2000, .idle_seconds = 60, .max_body = SITE_MAX_BODY};
+  return (DmHttpOptions){.address = "127.0.0.1",
+    .max_connections = 2000,
+    .idle_seconds = 60,
+    .request_seconds = 60,
+    .max_body = SITE_MAX_BODY};
 }
 
 void site_open(const DmHttpOptions *options) {

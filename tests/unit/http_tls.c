@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "http_client.h"
 #include "http_site.h"
 
 typedef struct {
@@ -36,6 +37,7 @@ static Pair make_pair(const char *name) {
 
 static void open_site(void) {
   DmHttpOptions options = site_options();
+  options.request_seconds = 5;
   options.certificate = first.certificate;
   options.key = first.key;
   site_open(&options);
@@ -106,6 +108,19 @@ static void test_old_version(void) {
   site_close();
 }
 
+/* A record of 16 KiB, byte by byte: the handshake has to end in time as well. */
+static void slow_handshake(guint16 port) {
+  double seconds = client_drip(client_connect(port), "\x16\x03\x01\x3f\xff");
+  g_assert_cmpfloat(seconds, >=, 4.5);
+  g_assert_cmpfloat(seconds, <, 15);
+}
+
+static void test_slow_handshake(void) {
+  open_site();
+  client_run(slow_handshake, dm_http_server_port(site.server));
+  site_close();
+}
+
 static void ignore(DmHttpRequest *request, gpointer data) {
 }
 
@@ -143,6 +158,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/http/tls/served", test_served);
   g_test_add_func("/http/tls/body-refused", test_body_refused);
   g_test_add_func("/http/tls/old-version", test_old_version);
+  g_test_add_func("/http/tls/slow-handshake", test_slow_handshake);
   g_test_add_func("/http/tls/errors", test_errors);
   int failed = g_test_run();
   free_pair(first);

@@ -21,8 +21,9 @@ typedef struct {
   const char *certificate; /* PEM text with its chain; NULL: plain HTTP. TLS is 1.2 and up */
   const char *key;         /* PEM text */
   guint max_connections;
-  guint idle_seconds; /* a connection without traffic is closed after this; not one that waits for our answer */
-  gsize max_body;     /* bytes of a request's body */
+  guint idle_seconds;     /* a connection without traffic is closed after this; not one that waits for our answer */
+  double request_seconds; /* a request's head, and then its body, has to be complete within this, or it is closed */
+  gsize max_body;         /* bytes of a request's body */
 } DmHttpOptions;
 
 /*
@@ -33,7 +34,7 @@ typedef struct {
  *
  * A request that announces a body that is too large comes with its head. Where the size is not announced, it comes when
  * the body has ended; one that goes on to several times the maximum is closed without an answer. Requests that are not
- * HTTP are refused without the handler.
+ * HTTP are refused without the handler, and so are those whose body's end can be read in two ways.
  */
 typedef void (*DmHttpHandler)(DmHttpRequest *request, gpointer data);
 
