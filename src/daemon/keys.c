@@ -134,8 +134,8 @@ static gboolean not_allowed(const Key *key, const char *text, GError **error) {
       allowed = g_strdup_printf("a whole number from %.0f to %.0f is allowed", key->least, key->most);
       break;
     case KEY_SECONDS:
-      allowed = g_strdup_printf(
-        "a time from %g to %.0f seconds is allowed, like 30, 30s, 2m or 500ms", key->least, key->most);
+      allowed =
+        g_strdup_printf("a time from %g to %.0f seconds is allowed, like 30, 30s, 2m or 500ms", key->least, key->most);
       break;
     case KEY_SIZE:
       allowed = g_strdup_printf("a size from %.0f to %.0f bytes is allowed, like 65536 or 1MiB", key->least, key->most);
