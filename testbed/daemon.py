@@ -165,6 +165,14 @@ class Daemon:
                 left = deadline - time.monotonic()
                 assert left > 0 and self._logged.wait(left), f'no {pattern!r} in:\n{self.text()}'
 
+    def wait_logs(self, pattern, count, *, timeout=10):
+        """Wait until the pattern is found in so many lines of its log."""
+        deadline = time.monotonic() + timeout
+        with self._logged:
+            while sum(bool(re.search(pattern, line)) for line in self.log) < count:
+                left = deadline - time.monotonic()
+                assert left > 0 and self._logged.wait(left), f'no {pattern!r} in:\n{self.text()}'
+
     # Its clients.
 
     def anonymous(self):

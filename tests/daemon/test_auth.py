@@ -4,6 +4,7 @@
 import concurrent.futures
 import re
 import stat
+import time
 
 import pytest
 
@@ -198,6 +199,15 @@ def test_wrong_passwords_in_a_row_keep_nobody_else_out(daemon):
     assert anonymous.ask_token(*ADMIN).status == 200
 
 
+def test_tries_side_by_side_take_turns(daemon):
+    """Three are free; the fourth waits a second, the fifth two more behind it."""
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: daemon.anonymous().ask_token(ADMIN[0], 'wrong'), range(5)))
+    assert [answer.status for answer in answers] == [400] * 5
+    assert time.monotonic() - started >= 3
+
+
 # The users file.
 
 def users_file(daemon):
@@ -262,3 +272,28 @@ def test_no_empty_password(daemon):
         done = run_user(daemon, 'add', 'x@internal', '--role', 'viewer', check=None, stdin=stdin)
         assert done.returncode > 0 and 'password' in done.stderr.lower()
     assert users_file(daemon).read_bytes() == before
+
+
+def test_a_reload_revokes_the_tokens_of_changed_and_removed_users(daemon):
+    """Also of one who is removed and comes again: the token was another one's."""
+    for name in ('changed@internal', 'gone@internal', 'kept@internal'):
+        run_user(daemon, 'add', name, '--role', 'viewer', stdin='first\n')
+    reload_users(daemon)
+    tokens = [daemon.anonymous().token(name, 'first')
+              for name in ('changed@internal', 'gone@internal', 'kept@internal')]
+    run_user(daemon, 'passwd', 'changed@internal', stdin='second\n')
+    run_user(daemon, 'del', 'gone@internal')
+    reload_users(daemon)
+    run_user(daemon, 'add', 'gone@internal', '--role', 'admin', stdin='first\n')
+    reload_users(daemon)
+    statuses = [daemon.anonymous().bearer(token).get().status for token in tokens]
+    assert statuses == [401, 401, 200]
+    assert daemon.anonymous().token('changed@internal', 'second')
+
+
+def reload_users(daemon):
+    """Each reload is told once."""
+    line = 'the users were read again'
+    count = daemon.text().count(line)
+    daemon.reload()
+    daemon.wait_logs(line, count + 1)

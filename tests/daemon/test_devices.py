@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What oVirt's REST lacks: memory devices one by one, and the plan of a change."""
 
+import concurrent.futures
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -237,6 +238,24 @@ def test_unplug_that_is_not_answered_in_time(mute, serve):
     assert job(client, mute).findtext('status') == 'started'
     linked = answer.xml.find('job')
     assert linked is None or linked.get('id') == job(client, mute).get('id')
+
+
+def test_a_second_unplug_joins_the_first(guest, serve):
+    """Asked anew it would be a job for a device that is gone."""
+    device, = plug(guest, 128)
+    guest.set_deaf(True)
+    client = serve(answer_timeout=50).client()
+    wait_devices(client, guest, 1)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.delete, where(guest, device))
+        event(client, 2049)
+        second = client.delete(where(guest, device))
+        assert second.status == 202 and second.xml.findtext('status') == 'in_progress'
+        assert not first.done()
+        guest.set_deaf(False)
+        assert first.result().status == 200
+    assert first.result().xml.find('job').get('id') == second.xml.find('job').get('id')
+    assert len(client.get('jobs').xml) == 1 and len(events(client, 20001)) == 1
 
 
 def test_unplug_that_is_refused(guest, client):

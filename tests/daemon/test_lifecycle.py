@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import http.client
+import re
 import resource
 import socket
 import time
@@ -144,6 +145,23 @@ def test_a_reload_takes_new_users(daemon):
         daemon.reload()
         daemon.wait_log('(?i)reload|read again')
     assert daemon.anonymous().token('new@internal', 'secret word')
+
+
+def test_a_reload_tells_of_users_and_configuration_apart(daemon):
+    users = daemon.folder / 'users'
+    good_users, good_config = users.read_text(), daemon.config.read_text()
+    users.write_text('no user at all\n')
+    daemon.reload()
+    daemon.wait_log('the configuration was read again')
+    daemon.wait_log('the users stay as they were: .*users')
+    assert 'the users were read again' not in daemon.text()
+    users.write_text(good_users)
+    daemon.config.write_text(good_config + '\n[nonsense]\n')
+    daemon.reload()
+    daemon.wait_log('the configuration stays as it was: .*nonsense')
+    daemon.wait_log('the users were read again')
+    assert daemon.text().count('the configuration was read again') == 1
+    assert daemon.client().get().status == 200
 
 
 # libvirt goes and comes.
@@ -336,3 +354,10 @@ def test_health_and_metrics(mute, client):
     assert all(float(value) >= 0 for value in samples.values())
     assert any('vms' in name and float(value) == 1 for name, value in samples.items())
     assert any(float(value) == 1152 * 1024 * 1024 for value in samples.values()), text
+
+
+def test_the_bounds_of_histograms_are_written_as_people_do(client):
+    """Not 0.050000000000000003: whoever asks for a bucket names it."""
+    text = client.anonymous().get('/metrics').text
+    bounds = re.findall(r'dimmer_release_seconds_bucket{le="(.*)"}', text)
+    assert bounds == '0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 300 +Inf'.split()

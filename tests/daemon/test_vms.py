@@ -73,6 +73,10 @@ def test_pages_and_max(three, client):
         where = search('vms', f'sortby name asc page {page}', max=2)
         assert names(client, where) == expected
     assert names(client, search('vms', 'sortby name page', max=1)) == ['db1']
+    for number, expected in (('1', ['db1', 'web1']), ('2', ['web2']), ('3', []), ('x', ['db1', 'web1'])):
+        assert names(client, f'vms?max=2&page={number}') == expected
+    assert names(client, 'vms;max=1;page=3') == ['web2']
+    assert names(client, search('vms', 'name=web* sortby name', max=1, page=2)) == ['web2']
     assert len(names(client, 'vms?max=2')) == 2 and len(names(client, 'vms;max=1')) == 1
     assert len(names(client, 'vms?max=x')) == 3 and len(names(client, 'vms?max=9')) == 3
     fault(client.get('vms?max=-1'), 400, client.get('vms?max=-1').xml.findtext('reason'))
@@ -343,3 +347,17 @@ def test_a_put_that_changes_nothing(off, client):
         assert client.put(path(off), body).body == before, body
     other = '<vm><template id="11111111-0000-0000-0000-000000000000"/></vm>'
     fault(client.put(path(off), other), 400, FAILED)
+
+
+def test_numa_nodes_one_by_one(host, client):
+    vm = host.start_guest('web1', os=False, cells=[512, 256], vcpus=2, max_mib=4096)
+    client.wait(path(vm), lambda found: found.findtext('status') == 'up')
+    nodes = client.get(path(vm, '/numanodes')).xml
+    assert [(node.findtext('index'), node.findtext('memory')) for node in nodes] == [
+        ('0', '512'), ('1', '256')]
+    for node in nodes:
+        one = client.get(node.get('href'))
+        assert one.status == 200 and one.xml.tag == 'vm_numa_node'
+        assert (one.xml.get('id'), one.xml.findtext('index')) == (node.get('id'), node.findtext('index'))
+        assert client.get(node.get('href'), json=True).json['memory'] == node.findtext('memory')
+    empty(client.get(path(vm, f'/numanodes/{uuid.uuid4()}')), 404)

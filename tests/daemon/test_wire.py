@@ -154,6 +154,13 @@ def test_types_with_parameters(off, client):
         assert client.put(path(off), '<vm/>', {'Content-Type': kind}).status == 200, kind
 
 
+def test_types_in_any_case(off, client):
+    for kind, body in (('Application/XML', '<vm/>'), ('APPLICATION/JSON; Charset=UTF-8', '{}')):
+        answer = client.request('PUT', path(off), body, {'Content-Type': kind, 'Accept': kind})
+        assert answer.status == 200, (kind, answer)
+        assert answer.type == ('application/json' if body == '{}' else 'application/xml')
+
+
 @pytest.mark.parametrize('body, status', [
     ({'vm': {'memory': 1 << 29}}, 400), ({'memory_policy': {'ballooning': 'perhaps'}}, 400),
     ('<vm><memory_policy><ballooning>perhaps</ballooning></memory_policy></vm>', 400),
@@ -314,3 +321,18 @@ def test_expect_continue(off, daemon, client):
 def test_no_http_at_all(daemon, client):
     assert b' 200 ' not in raw(daemon, b'\x16\x03\x01\x02\x00\x01\x00\r\n\r\n', until=b'\r\n\r\n')
     assert client.get().status == 200
+
+
+@pytest.mark.parametrize('origin', ['http://x', 'HTTPS://other.example:8443', 'http://[::1]:80'])
+def test_the_absolute_form_of_a_target(off, daemon, client, origin):
+    """As a proxy may send it."""
+    where = f'{origin}/ovirt-engine/api/{path(off)}?next_run=true'
+    answer = raw(daemon, head(client, 'GET', where), until=b'</vm>')
+    assert answer.startswith(b'HTTP/1.1 200 ') and vm_id(off).encode() in answer
+
+
+def test_bodies_of_two_lengths_are_refused(daemon, client):
+    request = head(client, 'PUT', '/ovirt-engine/api/vms/x', 'Content-Type: application/xml',
+                   'Content-Length: 5', 'Transfer-Encoding: chunked') + b'0\r\n\r\nGET / HTTP/1.1\r\n'
+    answer = raw(daemon, request, until=b'never')
+    assert answer.startswith(b'HTTP/1.1 400 ') and answer.count(b'HTTP/1.1') == 1
