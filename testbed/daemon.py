@@ -32,7 +32,7 @@ STOP_TIMEOUT = 60
 # The section of each key that a test may set; a key's '-' is '_' there.
 SECTIONS = {
     'server': ['address', 'port', 'certificate', 'key', 'ca', 'answer_timeout', 'web'],
-    'hosts': ['connections', 'guest_timeout'],
+    'hosts': ['connections', 'guest_timeout', 'shutdown_timeout'],
     'users': ['token_idle'],
     'database': ['event_days'],
     'limits': ['max_connections', 'max_body', 'idle_timeout', 'request_timeout'],

@@ -198,6 +198,9 @@ static void on_life(DmEntry *entry, DmLife life, gpointer data) {
     [DM_LIFE_PAUSED] = {AUDIT_VM_PAUSED, DM_SEVERITY_NORMAL, "has been paused on"},
     [DM_LIFE_RESUMED] = {AUDIT_VM_RESUMED, DM_SEVERITY_NORMAL, "has been resumed on"},
     [DM_LIFE_REBOOTED] = {AUDIT_USER_REBOOT_VM, DM_SEVERITY_NORMAL, "was rebooted on"},
+    [DM_LIFE_REBOOT_IGNORED] = {AUDIT_USER_FAILED_REBOOT_VM, DM_SEVERITY_ERROR,
+      "was asked to shut down for a reboot, but its guest has not done so; it runs on, without its next-run "
+      "configuration, on"},
   };
   audit(data, table[life].code, table[life].severity, entry, NULL, NULL, "VM %s %s Host %s", entry->vm->name,
     table[life].text, entry->host->name);

@@ -23,11 +23,17 @@ enum {
   FIELD_DEVICES,
 };
 
+/* All of oVirt's, as clients ask for them, whether a VM here can have them or not. */
+static const char *const statuses[] = {"up", "down", "paused", "suspended", "unknown", "wait_for_launch", "powering_up",
+  "powering_down", "reboot_in_progress", "not_responding", "image_locked", "saving_state", "restoring_state",
+  "migrating", "migrating_from", "migrating_to", "unassigned", NULL};
+static const char *const booleans[] = {"true", "false", NULL};
+
 /* oVirt's, as far as libvirt knows; memorydevices is dimmer's. */
 static const DmSearchField fields[] = {
   {"name", DM_FIELD_TEXT, FIELD_NAME, TRUE},
   {"id", DM_FIELD_TEXT, FIELD_ID},
-  {"status", DM_FIELD_ENUM, FIELD_STATUS, TRUE},
+  {"status", DM_FIELD_ENUM, FIELD_STATUS, TRUE, .values = statuses},
   {"memory", DM_FIELD_NUMBER, FIELD_MEMORY},
   {"guaranteed_memory", DM_FIELD_NUMBER, FIELD_GUARANTEED},
   {"cluster", DM_FIELD_TEXT, FIELD_CLUSTER},
@@ -39,7 +45,7 @@ static const DmSearchField fields[] = {
   {"description", DM_FIELD_TEXT, FIELD_DESCRIPTION, TRUE},
   {"os", DM_FIELD_TEXT, FIELD_OS},
   {"architecture", DM_FIELD_TEXT, FIELD_ARCHITECTURE},
-  {"next_run_config_exists", DM_FIELD_ENUM, FIELD_NEXT_RUN},
+  {"next_run_config_exists", DM_FIELD_ENUM, FIELD_NEXT_RUN, .values = booleans},
   {"template", DM_FIELD_TEXT, FIELD_TEMPLATE},
   {"template.name", DM_FIELD_TEXT, FIELD_TEMPLATE},
   {"vcpus", DM_FIELD_NUMBER, FIELD_VCPUS},

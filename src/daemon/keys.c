@@ -33,6 +33,8 @@ const Key keys[] = {
     .meaning = "the libvirt connections of all hosts, with blanks between them"},
   {"hosts", "guest-timeout", KEY_SECONDS, FIELD(guest_timeout), "60", .least = 0, .most = DAY,
     .meaning = "how long to wait for a guest's answers after each asking"},
+  {"hosts", "shutdown-timeout", KEY_SECONDS, FIELD(shutdown_timeout), "300", .least = 1, .most = DAY,
+    .meaning = "how long a guest may take to shut down for a reboot into its next run"},
   {"users", "file", KEY_FILE, FIELD(users_file), "/etc/dimmer/users", place_users,
     .meaning = "the users and their passwords' hashes"},
   {"users", "token-idle", KEY_SECONDS, FIELD(token_idle), "1800", .least = 1, .most = 365 * DAY,

@@ -202,7 +202,7 @@ static gboolean build(Service *service, GError **error) {
   if (!try_server(settings, settings->address, settings->port, error) || !open_store(service, error))
     return FALSE;
   const DmInventoryListener listener = {.changed = on_entry, .removed = on_entry, .host_changed = on_host};
-  service->inventory = dm_inventory_new((const char *const *)settings->connections);
+  service->inventory = dm_inventory_new((const char *const *)settings->connections, settings->shutdown_timeout);
   dm_inventory_listen(service->inventory, &listener, service);
   service->jobs = dm_jobs_new(service->inventory, settings->guest_timeout);
   gboolean page = has_page(settings);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "hypervisor/connection.h"
 
 void settings_free(Settings *settings) {
   if (settings == NULL)
@@ -186,6 +187,24 @@ static gboolean check_server(const Settings *settings, GError **error) {
   return TRUE;
 }
 
+/* Two connections of one name would be two hosts with one id. */
+static gboolean check_connections(const Settings *settings, GError **error) {
+  for (char **uri = settings->connections; *uri != NULL; uri++) {
+    if (!dm_connection_check_uri(*uri, error)) {
+      g_prefix_error(error, "[hosts] connections: ");
+      return FALSE;
+    }
+    for (char **other = settings->connections; other < uri; other++) {
+      if (strcmp(*other, *uri) == 0) {
+        g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+          "[hosts] connections: %s is there twice; each is a host, so name it once", *uri);
+        return FALSE;
+      }
+    }
+  }
+  return TRUE;
+}
+
 Settings *settings_load(const char *file, GError **error) {
   g_autoptr(Settings) settings = g_new0(Settings, 1);
   for (gsize i = 0; i < keys_count; i++)
@@ -197,7 +216,7 @@ Settings *settings_load(const char *file, GError **error) {
     settings->file = g_steal_pointer(&usual);
   if (settings->file != NULL && !read_file(settings, error))
     return NULL;
-  if (check_server(settings, error) && read_certificates(settings, error))
+  if (check_server(settings, error) && check_connections(settings, error) && read_certificates(settings, error))
     return g_steal_pointer(&settings);
   g_prefix_error(error, "%s: ", settings->file);
   return NULL;

@@ -17,7 +17,7 @@ typedef struct {
   char *web;                    /* a path */
   double answer_timeout;        /* seconds, as all times here that do not say otherwise */
   char **connections;
-  double guest_timeout;
+  double guest_timeout, shutdown_timeout;
   char *users_file;
   double token_idle;
   char *database_file;

@@ -57,6 +57,7 @@ static void recover(DmJobs *jobs, DmEntry *entry) {
   const DmRequest *request = entry->vm->request;
   Work *work = work_new(jobs, entry->vm->uuid, entry->vm->name, request->action);
   work->job.id = g_strdup(request->id);
+  work->job.user = g_strdup(request->user);
   work->job.recovered = TRUE;
   work->job.outcome = DM_OUTCOME_OVERDUE;
   work->job.started = request->started * 1000;

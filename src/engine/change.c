@@ -173,6 +173,7 @@ static Phase then_read(DmChange *change) {
   if (change->options.dry_run || change->stopped)
     return PHASE_END;
   change->request = record_new(change->vm, change->plan, change->id, change->options.timeout);
+  change->request->user = g_strdup(change->user);
   if (!touches_live(change))
     return PHASE_CONFIGURE;
   return record_changes_next_run(change->request) ? PHASE_RECORD : PHASE_ASK;
@@ -441,6 +442,7 @@ DmChange *dm_change_new(DmConnection *connection, const char *vm_name, DmPlanFun
   change->plan_data = plan_data;
   change->options = *options;
   change->id = g_strdup(options->id);
+  change->user = g_strdup(options->user);
   change->refused = g_strdup(options->refused);
   change->listener = *listener;
   change->listener_data = listener_data;
@@ -454,6 +456,7 @@ void dm_change_free(DmChange *change) {
     return;
   g_free(change->name);
   g_free(change->id);
+  g_free(change->user);
   g_free(change->refused);
   g_ptr_array_unref(change->events);
   g_ptr_array_unref(change->found);

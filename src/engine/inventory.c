@@ -14,15 +14,7 @@
 #include "inventory_private.h"
 
 #define STATS_SECONDS 10
-#define COLD_SECONDS 300 /* a guest that has not gone down by then ignores the reboot */
 #define READY_SECONDS 10
-
-#define EACH_LISTENER(inventory, function, ...)                                       \
-  for (guint i_ = 0; i_ < (inventory)->listeners->len; i_++) {                        \
-    const Listener *listener_ = &g_array_index((inventory)->listeners, Listener, i_); \
-    if (listener_->functions.function != NULL)                                        \
-      listener_->functions.function(__VA_ARGS__, listener_->data);                    \
-  }
 
 Slot *inventory_find(const DmInventory *inventory, const char *uuid) {
   return g_hash_table_lookup(inventory->slots, uuid);
@@ -49,11 +41,12 @@ static void forget_order(DmInventory *inventory) {
 
 static void slot_free(gpointer data) {
   Slot *slot = data;
+  inventory_forget_cold(slot);
   dm_vm_free(slot->entry.vm);
   g_free(slot);
 }
 
-static void replace_vm(DmInventory *inventory, Slot *slot, DmVm *vm) {
+void inventory_replace(DmInventory *inventory, Slot *slot, DmVm *vm) {
   if (g_strcmp0(slot->entry.vm->name, vm->name) != 0)
     forget_order(inventory);
   dm_vm_free(slot->entry.vm);
@@ -78,6 +71,7 @@ Slot *inventory_take(DmInventory *inventory, Site *site, DmVm *vm) {
     slot = g_new0(Slot, 1);
     slot->entry.vm = vm;
     slot->entry.host = &site->host;
+    slot->inventory = inventory;
     slot->puts = 1;
     g_hash_table_insert(inventory->slots, g_strdup(vm->uuid), slot);
     forget_order(inventory);
@@ -85,7 +79,7 @@ Slot *inventory_take(DmInventory *inventory, Site *site, DmVm *vm) {
     return slot;
   }
   slot->entry.host = &site->host;
-  replace_vm(inventory, slot, vm);
+  inventory_replace(inventory, slot, vm);
   return slot;
 }
 
@@ -194,12 +188,9 @@ static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event)
     EACH_LISTENER(inventory, device, &slot->entry, event)
   if (life_of(event->kind, &life))
     EACH_LISTENER(inventory, life, &slot->entry, life)
-  gint64 cold = slot->cold;
-  if (event->kind == DM_EVENT_VM_STOPPED || event->kind == DM_EVENT_VM_CRASHED)
-    slot->cold = 0;
-  if (event->kind == DM_EVENT_VM_STOPPED && event->by_guest && g_get_monotonic_time() < cold) {
+  gboolean down = event->kind == DM_EVENT_VM_STOPPED || event->kind == DM_EVENT_VM_CRASHED;
+  if (down && inventory_forget_cold(slot) && event->by_guest)
     dm_inventory_power(inventory, &slot->entry, DM_POWER_START, started_again, NULL);
-  }
 }
 
 void inventory_event(DmInventory *inventory, Site *site, const DmEvent *event) {
@@ -218,8 +209,9 @@ static gboolean on_stats(gpointer data) {
   return G_SOURCE_CONTINUE;
 }
 
-DmInventory *dm_inventory_new(const char *const *uris) {
+DmInventory *dm_inventory_new(const char *const *uris, double shutdown_seconds) {
   DmInventory *inventory = g_new0(DmInventory, 1);
+  inventory->shutdown_seconds = shutdown_seconds;
   inventory->sites = g_ptr_array_new_with_free_func(site_free);
   inventory->slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, slot_free);
   inventory->listeners = g_array_new(FALSE, FALSE, sizeof(Listener));
@@ -328,7 +320,7 @@ DmEntry *dm_inventory_find(const DmInventory *inventory, const char *vm_id) {
 }
 
 void dm_inventory_put(DmInventory *inventory, DmEntry *entry, DmVm *vm) {
-  replace_vm(inventory, (Slot *)entry, vm);
+  inventory_replace(inventory, (Slot *)entry, vm);
 }
 
 void dm_inventory_refresh(DmInventory *inventory, DmEntry *entry) {
@@ -348,65 +340,4 @@ void dm_inventory_release(DmInventory *inventory, DmEntry *entry) {
     return;
   slot->stale = FALSE;
   dm_inventory_refresh(inventory, entry);
-}
-
-/* ---- power ---- */
-
-typedef struct {
-  DmInventory *inventory;
-  DmConnection *connection;
-  char *uuid;
-  DmPower power;
-  DmPowerDone done;
-  gpointer data;
-  DmVm *vm;
-  GError *error;
-} PowerTask;
-
-static void power_work(gpointer data) {
-  PowerTask *task = data;
-  if (dm_domain_power(task->connection, task->uuid, task->power, &task->error))
-    task->vm = dm_domain_read(task->connection, task->uuid, NULL); /* a transient VM that was stopped is gone */
-}
-
-static void power_done(gpointer data) {
-  PowerTask *task = data;
-  Slot *slot = inventory_find(task->inventory, task->uuid);
-  if (slot != NULL) {
-    slot->entry.starting = FALSE;
-    if (task->vm != NULL)
-      replace_vm(task->inventory, slot, g_steal_pointer(&task->vm));
-    else
-      inventory_touch(task->inventory, slot);
-    dm_inventory_refresh(task->inventory, &slot->entry);
-  }
-  task->done(slot != NULL ? &slot->entry : NULL, task->error, task->data);
-  dm_connection_close(task->connection);
-  g_free(task->uuid);
-  dm_vm_free(task->vm);
-  g_clear_error(&task->error);
-  g_free(task);
-}
-
-void dm_inventory_power(DmInventory *inventory, DmEntry *entry, DmPower power, DmPowerDone done, gpointer data) {
-  Slot *slot = (Slot *)entry;
-  slot->cold = power == DM_POWER_COLD_REBOOT ? g_get_monotonic_time() + COLD_SECONDS * G_USEC_PER_SEC : 0;
-  if (entry->host->connection == NULL) {
-    g_autoptr(GError) error = g_error_new(DM_ERROR, DM_ERROR_CONNECTION, "cannot %s %s: %s", dm_power_name(power),
-      entry->vm->name, entry->host->problem != NULL ? entry->host->problem : "its host is not connected yet");
-    done(entry, error, data);
-    return;
-  }
-  PowerTask *task = g_new0(PowerTask, 1);
-  task->inventory = inventory;
-  task->connection = dm_connection_ref(entry->host->connection);
-  task->uuid = g_strdup(entry->vm->uuid);
-  task->power = power;
-  task->done = done;
-  task->data = data;
-  if (power == DM_POWER_START && entry->vm->state != DM_VM_PAUSED) {
-    slot->entry.starting = TRUE;
-    inventory_touch(inventory, slot);
-  }
-  dm_connection_run(task->connection, power_work, power_done, task);
 }

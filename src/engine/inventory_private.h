@@ -8,8 +8,9 @@ typedef struct {
   DmEntry entry; /* first: a DmEntry of ours is a Slot */
   guint holds;   /* while it is driven, it is not read */
   gboolean stale;
-  gint64 cold; /* a cold reboot is under way: when its guest goes down until then (monotonic), it is started; 0: none */
-  guint puts;  /* how often vm was replaced: a read that began before a put is older than it */
+  DmInventory *inventory;
+  guint cold; /* a cold reboot is under way: when its guest goes down before this timer, it is started; 0: none */
+  guint puts; /* how often vm was replaced: a read that began before a put is older than it */
 } Slot;
 
 typedef struct {
@@ -34,6 +35,7 @@ struct DmInventory {
   GHashTable *slots; /* UUID → Slot */
   GPtrArray *sorted; /* DmEntry; NULL: to be made again */
   GArray *listeners;
+  double shutdown_seconds;
   guint stats_timer;
   guint ready_timer;
   void (*ready)(gpointer data);
@@ -63,3 +65,17 @@ void inventory_host_changed(DmInventory *inventory, Site *site);
 void inventory_host_answered(DmInventory *inventory);
 /* An event of a VM, whether it is known or not. */
 void inventory_event(DmInventory *inventory, Site *site, const DmEvent *event);
+
+/* Of all that listen, in the order they came. */
+#define EACH_LISTENER(inventory, function, ...)                                       \
+  for (guint i_ = 0; i_ < (inventory)->listeners->len; i_++) {                        \
+    const Listener *listener_ = &g_array_index((inventory)->listeners, Listener, i_); \
+    if (listener_->functions.function != NULL)                                        \
+      listener_->functions.function(__VA_ARGS__, listener_->data);                    \
+  }
+
+/* Takes @vm as the entry's newest. */
+void inventory_replace(DmInventory *inventory, Slot *slot, DmVm *vm);
+
+/* power.c: no cold reboot is under way any more. Whether there was one. */
+gboolean inventory_forget_cold(Slot *slot);

@@ -50,12 +50,12 @@ static DmStep *adopt(Work *work, const DmStep *step) {
 static void on_moved(DmChange *change, const DmStep *step, gpointer data) {
   Work *work = data;
   if (step->carried) {
-    jobs_move_steps(work->jobs, work->job.vm_id, step);
+    jobs_move_steps(work->jobs, work->job.vm_id, step, FALSE);
     return;
   }
   const DmStep *ours = adopt(work, step);
   work_tell(work, DM_JOB_EVENT_STEP, ours);
-  jobs_move_steps(work->jobs, work->job.vm_id, step); /* an earlier job may have asked for the same device */
+  jobs_move_steps(work->jobs, work->job.vm_id, step, TRUE); /* an earlier job may have asked for the same device */
 }
 
 static gboolean free_change(gpointer data) {
@@ -90,7 +90,7 @@ static void take_recovered(Work *work, const DmRequest *recovered) {
   DmEntry *entry = dm_inventory_find(work->jobs->inventory, work->job.vm_id);
   forget_losses(work->jobs, work->job.vm_id);
   for (guint i = 0; recovered != NULL && i < recovered->steps->len; i++)
-    jobs_move_steps(work->jobs, work->job.vm_id, recovered->steps->pdata[i]);
+    jobs_move_steps(work->jobs, work->job.vm_id, recovered->steps->pdata[i], FALSE);
   for (guint i = 0; i < work->jobs->list->len; i++) {
     Work *open = work->jobs->list->pdata[i];
     if (!work_is_open(open) || open->job.driven || open->job.status == DM_JOB_WAITING ||
@@ -103,6 +103,7 @@ static void take_recovered(Work *work, const DmRequest *recovered) {
       if (dm_step_is_pending(step) && step->op == DM_OP_UNPLUG && !there) {
         dm_step_advance(step, DM_STEP_DONE); /* somebody else accounted for it */
         work_tell(open, DM_JOB_EVENT_STEP, step);
+        jobs_move_steps(work->jobs, work->job.vm_id, step, TRUE);
       }
     }
     refuse_plugs(open);
@@ -195,8 +196,11 @@ static GError *why_not(const DmJobs *jobs, const DmEntry *entry, const Work *wor
 
 static void drive(Work *work, Queue *queue, DmEntry *entry) {
   static const DmChangeListener listener = {on_planned, on_moved, on_moved, on_ended};
-  const DmChangeOptions options = {
-    .no_retry = work->no_retry, .timeout = work->jobs->timeout, .id = work->job.id, .refused = work->refused};
+  const DmChangeOptions options = {.no_retry = work->no_retry,
+    .timeout = work->jobs->timeout,
+    .id = work->job.id,
+    .user = work->job.user,
+    .refused = work->refused};
   queue->driven = work;
   work->job.driven = TRUE;
   work->job.status = DM_JOB_STARTED;

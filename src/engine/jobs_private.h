@@ -66,8 +66,11 @@ void work_tell_settled(Work *work);
 void work_end_if_answered(Work *work);
 /* Puts it into the list, which owns it from now on. */
 void jobs_keep(DmJobs *jobs, Work *work);
-/* A device of a VM did something, perhaps for several jobs: the one that asked first, and those that asked again. */
-void jobs_move_steps(DmJobs *jobs, const char *vm_id, const DmStep *moved);
+/*
+ * A device of a VM did something, perhaps for several jobs: the one that asked first, and those that asked again.
+ * @told: it was told of one of them already.
+ */
+void jobs_move_steps(DmJobs *jobs, const char *vm_id, const DmStep *moved, gboolean told);
 
 /* ---- jobs.c ---- */
 

@@ -232,9 +232,12 @@ static gboolean on_retry(gpointer data) {
   return G_SOURCE_REMOVE;
 }
 
-/* libvirt is still in the middle of telling us, so the connection is let go of a little later. */
+/*
+ * libvirt is still in the middle of telling us, so the connection is let go of a little later; and as its host may just
+ * hang, the main loop does not wait for that.
+ */
 static gboolean let_go(gpointer connection) {
-  dm_connection_close(connection);
+  dm_connection_abandon(connection);
   return G_SOURCE_REMOVE;
 }
 

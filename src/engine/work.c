@@ -159,8 +159,7 @@ void work_end_if_answered(Work *work) {
     work_tell(work, DM_JOB_EVENT_ENDED, NULL);
 }
 
-/* A device of a VM did something, perhaps for several jobs: the one that asked first, and those that asked again. */
-void jobs_move_steps(DmJobs *jobs, const char *vm_id, const DmStep *moved) {
+void jobs_move_steps(DmJobs *jobs, const char *vm_id, const DmStep *moved, gboolean told) {
   for (guint i = 0; i < jobs->list->len; i++) {
     Work *work = jobs->list->pdata[i];
     DmStep *step =
@@ -172,7 +171,8 @@ void jobs_move_steps(DmJobs *jobs, const char *vm_id, const DmStep *moved) {
     step->seconds = moved->seconds;
     g_free(step->reason);
     step->reason = g_strdup(moved->reason);
-    work_tell(work, DM_JOB_EVENT_STEP, step);
+    work_tell(work, told ? DM_JOB_EVENT_STEP_TOO : DM_JOB_EVENT_STEP, step);
+    told = TRUE;
     work_end_if_answered(work);
   }
 }

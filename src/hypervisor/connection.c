@@ -34,6 +34,7 @@ struct DmConnection {
   guint last_watch;
   GArray *callbacks; /* int: what libvirt gave for each registered event */
   GThreadPool *pool; /* of Task */
+  gboolean abandoned;
 };
 
 typedef struct {
@@ -302,13 +303,9 @@ DmConnection *dm_connection_ref(DmConnection *connection) {
   return connection;
 }
 
-void dm_connection_close(DmConnection *connection) {
-  if (connection == NULL)
-    return;
-  DM_HAND_OVER(connection);
-  if (!g_atomic_ref_count_dec(&connection->users))
-    return;
-  DM_TAKE_OVER(connection);
+/* The first of these calls asks libvirtd, and waits for its answer. */
+static gpointer close_last(gpointer data) {
+  DmConnection *connection = data;
   for (guint i = 0; i < connection->callbacks->len; i++)
     virConnectDomainEventDeregisterAny(connection->virt, g_array_index(connection->callbacks, int, i));
   virConnectUnregisterCloseCallback(connection->virt, on_close);
@@ -316,6 +313,25 @@ void dm_connection_close(DmConnection *connection) {
   g_thread_pool_free(connection->pool, FALSE, FALSE); /* each task has a user of its own, so none is left */
   virConnectClose(connection->virt);
   unref(connection);
+  return NULL;
+}
+
+void dm_connection_close(DmConnection *connection) {
+  if (connection == NULL)
+    return;
+  DM_HAND_OVER(connection);
+  if (!g_atomic_ref_count_dec(&connection->users))
+    return;
+  DM_TAKE_OVER(connection);
+  if (connection->abandoned)
+    g_thread_unref(g_thread_new("close", close_last, connection));
+  else
+    close_last(connection);
+}
+
+void dm_connection_abandon(DmConnection *connection) {
+  connection->abandoned = TRUE;
+  dm_connection_close(connection);
 }
 
 const char *dm_connection_uri(const DmConnection *connection) {

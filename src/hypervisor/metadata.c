@@ -52,6 +52,7 @@ static DmRequest *read_request(const xmlNode *node) {
   g_free(request->id);
   request->id = xml_attribute(node, "id");
   request->asked = g_strcmp0(state, "planned") != 0;
+  request->user = xml_attribute(node, "user");
   request->host = xml_attribute(node, "host");
   request->pid = (int64_t)xml_attribute_number(node, "pid", 0);
   request->started = (int64_t)xml_attribute_number(node, "started", 0);
@@ -120,6 +121,7 @@ static void write_request(xmlNode *memory, const DmRequest *request) {
   set_text(node, "id", request->id);
   set_text(node, "action", dm_action_name(request->action));
   set_text(node, "state", request->asked ? "asked" : "planned");
+  set_text(node, "user", request->user);
   set_text(node, "host", request->host);
   set_number(node, "pid", (uint64_t)request->pid);
   set_number(node, "started", (uint64_t)request->started);

@@ -152,6 +152,7 @@ DmRequest *dm_request_new(DmAction action) {
 DmRequest *dm_request_copy(const DmRequest *request) {
   DmRequest *copy = g_memdup2(request, sizeof *request);
   copy->id = g_strdup(request->id);
+  copy->user = g_strdup(request->user);
   copy->host = g_strdup(request->host);
   copy->steps = g_ptr_array_copy(request->steps, copy_step, NULL);
   return copy;
@@ -161,6 +162,7 @@ void dm_request_free(DmRequest *request) {
   if (request == NULL)
     return;
   g_free(request->id);
+  g_free(request->user);
   g_free(request->host);
   g_ptr_array_unref(request->steps);
   g_free(request);

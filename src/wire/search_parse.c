@@ -166,14 +166,21 @@ static Expression *free_text(Parser *parser, const Token *value) {
   return condition;
 }
 
-/* The rank of a value that is compared by order. */
-static gboolean read_rank(Parser *parser, const Token *value, const DmSearchField *field, gint64 *number) {
+/*
+ * The rank of a value among those there are. One that there is not would never be found, which looks like an answer;
+ * only a pattern is not held against them.
+ */
+static gboolean read_rank(Parser *parser, const Token *value, const DmSearchField *field, SearchOp op, gint64 *number) {
+  const char *const *names = field->ranks != NULL ? field->ranks : field->values;
   g_autofree char *text = g_strndup(value->start, (gsize)(value->end - value->start));
-  int rank = rank_of(field->ranks, text);
+  gboolean pattern = (op == OP_EQUAL || op == OP_NOT_EQUAL) && strchr(text, '*') != NULL;
+  if (names == NULL || pattern)
+    return TRUE;
+  int rank = rank_of(names, text);
   if (rank < 0) {
-    g_autofree char *names = g_strjoinv(", ", (char **)field->ranks);
+    g_autofree char *known = g_strjoinv(", ", (char **)names);
     g_autofree char *words = words_of(value);
-    fail(parser, value->at, "'%s' is no %s; it is one of %s", words, field->name, names);
+    fail(parser, value->at, "'%s' is no %s; it is one of %s", words, field->name, known);
     return FALSE;
   }
   *number = rank;
@@ -184,8 +191,7 @@ static Expression *comparison(Parser *parser, const DmSearchField *field, Search
   gint64 number = 0;
   if (field->kind == DM_FIELD_NUMBER && !read_number(parser, value, field, &number))
     return NULL;
-  gboolean ordered = op != OP_EQUAL && op != OP_NOT_EQUAL;
-  if (field->kind == DM_FIELD_ENUM && ordered && !read_rank(parser, value, field, &number))
+  if (field->kind == DM_FIELD_ENUM && !read_rank(parser, value, field, op, &number))
     return NULL;
   Expression *condition = g_new0(Expression, 1);
   gboolean quoted = value->kind == TOKEN_QUOTED;

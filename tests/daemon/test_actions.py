@@ -166,6 +166,19 @@ def test_a_reboot_that_was_ignored_brings_no_destroyed_vm_back(guest, client):
     assert [item.findtext('code') for item in client.get('events').xml].count('32') == 1
 
 
+def test_a_reboot_that_is_ignored_is_told(guest, serve):
+    client = serve(shutdown_timeout=1).client()
+    put(client, guest, 512, 300, query='?next_run=true')
+    done(act(client, guest, 'reboot'), guest)
+    told = event(client, 158)
+    assert told.findtext('severity') == 'error' and told.find('vm').get('id') == vm_id(guest)
+    assert 'web1' in told.findtext('description') and 'next-run' in told.findtext('description')
+    with pytest.raises(ConnectionError):
+        guest.guest('poweroff -f')
+    wait_status(client, guest, 'down')
+    assert guest.state() == 'shut off' and len(events(client, 158)) == 1
+
+
 def test_a_start_takes_the_next_run(off, client):
     put(client, off, 1500, 1100)
     done(act(client, off, 'start'), off)

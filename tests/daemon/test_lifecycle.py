@@ -52,6 +52,29 @@ def test_killed_while_a_guest_owes_an_answer(guest, serve, pool):
     assert memory(put(client, guest, 384)) == (384, 384)
 
 
+def test_a_job_that_comes_back_has_its_owner_and_shares_its_device(guest, serve):
+    """Two jobs wait for one device then; that it is gone is told once."""
+    device, = plug(guest, 128)
+    daemon = serve(answer_timeout=1)
+    wait_memory(daemon.client(), guest, 384)
+    guest.set_deaf(True)
+    put(daemon.client(), guest, 256)
+    before = job(daemon.client(), guest)
+    daemon.kill()
+    daemon.restart()
+    client = daemon.client()
+    again = client.get(f'jobs/{before.get("id")}').xml
+    assert again.find('owner').get('id') == before.find('owner').get('id')
+    answer = client.delete(path(guest, f'/memorydevices/{device}'))
+    assert answer.status == 202 and answer.xml.find('job').get('id') != before.get('id')
+    guest.set_deaf(False)
+    for ident in (before.get('id'), answer.xml.find('job').get('id')):
+        wait_job(client, ident, 'finished')
+    assert len(events(client, 20001)) == 1
+    released = re.search(r'dimmer_release_seconds_count (\d+)', client.get('/metrics').text)
+    assert released[1] == '1'
+
+
 def test_the_guest_answers_while_nobody_is_there(guest, serve, pool):
     daemon = serve(answer_timeout=50)
     client = daemon.client()
@@ -235,6 +258,10 @@ def replace(old, new):
     return lambda text: text.replace(old, new, 1)
 
 
+def connections(uris):
+    return lambda text: re.sub(r'(?m)^connections=.*', f'connections={uris}', text)
+
+
 @pytest.mark.parametrize('changed, words', [
     (replace('port=0', 'port=99999'), ['port', '99999']),
     (replace('port=0', 'port=http'), ['port', 'http']),
@@ -246,6 +273,8 @@ def replace(old, new):
     (replace('port=0', 'port=0\ncertificate=/nowhere/s.pem\nkey=/nowhere/s.key'), ['/nowhere/s']),
     (replace('port=0', 'port=0\nanswer-timeout=soon'), ['answer-timeout', 'soon']),
     (lambda text: 'nothing that is a configuration\n' + text, ['dimmerd.conf']),
+    (connections('quemu:///system'), ['connections', "driver 'quemu'", 'qemu:///system']),
+    (connections('test:///default test:///default'), ['connections', 'test:///default', 'twice']),
     (replace('dimmerd.db', 'users/dimmerd.db'), ['users/dimmerd.db']),
 ])
 def test_a_bad_configuration_is_told(serve, changed, words):

@@ -103,11 +103,19 @@ def test_lists_as_clients_ask_for_them(three, client, where):
 @pytest.mark.parametrize('text, place', [
     ('name=', 'name='), ('name==web1', '='), ('nosuchfield=1', 'nosuchfield'),
     ('name=web1 and', 'and'), ('memory>many', 'many'), ('name="web1', '"'),
-    ('sortby nosuchfield', 'nosuchfield'), ('name=web1 page x', 'page')])
+    ('sortby nosuchfield', 'nosuchfield'), ('name=web1 page x', 'page'),
+    ('status=bogus', 'wait_for_launch'), ('name=web1 and status!=running', 'powering_up'),
+    ('next_run_config_exists=yes', 'true, false')])
 def test_a_search_that_makes_no_sense(three, client, text, place):
     answer = client.get(search('vms', text))
     detail = fault(answer, 400, answer.xml.findtext('reason'))
     assert place in detail and text in detail
+
+
+@pytest.mark.parametrize('text', ['status=Powering_Up', 'status="wait for launch"', 'status=power*',
+                                  'status=*bogus*', 'next_run_config_exists=TRUE'])
+def test_values_that_no_vm_has_now(three, client, text):
+    assert names(client, search('vms', text)) == []
 
 
 # One VM.

@@ -92,6 +92,7 @@ static void test_empty_is_default(void) {
 
 #define SECONDS(least, most) "a time from " least " to " most " seconds is allowed, like 30, 30s, 2m or 500ms"
 #define PORTS "a whole number from 0 to 65535 is allowed"
+#define URIS "; write it like qemu:///system or qemu+tls://kvm2.example.org/system"
 #define CLEAR                                                                                                          \
   " without a certificate would send passwords in clear text over the network; set certificate and key, or listen on " \
   "127.0.0.1 behind a proxy that speaks TLS"
@@ -132,6 +133,14 @@ static const struct {
   {"[server]\naddress=0.0.0.0\n", ": [server] address: 0.0.0.0" CLEAR},
   {"[server]\naddress=::\n", ": [server] address: ::" CLEAR},
   {"[server]\naddress=192.0.2.1\n", ": [server] address: 192.0.2.1" CLEAR},
+  {"[hosts]\nconnections=qemu:///system nonsense\n",
+    ": [hosts] connections: 'nonsense' is no connection of libvirt: it is no URI" URIS},
+  {"[hosts]\nconnections=qemu+pigeon:///system\n",
+    ": [hosts] connections: 'qemu+pigeon:///system' is no connection of libvirt: it has no transport 'pigeon', but unix, ssh, tls, tcp, ext, libssh, libssh2" URIS},
+  {"[hosts]\nconnections=qemu://host/\n",
+    ": [hosts] connections: 'qemu://host/' is no connection of libvirt: for qemu its path is /system or /session" URIS},
+  {"[hosts]\nconnections=qemu:///system xen:///system qemu:///system\n",
+    ": [hosts] connections: qemu:///system is there twice; each is a host, so name it once"},
   {"[server]\nca=none.pem\n", ": [server] ca: Failed to open file “%F/none.pem”: No such file or directory"},
   {"[server]\nca=dimmerd.conf\n", ": [server] ca: %F/dimmerd.conf is no PEM file (-----BEGIN ...)"},
 };
@@ -183,7 +192,7 @@ static void test_take(void) {
 
   write_file("c.pem", "-----BEGIN CERTIFICATE-----\n2\n");
   g_autoptr(Settings) newer = load_well(
-    "[server]\naddress=::\ncertificate=c.pem\nkey=k.pem\n[hosts]\nconnections=a b\n[log]\nlevel=debug\ntarget=stderr\n"
+    "[server]\naddress=::\ncertificate=c.pem\nkey=k.pem\n[hosts]\nconnections=qemu:///session test:///default\n[log]\nlevel=debug\ntarget=stderr\n"
     "[database]\nevent-days=7\n[limits]\nmax-body=4096\nidle-timeout=1\n");
   g_autoptr(GPtrArray) others = settings_take(settings, newer);
   g_ptr_array_add(others, NULL);

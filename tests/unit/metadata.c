@@ -51,6 +51,7 @@ static DmStep *random_step(GRand *rand, guint i) {
 static DmRequest *random_request(GRand *rand) {
   DmRequest *request = dm_request_new((DmAction)g_rand_int_range(rand, 0, DM_ACTION_SETTLE + 1));
   request->asked = g_rand_boolean(rand);
+  request->user = g_rand_boolean(rand) ? g_strdup("a<&\"@internal") : NULL;
   request->host = g_strdup("host<&>\xc3\xa9");
   request->pid = g_rand_int_range(rand, 0, 1 << 22);
   request->started = g_rand_int_range(rand, 0, G_MAXINT);
@@ -87,6 +88,7 @@ static void assert_same_steps(const GPtrArray *a, const GPtrArray *b) {
 
 static void assert_same_requests(const DmRequest *a, const DmRequest *b) {
   g_assert_cmpstr(a->id, ==, b->id);
+  g_assert_cmpstr(a->user, ==, b->user);
   g_assert_cmpstr(a->host, ==, b->host);
   g_assert_cmpint(a->action, ==, b->action);
   g_assert_cmpint(a->asked, ==, b->asked);

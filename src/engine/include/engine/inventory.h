@@ -50,7 +50,8 @@ typedef enum {
   DM_LIFE_CRASHED,
   DM_LIFE_PAUSED,
   DM_LIFE_RESUMED,
-  DM_LIFE_REBOOTED, /* by its guest, or from outside: warm */
+  DM_LIFE_REBOOTED,       /* by its guest, or from outside: warm */
+  DM_LIFE_REBOOT_IGNORED, /* its guest was to go down for a reboot, and has not: it is not started again any more */
 } DmLife;
 
 /* Any of them may be NULL. */
@@ -63,8 +64,8 @@ typedef struct {
   void (*drop_cached)(gpointer cached);
 } DmInventoryListener;
 
-/* Connects to nothing yet. @uris: NULL-terminated. */
-DmInventory *dm_inventory_new(const char *const *uris);
+/* Connects to nothing yet. @uris: NULL-terminated. @shutdown_seconds: a guest has to go down for a cold reboot. */
+DmInventory *dm_inventory_new(const char *const *uris, double shutdown_seconds);
 /*
  * At the end only: the main loop must not run again, as calls may still be under way. Blocks on a host that hangs: see
  * dm_inventory_ask_hosts().

@@ -25,7 +25,7 @@ typedef struct {
   char *id; /* of the request too */
   char *vm_id, *vm_name;
   DmAction action;
-  char *user;           /* NULL: recovered, or nobody's */
+  char *user;           /* NULL: nobody's that is known */
   char *correlation_id; /* NULL: none */
   DmJobStatus status;
   gint64 started, ended; /* milliseconds since 1970; 0: not yet */
@@ -41,10 +41,11 @@ typedef struct {
 } DmJob;
 
 typedef enum {
-  DM_JOB_EVENT_PLANNED, /* the rules allow it: notes and steps are there */
-  DM_JOB_EVENT_STEP,    /* one step moved: @step */
-  DM_JOB_EVENT_SETTLED, /* no longer driven; the inventory has the VM as it is now */
-  DM_JOB_EVENT_ENDED,   /* status is final */
+  DM_JOB_EVENT_PLANNED,  /* the rules allow it: notes and steps are there */
+  DM_JOB_EVENT_STEP,     /* one step moved: @step */
+  DM_JOB_EVENT_STEP_TOO, /* the same, by what was told of another job of the VM just before: one device moved once */
+  DM_JOB_EVENT_SETTLED,  /* no longer driven; the inventory has the VM as it is now */
+  DM_JOB_EVENT_ENDED,    /* status is final */
 } DmJobEvent;
 
 /* @step: of STEP, else NULL. It points into job->steps. */

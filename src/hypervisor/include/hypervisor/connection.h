@@ -41,6 +41,9 @@ typedef void (*DmEventFunc)(const DmEvent *event, gpointer data);
 /* Hooks libvirt into the default main loop, and ignores SIGPIPE. Once, before the first connection is opened. */
 void dm_hypervisor_start(void);
 
+/* Whether @uri can be one of libvirt's at all, without connecting. FALSE with DM_ERROR_BAD_VALUE. */
+gboolean dm_connection_check_uri(const char *uri, GError **error);
+
 /*
  * Opens @uri (NULL: libvirt's own default, which honours LIBVIRT_DEFAULT_URI). A read-only connection needs no rights
  * on qemu:///system; it can neither change anything nor hear of devices. Blocks. NULL with DM_ERROR_CONNECTION.
@@ -52,6 +55,10 @@ DmConnection *dm_connection_ref(DmConnection *connection);
 
 /* The last one stops the events and frees. May block on a host that hangs, but not on one that is lost. */
 void dm_connection_close(DmConnection *connection);
+
+/* As dm_connection_close(), but the last one, be it this or a later dm_connection_close(), does it in a thread of its
+ * own: for a host that may hang, in the main loop. */
+void dm_connection_abandon(DmConnection *connection);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmConnection, dm_connection_close)
 
 /* As libvirt spells it; the connection keeps it. */

@@ -67,6 +67,7 @@ typedef struct {
   char *id; /* a UUID */
   DmAction action;
   gboolean asked;           /* the next-run configuration is written; from here on devices may have been asked */
+  char *user;               /* who asked dimmerd for it; NULL: not told */
   char *host;               /* where the dimmer that owns it runs, */
   int64_t pid;              /* and its process */
   int64_t started;          /* seconds since 1970 */

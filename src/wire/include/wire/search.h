@@ -16,9 +16,10 @@ typedef enum {
 typedef struct {
   const char *name; /* "name", "host.name"; several rows may lead to one number */
   DmFieldKind kind;
-  int number;               /* what the caller knows the field by */
-  gboolean free_text;       /* a condition without a field looks here too */
-  const char *const *ranks; /* of an ENUM whose values have an order: all of them, lowest first, NULL-terminated */
+  int number;                /* what the caller knows the field by */
+  gboolean free_text;        /* a condition without a field looks here too */
+  const char *const *ranks;  /* of an ENUM whose values have an order: all of them, lowest first, NULL-terminated */
+  const char *const *values; /* of another ENUM: all of them, NULL-terminated; NULL: not known, any is taken */
 } DmSearchField;
 
 /*
