@@ -156,6 +156,13 @@ static void on_changed(DmEntry *entry, gpointer data) {
   dm_store_first_seen(api->store, entry->vm->uuid);
 }
 
+static gboolean on_minute(gpointer data) {
+  DmApi *api = data;
+  api->minute++;
+  drop_old_vm_texts(api);
+  return G_SOURCE_CONTINUE;
+}
+
 DmApi *dm_api_new(const DmApiOptions *options, GError **error) {
   DmApi *api = g_new0(DmApi, 1);
   api->inventory = options->inventory;
@@ -176,6 +183,7 @@ DmApi *dm_api_new(const DmApiOptions *options, GError **error) {
   }
   static const DmInventoryListener listener = {.changed = on_changed, .drop_cached = drop_vm_text};
   dm_inventory_listen(api->inventory, &listener, api);
+  api->minute_timer = g_timeout_add_seconds(60, on_minute, api);
   api->live = live_new(api);
   api->metrics = metrics_new(api);
   audit_start(api);
@@ -185,6 +193,8 @@ DmApi *dm_api_new(const DmApiOptions *options, GError **error) {
 void dm_api_free(DmApi *api) {
   if (api == NULL)
     return;
+  if (api->minute_timer != 0)
+    g_source_remove(api->minute_timer);
   live_free(api->live);
   metrics_free(api->metrics);
   sign_on_free(api->sign_on);

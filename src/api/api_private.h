@@ -37,6 +37,8 @@ struct DmApi {
   Metrics *metrics;
   Page *page;
   GPtrArray *waiting; /* Call that waits for a job: borrowed */
+  guint minute;       /* counts those that have passed */
+  guint minute_timer;
 };
 
 struct Route {
@@ -142,6 +144,8 @@ DmNode *vm_node(DmApi *api, DmEntry *entry, gboolean next_run);
 /* The same as text, of the cache; borrowed until the entry changes. */
 GBytes *vm_text(DmApi *api, DmEntry *entry, DmFormat format);
 void drop_vm_text(gpointer cached);
+/* Each minute: what nobody has asked for in a while is not kept. */
+void drop_old_vm_texts(DmApi *api);
 DmNode *device_node(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device);
 DmNode *devices_node(const DmApi *api, const DmEntry *entry);
 DmNode *job_node(const DmJob *job);

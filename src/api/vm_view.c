@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VM as oVirt's clients see it; see ovirt-wire.md, 4: which elements they cannot do without. */
+#include <malloc.h>
 #include <string.h>
 
 #include "api_private.h"
@@ -129,10 +130,14 @@ DmNode *vm_node(DmApi *api, DmEntry *entry, gboolean next_run) {
   return node;
 }
 
-/* ---- as text, kept until the entry changes ---- */
+/* ---- as text, kept until the entry changes, or nobody asks for it any more ---- */
+
+/* Both formats of many VMs are the most memory that dimmerd takes. */
+#define KEEP_MINUTES 5
 
 typedef struct {
   GBytes *text[2]; /* by DmFormat */
+  guint asked[2];  /* the minute in which it was asked for last */
 } Texts;
 
 GBytes *vm_text(DmApi *api, DmEntry *entry, DmFormat format) {
@@ -146,7 +151,26 @@ GBytes *vm_text(DmApi *api, DmEntry *entry, DmFormat format) {
     texts->text[format] = g_bytes_new(text->str, text->len); /* of just that length */
     g_string_free(text, TRUE);
   }
+  texts->asked[format] = api->minute;
   return texts->text[format];
+}
+
+void drop_old_vm_texts(DmApi *api) {
+  const GPtrArray *entries = dm_inventory_entries(api->inventory);
+  gboolean dropped = FALSE;
+  for (guint i = 0; i < entries->len; i++) {
+    Texts *texts = ((const DmEntry *)entries->pdata[i])->cached;
+    for (guint format = 0; texts != NULL && format < G_N_ELEMENTS(texts->text); format++) {
+      if (texts->text[format] == NULL || api->minute - texts->asked[format] < KEEP_MINUTES)
+        continue;
+      g_clear_pointer(&texts->text[format], g_bytes_unref);
+      dropped = TRUE;
+    }
+  }
+#ifdef __GLIBC__
+  if (dropped)
+    malloc_trim(0); /* they are small and many, and free() alone gives none of that back */
+#endif
 }
 
 void drop_vm_text(gpointer cached) {

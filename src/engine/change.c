@@ -7,7 +7,7 @@
  * a worker thread, and a next function, which runs in the main loop once the work is done and says where to go. While
  * work is under way, the main loop leaves everything alone that the work may touch: events are put into a queue.
  *
- *   FIND       which VM is meant; then the lock: one dimmer at a time changes a VM
+ *   FIND       which VM is meant, unless that is known; then the lock: one dimmer at a time changes a VM
  *   READ       the VM as it is. What an earlier dimmer left unfinished is settled first
  *   (plan)     pure: every rule is checked. A dry run ends here
  *   RECORD     the request goes into the VM's metadata, the guaranteed memory asked for with it: from here on a
@@ -33,7 +33,9 @@ static void enter(DmChange *change, Phase phase);
 
 /* As people know it; it may have been asked for by its UUID. */
 static const char *name_of(const DmChange *change) {
-  return change->vm != NULL ? change->vm->name : change->name;
+  if (change->vm != NULL)
+    return change->vm->name;
+  return change->title != NULL ? change->title : change->name;
 }
 
 static void keep_first_error(DmChange *change, GError *error) {
@@ -108,10 +110,11 @@ static gboolean work_find(DmChange *change, GError **error) {
 static Phase then_find(DmChange *change) {
   if (change->options.dry_run)
     return PHASE_READ;
-  change->lock = dm_lock_take(change->vm->uuid, change->vm->name, &change->error);
+  const char *uuid = change->vm != NULL ? change->vm->uuid : change->name;
+  change->lock = dm_lock_take(uuid, name_of(change), &change->error);
   if (change->lock == NULL)
     return PHASE_END;
-  change->watch = dm_connection_watch(change->connection, change->vm->uuid, on_event, change);
+  change->watch = dm_connection_watch(change->connection, uuid, on_event, change);
   return PHASE_READ;
 }
 
@@ -441,6 +444,7 @@ DmChange *dm_change_new(DmConnection *connection, const char *vm_name, DmPlanFun
   change->plan_func = plan;
   change->plan_data = plan_data;
   change->options = *options;
+  change->title = g_strdup(options->title);
   change->id = g_strdup(options->id);
   change->user = g_strdup(options->user);
   change->refused = g_strdup(options->refused);
@@ -455,6 +459,7 @@ void dm_change_free(DmChange *change) {
   if (change == NULL)
     return;
   g_free(change->name);
+  g_free(change->title);
   g_free(change->id);
   g_free(change->user);
   g_free(change->refused);
@@ -471,7 +476,7 @@ void dm_change_free(DmChange *change) {
 }
 
 void dm_change_start(DmChange *change) {
-  enter(change, PHASE_FIND);
+  enter(change, change->title != NULL ? then_find(change) : PHASE_FIND);
 }
 
 void dm_change_stop_waiting(DmChange *change) {

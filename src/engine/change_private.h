@@ -20,7 +20,7 @@ typedef enum {
 
 struct DmChange {
   DmConnection *connection;
-  char *name, *id, *user, *refused;
+  char *name, *title, *id, *user, *refused;
   DmPlanFunc plan_func;
   gpointer plan_data;
   DmChangeOptions options;

@@ -196,7 +196,8 @@ static GError *why_not(const DmJobs *jobs, const DmEntry *entry, const Work *wor
 
 static void drive(Work *work, Queue *queue, DmEntry *entry) {
   static const DmChangeListener listener = {on_planned, on_moved, on_moved, on_ended};
-  const DmChangeOptions options = {.no_retry = work->no_retry,
+  const DmChangeOptions options = {.title = work->job.vm_name,
+    .no_retry = work->no_retry,
     .timeout = work->jobs->timeout,
     .id = work->job.id,
     .user = work->job.user,

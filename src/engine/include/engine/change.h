@@ -27,6 +27,7 @@ typedef struct {
   gboolean no_retry;   /* after a refusal, no other device is tried */
   double timeout;      /* seconds to wait for the guest's answers after each asking; 0: does not wait */
   const char *id;      /* of the request; NULL: a new one */
+  const char *title;   /* the VM's name, where it is given by its UUID: then it need not be found first; else NULL */
   const char *user;    /* who asked, for the record; NULL: nobody that can be told */
   const char *refused; /* alias of a device of the recorded request that its guest has refused by now; NULL: none */
 } DmChangeOptions;
