@@ -168,8 +168,8 @@ void drop_old_vm_texts(DmApi *api) {
     }
   }
 #ifdef __GLIBC__
-  if (dropped)
-    malloc_trim(0); /* they are small and many, and free() alone gives none of that back */
+  if (dropped || api->minute == 1) /* after the first minute: what the listing at the start has left */
+    malloc_trim(0);                /* they are small and many, and free() alone gives none of that back */
 #endif
 }
 
