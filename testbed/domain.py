@@ -19,7 +19,8 @@ class Spec:
     max_mib=None, cells=None is the usual VM that people have: no maxMemory, no NUMA cell, so
     no hot plug. auto_online is what the guest's kernel does with new memory: 'online_movable'
     lets it go again, 'online_kernel' may not, 'offline' leaves it to others. os=False is a
-    QEMU with nothing to boot, which never answers a request. pci_ports is how many PCI ports
+    QEMU with nothing to boot, which never answers a request. kernel is the guest's: '5.10', '6.1'
+    or '6.12'. pci_ports is how many PCI ports
     are free, for virtio-mem devices to be plugged into or to be among devices. metadata, devices
     and extra are XML put into <metadata>, <devices> and <domain>.
     """
@@ -30,6 +31,7 @@ class Spec:
     cells: list[int] | None = None
     vcpus: int = 1
     os: bool = True
+    kernel: str = '6.1'
     auto_online: str = 'online_movable'
     cmdline: str = ''
     machine: str = 'q35'

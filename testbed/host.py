@@ -166,8 +166,9 @@ class Host:
         self.vms.append(vm)
         image = ('', '')
         if spec.os:
-            image = [self.user.reachable_copy(file, self.folder / 'bin')
-                     for file in guest_image()]
+            copies = self.folder / 'bin' / spec.kernel
+            copies.mkdir(exist_ok=True)
+            image = [self.user.reachable_copy(file, copies) for file in guest_image(spec.kernel)]
         path = folder / 'domain.xml'
         path.write_text(domain_xml(name, spec, folder, image))
         self.user.give(path)

@@ -65,17 +65,23 @@ class GuestImageMissing(Exception):
 
 
 @functools.cache
-def guest_image():
+def guest_image(kernel='6.1'):
     """(kernel, initrd) of the test guest, built if need be."""
-    folder = BUILD / 'guest'
-    build = [REPO / 'testbed/guest/build', folder]
-    writable = os.access(folder if folder.exists() else folder.parent, os.W_OK)
-    if writable or not (folder / 'initrd.img').exists():
-        done = subprocess.run(build, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise GuestImageMissing(f'guest image {folder} (testbed/guest/build failed: '
-                                    f'{done.stderr.strip()})')
+    folder = BUILD / ('guest' if kernel == '6.1' else f'guest-{kernel}')
+    build('build', folder, kernel, result='initrd.img')
     return folder / 'vmlinuz', folder / 'initrd.img'
+
+
+def build(script, folder, *args, result):
+    """Let a script of testbed/guest make what is out of date in a folder of the build."""
+    writable = os.access(folder if folder.exists() else folder.parent, os.W_OK)
+    if not writable and (folder / result).exists():
+        return
+    done = subprocess.run([REPO / 'testbed/guest' / script, folder, *args],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise GuestImageMissing(f'guest image {folder} (testbed/guest/{script} failed: '
+                                f'{done.stderr.strip()})')
 
 
 class User:

@@ -38,6 +38,25 @@ def test_guest_takes_and_releases_memory(kind, request):
     assert vm.guest_memory_mib() == 384
 
 
+@pytest.mark.parametrize('kernel', ['5.10', '6.1', '6.12'])
+def test_each_kernel_takes_and_releases_memory(kernel, host):
+    started = time.monotonic()
+    vm = host.start_guest('vm', memory_mib=256, kernel=kernel,
+                          devices=virtio_mem_xml(256, 0, alias='ua-v'))
+    print(f'{kernel}: up in {time.monotonic() - started:.1f} s')
+    assert vm.guest('uname -r').startswith(f'{kernel}.')
+    vm.attach(dimm_xml(256, alias='ua-a'))
+    vm.wait_plugged('ua-a')
+    assert vm.guest_memory_mib() == 512
+    vm.request('ua-v', 128)
+    vm.wait_size('ua-v', 128)
+    vm.request('ua-v', 0)
+    vm.wait_size('ua-v', 0)
+    vm.detach('ua-a')
+    assert devices_once_gone(vm, 'ua-a') == ['ua-v']
+    assert vm.guest_memory_mib() == 256
+
+
 def test_guest_refuses_while_told_to(host):
     vm = host.start_guest('vm', memory_mib=256)
     plug(vm, 'ua-a')
