@@ -20,7 +20,7 @@ class Spec:
     no hot plug. auto_online is what the guest's kernel does with new memory: 'online_movable'
     lets it go again, 'online_kernel' may not, 'offline' leaves it to others. os=False is a
     QEMU with nothing to boot, which never answers a request. kernel is the guest's: '5.10', '6.1'
-    or '6.12'. pci_ports is how many PCI ports
+    or '6.12'. qga=True gives it a running qemu-guest-agent. pci_ports is how many PCI ports
     are free, for virtio-mem devices to be plugged into or to be among devices. metadata, devices
     and extra are XML put into <metadata>, <devices> and <domain>.
     """
@@ -32,6 +32,7 @@ class Spec:
     vcpus: int = 1
     os: bool = True
     kernel: str = '6.1'
+    qga: bool = False
     auto_online: str = 'online_movable'
     cmdline: str = ''
     machine: str = 'q35'
@@ -67,6 +68,7 @@ def domain_xml(name: str, spec: Spec, folder: Path, image: tuple[Path, Path]) ->
       <source mode='bind' path='{folder}/guest.sock'/>
       <target type='virtio' name='dimmer.testbed'/>
     </channel>
+    {_agent_channel_xml(spec, folder)}
     {spec.devices}
   </devices>
   {spec.extra}
@@ -84,6 +86,14 @@ def _max_memory_xml(spec):
     if spec.max_mib is None:
         return ''
     return f"<maxMemory slots='{spec.slots}' unit='MiB'>{spec.max_mib}</maxMemory>"
+
+
+def _agent_channel_xml(spec, folder):
+    """libvirt knows it by its name. The path that it would choose can get too long for a socket."""
+    if not spec.qga:
+        return ''
+    return (f"<channel type='unix'><source mode='bind' path='{folder}/qga.sock'/>"
+            "<target type='virtio' name='org.qemu.guest_agent.0'/></channel>")
 
 
 def _pci_ports_xml(spec):

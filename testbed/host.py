@@ -168,7 +168,8 @@ class Host:
         if spec.os:
             copies = self.folder / 'bin' / spec.kernel
             copies.mkdir(exist_ok=True)
-            image = [self.user.reachable_copy(file, copies) for file in guest_image(spec.kernel)]
+            image = [self.user.reachable_copy(file, copies)
+                     for file in guest_image(spec.kernel, spec.qga)]
         path = folder / 'domain.xml'
         path.write_text(domain_xml(name, spec, folder, image))
         self.user.give(path)

@@ -65,11 +65,12 @@ class GuestImageMissing(Exception):
 
 
 @functools.cache
-def guest_image(kernel='6.1'):
-    """(kernel, initrd) of the test guest, built if need be."""
+def guest_image(kernel='6.1', agent=False):
+    """(kernel, initrd) of the test guest, built if need be; with qemu-guest-agent or without."""
     folder = BUILD / ('guest' if kernel == '6.1' else f'guest-{kernel}')
-    build('build', folder, kernel, result='initrd.img')
-    return folder / 'vmlinuz', folder / 'initrd.img'
+    initrd = 'initrd-agent.img' if agent else 'initrd.img'
+    build('build', folder, kernel, *(['agent'] if agent else []), result=initrd)
+    return folder / 'vmlinuz', folder / initrd
 
 
 def build(script, folder, *args, result):

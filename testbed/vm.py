@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One virtual machine of a host: its life, its guest, its QEMU."""
 
+import json
 import tempfile
 import time
 from xml.etree import ElementTree
@@ -88,6 +89,34 @@ class Vm:
         blocks = self.guest('grep -l online /sys/devices/system/memory/memory*/state | wc -l')
         size = self.guest('cat /sys/devices/system/memory/block_size_bytes')
         return int(blocks) * int(size, 16) >> 20
+
+    # Its qemu-guest-agent, which a VM with qga=True has running from the start.
+
+    def agent(self, command, **arguments):
+        """What the agent returns for a command, asked through libvirt."""
+        request = {'execute': command, 'arguments': {key.replace('_', '-'): value
+                                                     for key, value in arguments.items()}}
+        answer = self.host.virsh('qemu-agent-command', self.name, json.dumps(request))
+        return json.loads(answer)['return']
+
+    def kill_agent(self):
+        """End it as if it had crashed; wait until libvirt knows."""
+        self.guest('kill -9 $(pidof qemu-ga)')
+        self._wait_agent('disconnected')
+
+    def start_agent(self, block=''):
+        """Start one after kill_agent(); it refuses the commands named, as 'guest-exec,guest-ping'."""
+        self.guest('qemu-ga --daemonize --statedir /run --pidfile /run/qemu-ga.pid '
+                   f'--logfile /run/qemu-ga.log {block and f"--block-rpcs {block}"}')
+        self._wait_agent('connected')
+
+    def _wait_agent(self, state):
+        """libvirt has an event for it, but none for who comes after it."""
+        deadline = time.monotonic() + TIMEOUT
+        path = "devices/channel/target[@name='org.qemu.guest_agent.0']"
+        while self.live_xml().find(path).get('state') != state:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{self.name}: the agent is not {state}')
 
     # How the guest takes to requests for its DIMMs. The switches are the kernel's own.
 

@@ -57,6 +57,20 @@ def test_each_kernel_takes_and_releases_memory(kernel, host):
     assert vm.guest_memory_mib() == 256
 
 
+def test_guest_agent_answers_as_far_as_it_may(host):
+    vm = host.start_guest('vm', memory_mib=256, qga=True)
+    assert vm.agent('guest-ping') == {}
+    assert len(vm.agent('guest-get-memory-blocks')) == 2
+    assert vm.agent('guest-exec', path='/bin/true')['pid'] > 0
+    vm.kill_agent()
+    with pytest.raises(AssertionError, match='agent is not connected'):
+        vm.agent('guest-ping')
+    vm.start_agent(block='guest-exec,guest-file-open')
+    assert vm.agent('guest-ping') == {}
+    with pytest.raises(AssertionError, match='guest-exec has been disabled'):
+        vm.agent('guest-exec', path='/bin/true')
+
+
 def test_guest_refuses_while_told_to(host):
     vm = host.start_guest('vm', memory_mib=256)
     plug(vm, 'ua-a')
