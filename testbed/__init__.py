@@ -21,10 +21,13 @@ and when a host ends, however it ends, so does everything it started.
 | never answers                               | os=False: a QEMU with nothing in it         |
 | answers late, when told                     | vm.set_deaf(True), then False               |
 | gives a device back unasked                 | vm.eject(slot)                              |
+| runs another kernel                         | kernel='5.10', '6.1' or '6.12'              |
+| runs qemu-guest-agent                       | qga=True; vm.kill_agent(), start_agent()    |
+| is Debian with systemd, udev and the agent  | start_debian()                              |
 
 | module     | holds                                                             |
 | ---------- | ----------------------------------------------------------------- |
-| setup      | what the testbed needs here: programs, guest image, ordinary user |
+| setup      | what the testbed needs here: programs, images, an ordinary user   |
 | host       | EmbedHost and SessionHost: a libvirt, and programs run against it |
 | domain     | the XML of virtual machines and memory devices                    |
 | vm         | Vm: one virtual machine, its guest and its QEMU                   |
@@ -38,9 +41,9 @@ and when a host ends, however it ends, so does everything it started.
 from .domain import dimm_xml, nvdimm_xml, virtio_mem_xml
 from .host import EmbedHost, SessionHost
 from .kvm import accel
-from .setup import missing
+from .setup import GuestImageMissing, missing
 from .vm import Vm
 from .wire import GuestError, QmpError
 
-__all__ = ['EmbedHost', 'GuestError', 'QmpError', 'SessionHost', 'Vm', 'accel', 'dimm_xml',
-           'missing', 'nvdimm_xml', 'virtio_mem_xml']
+__all__ = ['EmbedHost', 'GuestError', 'GuestImageMissing', 'QmpError', 'SessionHost', 'Vm',
+           'accel', 'dimm_xml', 'missing', 'nvdimm_xml', 'virtio_mem_xml']

@@ -18,11 +18,12 @@ class Spec:
 
     max_mib=None, cells=None is the usual VM that people have: no maxMemory, no NUMA cell, so
     no hot plug. auto_online is what the guest's kernel does with new memory: 'online_movable'
-    lets it go again, 'online_kernel' may not, 'offline' leaves it to others. os=False is a
-    QEMU with nothing to boot, which never answers a request. kernel is the guest's: '5.10', '6.1'
-    or '6.12'. qga=True gives it a running qemu-guest-agent. pci_ports is how many PCI ports
-    are free, for virtio-mem devices to be plugged into or to be among devices. metadata, devices
-    and extra are XML put into <metadata>, <devices> and <domain>.
+    lets it go again, 'online_kernel' may not, 'offline' leaves it to others, None is as the
+    kernel was built. os=False is a QEMU with nothing to boot, which never answers a request.
+    kernel is the guest's: '5.10', '6.1' or '6.12'. qga=True gives it a running qemu-guest-agent.
+    root is the image of a root filesystem, for a guest of more than busybox. pci_ports is how
+    many PCI ports are free, for virtio-mem devices to be plugged into or to be among devices.
+    metadata, devices and extra are XML put into <metadata>, <devices> and <domain>.
     """
 
     memory_mib: int = 1024
@@ -33,7 +34,8 @@ class Spec:
     os: bool = True
     kernel: str = '6.1'
     qga: bool = False
-    auto_online: str = 'online_movable'
+    root: Path | None = None
+    auto_online: str | None = 'online_movable'
     cmdline: str = ''
     machine: str = 'q35'
     accel: str = field(default_factory=kvm.accel)
@@ -69,6 +71,7 @@ def domain_xml(name: str, spec: Spec, folder: Path, image: tuple[Path, Path]) ->
       <target type='virtio' name='dimmer.testbed'/>
     </channel>
     {_agent_channel_xml(spec, folder)}
+    {disk_xml(folder / 'root.img', 'vda') if spec.root else ''}
     {spec.devices}
   </devices>
   {spec.extra}
@@ -86,6 +89,13 @@ def _max_memory_xml(spec):
     if spec.max_mib is None:
         return ''
     return f"<maxMemory slots='{spec.slots}' unit='MiB'>{spec.max_mib}</maxMemory>"
+
+
+def disk_xml(path, target):
+    """A disk that a VM gets its own writable copy of, for as long as it runs."""
+    return (f"<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+            f"<source file='{path}'/><target dev='{target}' bus='virtio'/>"
+            "<transient shareBacking='yes'/></disk>")
 
 
 def _agent_channel_xml(spec, folder):
@@ -107,7 +117,9 @@ def _pci_ports_xml(spec):
 
 def _os_xml(spec, image):
     kernel, initrd = image
-    cmdline = f'{CMDLINE} memhp_default_state={spec.auto_online} {spec.cmdline}'.strip()
+    policy = f'memhp_default_state={spec.auto_online}' if spec.auto_online else ''
+    root = 'dimmer.root=/dev/vda systemd.getty_auto=no' if spec.root else ''
+    cmdline = ' '.join(filter(None, [CMDLINE, policy, root, spec.cmdline]))
     boot = (f'<kernel>{kernel}</kernel><initrd>{initrd}</initrd>'
             f'<cmdline>{cmdline}</cmdline>' if spec.os else '')
     return f"<os><type arch='x86_64' machine='{spec.machine}'>hvm</type>{boot}</os>"

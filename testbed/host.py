@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import supervisor
 from .domain import Spec, domain_xml
-from .setup import BUILD, SEARCH, User, dimmer, guest_image, program
+from .setup import BUILD, SEARCH, User, debian_image, dimmer, guest_image, program
 from .vm import Vm
 
 DAEMON_TIMEOUT = 30
@@ -145,6 +145,14 @@ class Host:
         vm = self.define(name, **spec).start()
         return vm.wait_ready() if vm.spec.os else vm
 
+    def start_debian(self, name, packages=(), **spec):
+        """The same with Debian, some packages of it, and its qemu-guest-agent running.
+
+        Its services are not enabled, and its kernel does with new memory what it was built for.
+        """
+        spec = {'qga': True, 'auto_online': None, 'root': debian_image(packages)} | spec
+        return self.start_guest(name, **spec)
+
     def remove(self, vm):
         """End a VM in whatever state it is, definition and all."""
         vm.close()
@@ -169,7 +177,12 @@ class Host:
             copies = self.folder / 'bin' / spec.kernel
             copies.mkdir(exist_ok=True)
             image = [self.user.reachable_copy(file, copies)
-                     for file in guest_image(spec.kernel, spec.qga)]
+                     for file in guest_image(spec.kernel, spec.qga and not spec.root)]
+        if spec.root:
+            # libvirt puts what a VM writes beside the name that it has for the disk.
+            copies = self.folder / 'bin' / spec.root.parent.name
+            copies.mkdir(exist_ok=True)
+            (folder / 'root.img').symlink_to(self.user.reachable_copy(spec.root, copies))
         path = folder / 'domain.xml'
         path.write_text(domain_xml(name, spec, folder, image))
         self.user.give(path)

@@ -2,6 +2,7 @@
 """What the testbed needs on this machine: programs, the guest's image, an ordinary user."""
 
 import functools
+import hashlib
 import os
 import pwd
 import shutil
@@ -73,6 +74,15 @@ def guest_image(kernel='6.1', agent=False):
     return folder / 'vmlinuz', folder / initrd
 
 
+@functools.cache
+def debian_image(packages=()):
+    """The root filesystem of the Debian guest with these packages besides, built if need be."""
+    variant = hashlib.sha256(' '.join(packages).encode()).hexdigest()[:8]
+    folder = BUILD / (f'guest-debian-{variant}' if packages else 'guest-debian')
+    build('build-debian', folder, *packages, result='root.img')
+    return folder / 'root.img'
+
+
 def build(script, folder, *args, result):
     """Let a script of testbed/guest make what is out of date in a folder of the build."""
     writable = os.access(folder if folder.exists() else folder.parent, os.W_OK)
@@ -131,10 +141,10 @@ class User:
         copy = Path(folder) / path.name
         if copy.exists() and copy.stat().st_mtime_ns == path.stat().st_mtime_ns:
             return copy
-        # Under another name first: a program that runs cannot be written to.
+        # Under another name first: a program that runs cannot be written to. cp knows of holes.
         partial = copy.with_name(f'.{copy.name}')
-        shutil.copyfile(path, partial)
-        shutil.copystat(path, partial)
+        subprocess.run(['cp', '--sparse=always', '--preserve=timestamps', path, partial],
+                       check=True)
         partial.chmod(0o755 if executable else 0o644)
         partial.rename(copy)
         return copy

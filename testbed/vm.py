@@ -90,7 +90,8 @@ class Vm:
         size = self.guest('cat /sys/devices/system/memory/block_size_bytes')
         return int(blocks) * int(size, 16) >> 20
 
-    # Its qemu-guest-agent, which a VM with qga=True has running from the start.
+    # Its qemu-guest-agent, which a VM with qga=True has running from the start. To end and start
+    # it so is for busybox guests; Debian's is a service.
 
     def agent(self, command, **arguments):
         """What the agent returns for a command, asked through libvirt."""

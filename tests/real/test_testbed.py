@@ -71,6 +71,39 @@ def test_guest_agent_answers_as_far_as_it_may(host):
         vm.agent('guest-exec', path='/bin/true')
 
 
+MOVABLE_RULE = 'SUBSYSTEM=="memory", ACTION=="add", ATTR{state}=="offline", ATTR{state}="online_movable"'
+
+
+def test_debian_guest_runs_systemd_and_udev(host):
+    started = time.monotonic()
+    vm = host.start_debian('vm')
+    print(f'up in {time.monotonic() - started:.1f} s')
+    assert vm.guest('systemctl is-system-running --wait') == 'running\n'
+    assert vm.guest('systemctl is-active multi-user.target systemd-udevd') == 'active\n' * 2
+    assert vm.agent('guest-get-osinfo')['id'] == 'debian'
+
+    # Debian 12 has no rule of its own for memory, and its kernel leaves it to one.
+    vm.attach(dimm_xml(256, alias='ua-a'))
+    vm.wait_plugged('ua-a')
+    vm.guest('udevadm settle')
+    assert vm.guest_memory_mib() == 1024
+    vm.guest(f"echo '{MOVABLE_RULE}' >/etc/udev/rules.d/10-test.rules; udevadm control --reload")
+    vm.attach(dimm_xml(256, alias='ua-b'))
+    vm.wait_plugged('ua-b')
+    vm.guest('udevadm settle')
+    assert vm.guest_memory_mib() == 1280
+    vm.detach('ua-b')
+    assert devices_once_gone(vm, 'ua-b') == ['ua-a']
+
+
+def test_debian_guests_share_no_writes(host):
+    one, other = (host.start_debian(name, kernel=kernel)
+                  for name, kernel in [('one', '5.10'), ('other', '6.12')])
+    for vm in one, other:
+        vm.guest(f'[ ! -e /mark ] && echo {vm.name} >/mark && sync')
+    assert one.guest('cat /mark; uname -r').startswith('one\n5.10.')
+
+
 def test_guest_refuses_while_told_to(host):
     vm = host.start_guest('vm', memory_mib=256)
     plug(vm, 'ua-a')
