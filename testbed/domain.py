@@ -110,7 +110,7 @@ def _pci_ports_xml(spec):
     """The ports, where they are more than the one that libvirt leaves free by itself."""
     if spec.pci_ports == 1 or spec.machine != 'q35':
         return ''
-    taken = 2  # by the virtio-serial controller and the balloon
+    taken = 2 + bool(spec.root)  # by the virtio-serial controller, the balloon, and the disk
     return ''.join(f"<controller type='pci' index='{index}' model='pcie-root-port'/>"
                    for index in range(1, taken + spec.pci_ports + 1))
 

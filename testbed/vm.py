@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 from .wire import Guest, GuestError, Qmp
 
 BOOT_TIMEOUT = 60
+BOOT_TIMEOUT_DEBIAN = 180
 TIMEOUT = 30
 
 # What a guest answers to ACPI's requests (_OST): QEMU passes it on as this event, whose
@@ -44,10 +45,11 @@ class Vm:
         self._qmp = Qmp(self.folder / 'qmp.sock')
         self._guest = Guest(self.folder / 'guest.sock')
 
-    def wait_ready(self, timeout=BOOT_TIMEOUT):
+    def wait_ready(self, timeout=None):
         """Wait until the guest is up; its console's last words go into the error."""
+        usual = BOOT_TIMEOUT_DEBIAN if self.spec.root else BOOT_TIMEOUT
         try:
-            self.guest('true', timeout=timeout)
+            self.guest('true', timeout=timeout or usual)
         except (TimeoutError, ConnectionError) as error:
             raise type(error)(f'{self.name}: the guest did not come up: {error}\n'
                               f'{self.console()[-2000:]}') from None
@@ -106,9 +108,9 @@ class Vm:
         self._wait_agent('disconnected')
 
     def start_agent(self, block=''):
-        """Start one after kill_agent(); it refuses the commands named, as 'guest-exec,guest-ping'."""
+        """Start one after kill_agent(); it refuses those commands, as 'guest-exec,guest-ping'."""
         self.guest('qemu-ga --daemonize --statedir /run --pidfile /run/qemu-ga.pid '
-                   f'--logfile /run/qemu-ga.log {block and f"--block-rpcs {block}"}')
+                   f'--logfile /run/qemu-ga.log {f"--block-rpcs {block}" if block else ""}')
         self._wait_agent('connected')
 
     def _wait_agent(self, state):

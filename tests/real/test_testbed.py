@@ -71,7 +71,8 @@ def test_guest_agent_answers_as_far_as_it_may(host):
         vm.agent('guest-exec', path='/bin/true')
 
 
-MOVABLE_RULE = 'SUBSYSTEM=="memory", ACTION=="add", ATTR{state}=="offline", ATTR{state}="online_movable"'
+MOVABLE_RULE = ('SUBSYSTEM=="memory", ACTION=="add", ATTR{state}=="offline", '
+                'ATTR{state}="online_movable"')
 
 
 def test_debian_guest_runs_systemd_and_udev(host):
