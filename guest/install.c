@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each step is done or printed; see step_*(). A step that finds its work done does nothing. */
+#include "install.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "install_files.h"
+#include "online.h"
+#include "system.h"
+
+#define PLACE "/usr/local/sbin"
+#define PROGRAM PLACE "/dimmer-guest"
+#define RULE "/etc/udev/rules.d/39-dimmer-memory.rules"
+#define UNIT "/etc/systemd/system/dimmer-guest.service"
+#define OPENRC "/etc/init.d/dimmer-guest"
+#define INITTAB "/etc/inittab"
+#define POLICY "/sys/devices/system/memory/auto_online_blocks"
+
+typedef struct {
+  bool print;
+  bool failed;
+  bool changed;     /* something was written, so that services have to take it over */
+  char own[512];    /* the program that runs */
+  char folder[512]; /* where it will be */
+} Install;
+
+static void put(const char *words, size_t length) {
+  while (length > 0) {
+    ssize_t count = write(STDOUT_FILENO, words, length);
+    if (count <= 0)
+      return;
+    words += count;
+    length -= (size_t)count;
+  }
+}
+
+static void put_words(const char *words) {
+  put(words, strlen(words));
+}
+
+static void fail(Install *install, const char *what, const char *path) {
+  say("cannot ", what, " ", path, ": ", strerror(errno), NULL);
+  install->failed = true;
+}
+
+/* @template with the program's folder in it; the files are shorter than @text. */
+static void fill_in(const Install *install, const char *template, Text *text) {
+  static const char mark[] = "@SBINDIR@";
+  const char *at;
+  while ((at = strstr(template, mark)) != NULL) {
+    text_add_bytes(text, template, (size_t)(at - template));
+    text_add(text, install->folder);
+    template = at + strlen(mark);
+  }
+  text_add(text, template);
+}
+
+/* Writes a file beside and puts it in its place, so that it is whole at any time. */
+static bool write_whole(const char *path, mode_t mode, const char *words, size_t length) {
+  char beside[256];
+  Text text = TEXT_IN(beside);
+  text_add(&text, path);
+  text_add(&text, ".new");
+  int file = system_open(beside, O_WRONLY | O_CREAT | O_TRUNC);
+  if (file < 0)
+    return false;
+  bool well = write(file, words, length) == (ssize_t)length && fchmod(file, mode) == 0 && fsync(file) == 0;
+  close(file);
+  return well && system_rename(beside, path);
+}
+
+static bool has_content(const char *path, const char *words) {
+  char space[4096];
+  size_t length = strlen(words);
+  int file = system_open(path, O_RDONLY);
+  if (file < 0)
+    return false;
+  ssize_t count = read(file, space, sizeof(space));
+  close(file);
+  return count == (ssize_t)length && memcmp(space, words, length) == 0;
+}
+
+static void step_file(Install *install, const char *path, mode_t mode, const char *template) {
+  char space[4096];
+  Text text = TEXT_IN(space);
+  fill_in(install, template, &text);
+  if (has_content(path, space))
+    return;
+  install->changed = true;
+  if (install->print) {
+    put_words("cat >");
+    put_words(path);
+    put_words(" <<'EOF'\n");
+    put_words(space);
+    put_words("EOF\n");
+    if (mode != 0644) {
+      put_words("chmod 755 ");
+      put_words(path);
+      put_words("\n");
+    }
+  } else if (!write_whole(path, mode, space, text.used)) {
+    fail(install, "write", path);
+  }
+}
+
+/* A command of the machine's, words ended by NULL. With another root there is nobody to command. */
+static void step_run(Install *install, const char *const *words) {
+  int status = 0;
+  if (install->print) {
+    for (; *words != NULL; words++) {
+      put_words(*words);
+      put_words(words[1] != NULL ? " " : "\n");
+    }
+    return;
+  }
+  if (!system_root_is_real())
+    return;
+  pid_t child = fork();
+  if (child == 0) {
+    execvp(words[0], (char *const *)words);
+    _exit(127);
+  }
+  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+    say("failed: ", words[0], " ", words[1], NULL);
+    install->failed = true;
+  }
+}
+
+#define RUN(install, ...) step_run(install, (const char *const[]){__VA_ARGS__, NULL})
+
+static bool copy_program(const Install *install) {
+  char space[4096];
+  ssize_t count;
+  bool well = true;
+  int from = open(install->own, O_RDONLY | O_CLOEXEC);
+  int to = system_open(PROGRAM ".new", O_WRONLY | O_CREAT | O_TRUNC);
+  while (well && from >= 0 && to >= 0 && (count = read(from, space, sizeof(space))) != 0)
+    well = count > 0 && write(to, space, (size_t)count) == count;
+  well = well && from >= 0 && to >= 0 && fchmod(to, 0755) == 0 && fsync(to) == 0;
+  close(from);
+  close(to);
+  return well && system_rename(PROGRAM ".new", PROGRAM);
+}
+
+/* A program of a package's, or one that was installed before, stays where it is. */
+static void step_program(Install *install) {
+  static const char *const places[] = {PLACE, "/usr/sbin", "/usr/bin", "/usr/local/bin", "/sbin", "/bin"};
+  char folder[512];
+  Text text = TEXT_IN(folder);
+  text_add_bytes(&text, install->own, (size_t)(strrchr(install->own, '/') - install->own));
+  for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+    if (strcmp(folder, places[i]) == 0) {
+      strcpy(install->folder, folder);
+      return;
+    }
+  }
+  strcpy(install->folder, PLACE);
+  install->changed = true;
+  if (install->print) {
+    put_words("install -D -m 755 ");
+    put_words(install->own);
+    put_words(" " PROGRAM "\n");
+    return;
+  }
+  system_mkdirs(PLACE);
+  if (!copy_program(install))
+    fail(install, "write", PROGRAM);
+}
+
+static void step_rule(Install *install) {
+  if (!system_exists("/etc/udev/rules.d")) {
+    if (!system_exists("/usr/lib/udev") && !system_exists("/lib/udev"))
+      return;
+    if (install->print)
+      put_words("mkdir -p /etc/udev/rules.d\n");
+    else
+      system_mkdirs("/etc/udev/rules.d");
+  }
+  bool before = install->changed;
+  install->changed = false;
+  step_file(install, RULE, 0644, INSTALL_RULE);
+  if (install->changed)
+    RUN(install, "udevadm", "control", "--reload");
+  install->changed |= before;
+}
+
+static void add_to_inittab(Install *install) {
+  char space[16384];
+  bool ours = false;
+  int file = system_open(INITTAB, O_RDONLY);
+  ssize_t count = file < 0 ? -1 : read(file, space, sizeof(space) - 256);
+  close(file);
+  if (count < 0) {
+    fail(install, "read", INITTAB);
+    return;
+  }
+  space[count] = '\0';
+  ours = strstr(space, "dimmer-guest") != NULL;
+  if (ours)
+    return;
+  /* busybox's lines begin with a terminal or none, those of sysvinit with a name, run levels and "respawn". */
+  bool sysvinit = strstr(space, ":initdefault:") != NULL;
+  char line[600];
+  Text text = TEXT_IN(line);
+  text_add(&text, sysvinit ? "dg:2345:respawn:" : "::respawn:");
+  text_add(&text, install->folder);
+  text_add(&text, "/dimmer-guest\n");
+  if (install->print) {
+    put_words("echo '");
+    put(line, text.used - 1);
+    put_words("' >>" INITTAB "\n");
+  } else {
+    file = system_open(INITTAB, O_WRONLY | O_APPEND);
+    if (file < 0 || write(file, line, text.used) != (ssize_t)text.used)
+      fail(install, "write to", INITTAB);
+    close(file);
+  }
+  RUN(install, "kill", "-HUP", "1");
+}
+
+static void step_service(Install *install) {
+  if (system_exists("/run/systemd/system")) {
+    if (!system_exists("/usr/lib/systemd/system/dimmer-guest.service") &&
+      !system_exists("/lib/systemd/system/dimmer-guest.service"))
+      step_file(install, UNIT, 0644, INSTALL_UNIT);
+    RUN(install, "systemctl", "daemon-reload");
+    RUN(install, "systemctl", "enable", "dimmer-guest.service");
+    RUN(install, "systemctl", install->changed ? "restart" : "start", "dimmer-guest.service");
+  } else if (system_exists("/sbin/openrc-run")) {
+    step_file(install, OPENRC, 0755, INSTALL_OPENRC);
+    RUN(install, "rc-update", "add", "dimmer-guest", "default");
+    RUN(install, "rc-service", "dimmer-guest", install->changed ? "restart" : "start");
+  } else if (system_exists(INITTAB)) {
+    add_to_inittab(install);
+  } else {
+    say("no service manager is known here: let dimmer-guest be started at boot", NULL);
+  }
+}
+
+static void step_policy(Install *install) {
+  char words[32];
+  if (!online_policy(words, sizeof(words)) || strcmp(words, BLOCKS_MOVABLE) == 0)
+    return;
+  if (install->print)
+    put_words("echo " BLOCKS_MOVABLE " >" POLICY " || echo offline >" POLICY "\n");
+  else
+    online_set_policy();
+}
+
+bool install(bool print) {
+  static Install steps;
+  steps.print = print;
+  ssize_t count = readlink("/proc/self/exe", steps.own, sizeof(steps.own) - 1);
+  if (count <= 0) {
+    fail(&steps, "read", "/proc/self/exe");
+    return false;
+  }
+  step_program(&steps);
+  step_rule(&steps);
+  step_policy(&steps);
+  step_service(&steps);
+  return !steps.failed;
+}

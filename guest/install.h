@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+/*
+ * Sets the machine up as far as it lacks something: the program below /usr/local/sbin, the udev rule, the service of
+ * what manages services here, the kernel's policy. With @print it changes nothing and prints a shell script that does
+ * the same. False, and told, if something failed.
+ */
+bool install(bool print);

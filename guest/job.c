@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `offline` and `movable`: block by block, from the highest down, as that leaves the movable zone in one piece. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "json.h"
+#include "online.h"
+#include "system.h"
+
+static uint32_t block_count(const Job *job) {
+  return job->last - job->first + 1;
+}
+
+/* The child that takes the block offline, and ends with the error number. */
+static pid_t take_offline(uint32_t block) {
+  pid_t agent = getpid(), child = fork();
+  if (child != 0)
+    return child;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != agent)
+    _exit(EINTR);
+  _exit(block_set(block, "offline"));
+}
+
+static const char *reason(int error) {
+  switch (error) {
+    case EBUSY:
+      return "the kernel keeps something in it that it cannot move";
+    case EAGAIN:
+      return "pages of it were in use whenever the kernel tried to move them";
+    case EINTR:
+      return "it was interrupted";
+    case ENOMEM:
+      return "the guest has no memory left to move its pages to";
+    default:
+      return strerror(error);
+  }
+}
+
+static void tell_progress(Agent *agent, uint32_t block) {
+  const Job *job = &agent->job;
+  if (agent->out.used > WIRE_PROGRESS)
+    return;
+  Text message = wire_begin(&agent->out, job->id);
+  json_add_truth(&message, "progress", true);
+  json_add_number(&message, "done", job->done);
+  json_add_number(&message, "of", block_count(job));
+  json_add_number(&message, "start", block * agent->blocks.size);
+  wire_end(&agent->out, &message);
+}
+
+/* The job is over, and its range no longer kept; what it has taken offline comes back. */
+static bool give_up(Agent *agent, uint32_t *left) {
+  Job job = agent->job;
+  agent->job = (Job){0};
+  bool restored = online_put_back(&agent->blocks, job.first, job.last, left);
+  blocks_flag(&agent->blocks, job.first, job.last, 0, BLOCK_KEPT);
+  return restored;
+}
+
+static void fail(Agent *agent, uint32_t block, int error) {
+  char space[256];
+  Text detail = TEXT_IN(space);
+  uint64_t id = agent->job.id;
+  uint32_t left;
+  bool restored = give_up(agent, &left);
+  text_add(&detail, "memory");
+  text_add_number(&detail, block);
+  text_add(&detail, " stays online: ");
+  text_add(&detail, reason(error));
+  if (!restored) {
+    text_add(&detail, "; and memory");
+    text_add_number(&detail, left);
+    text_add(&detail, " did not come online again");
+  }
+  Text message = wire_begin(&agent->out, id);
+  json_add_string(&message, "error", "stays");
+  json_add_number(&message, "start", block * agent->blocks.size);
+  json_add_string(&message, "detail", space);
+  json_add_truth(&message, "restored", restored);
+  wire_end(&agent->out, &message);
+}
+
+static void finish(Agent *agent) {
+  Job job = agent->job;
+  uint32_t left;
+  if (job.kind == JOB_OFFLINE) {
+    agent->job = (Job){0};
+    holds_add(agent, &job);
+    wire_ok(&agent->out, job.id);
+    return;
+  }
+  give_up(agent, &left);
+  Text message = wire_begin(&agent->out, job.id);
+  json_add_truth(&message, "ok", true);
+  json_add_number(&message, "done", job.movable);
+  json_add_number(&message, "of", block_count(&job));
+  wire_end(&agent->out, &message);
+}
+
+/* Back from offline: as movable, or, on kernels to which its place matters, as it was. */
+static bool make_movable(Agent *agent, uint32_t block) {
+  BlockState state = block_state(block);
+  int error = state == BLOCK_OFFLINE ? block_set(block, BLOCKS_MOVABLE) : 0;
+  if (error != 0)
+    block_set(block, "online");
+  blocks_flag(&agent->blocks, block, block, BLOCK_SEEN, BLOCK_OURS);
+  return block_zone(block, block_state(block)) == ZONE_MOVABLE;
+}
+
+/* One block is done, whatever came of it. */
+static void step_done(Agent *agent, uint32_t block) {
+  Job *job = &agent->job;
+  job->done++;
+  if (job->kind == JOB_MOVABLE && make_movable(agent, block))
+    job->movable++;
+  tell_progress(agent, block);
+}
+
+/* Whether the block has to be taken offline for the job. */
+static bool has_to_go(const Job *job, uint32_t block) {
+  BlockState state = block_state(block);
+  if (state != BLOCK_ONLINE)
+    return false;
+  return job->kind == JOB_OFFLINE || block_zone(block, state) != ZONE_MOVABLE;
+}
+
+static void go_on(Agent *agent) {
+  Job *job = &agent->job;
+  while (job->done < block_count(job)) {
+    uint32_t block = job->last - job->done;
+    if (has_to_go(job, block)) {
+      /* Before it is offline: if we are stopped meanwhile, it may or may not be. */
+      blocks_flag(&agent->blocks, block, block, BLOCK_OURS | BLOCK_SEEN, 0);
+      job->child = take_offline(block);
+      if (job->child < 0)
+        fail(agent, block, errno);
+      return;
+    }
+    step_done(agent, block);
+  }
+  finish(agent);
+}
+
+void job_start(Agent *agent, const Job *job) {
+  agent->job = *job;
+  blocks_flag(&agent->blocks, job->first, job->last, BLOCK_KEPT, 0);
+  go_on(agent);
+}
+
+void job_child_ended(Agent *agent) {
+  Job *job = &agent->job;
+  int status;
+  if (job->child <= 0 || waitpid(job->child, &status, WNOHANG) != job->child)
+    return;
+  job->child = 0;
+  uint32_t block = job->last - job->done;
+  int error = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+  if (error != 0 && job->kind == JOB_OFFLINE && block_state(block) == BLOCK_ONLINE) {
+    fail(agent, block, error);
+    return;
+  }
+  step_done(agent, block);
+  go_on(agent);
+}
+
+bool job_stop(Agent *agent, uint32_t *left) {
+  const Job *job = &agent->job;
+  if (job->kind == JOB_NONE)
+    return true;
+  if (job->child > 0) {
+    kill(job->child, SIGKILL);
+    waitpid(job->child, NULL, 0);
+  }
+  return give_up(agent, left);
+}

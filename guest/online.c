@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Before Linux 4.13, a block could become movable only if it was the last one of the zone below the movable zone, or
+ * a neighbour of the movable zone. New memory lies at the end of that zone below, so all of it can become movable from
+ * the highest block down. Passes are made as long as one of them changes something.
+ */
+#include "online.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "system.h"
+
+#define POLICY "/sys/devices/system/memory/auto_online_blocks"
+
+typedef bool (*Choice)(const Block *block);
+
+void online_set_policy(void) {
+  char words[32];
+  if (!online_policy(words, sizeof(words)) || strcmp(words, BLOCKS_MOVABLE) == 0)
+    return;
+  int error = system_write(POLICY, BLOCKS_MOVABLE);
+  if (error == EINVAL) /* before 5.7 it knows "online", which is not movable, and "offline" only */
+    error = system_write(POLICY, "offline");
+  if (error != 0)
+    say("cannot write to ", POLICY, ": ", strerror(error), NULL);
+}
+
+bool online_policy(char *words, size_t size) {
+  return system_read(POLICY, words, size);
+}
+
+static void tell_failure(Block *block, int error) {
+  char space[24];
+  Text number = TEXT_IN(space);
+  if ((block->flags & BLOCK_TOLD) != 0)
+    return;
+  block->flags |= BLOCK_TOLD;
+  text_add_number(&number, block->id);
+  say("memory", space, " does not come online as movable: ", strerror(error), NULL);
+}
+
+/* Whether it was offline and is online now. The kernel, udev or a user may be at it at the same time. */
+static bool bring_online(Block *block, int *error) {
+  BlockState state = block_state(block->id);
+  bool tried = state == BLOCK_OFFLINE;
+  *error = tried ? block_set(block->id, BLOCKS_MOVABLE) : 0;
+  if (*error != 0 && block_state(block->id) == BLOCK_ONLINE)
+    *error = 0;
+  if (state == BLOCK_ONLINE || (tried && *error == 0))
+    block->flags = (uint8_t)((block->flags & ~(BLOCK_OURS | BLOCK_TOLD)) | BLOCK_SEEN);
+  return tried && *error == 0;
+}
+
+/* The blocks of the list from the index @from up to @to that are chosen. False if one stays offline. */
+static bool passes(Blocks *blocks, size_t from, size_t to, Choice chosen, uint32_t *left) {
+  bool changed, all;
+  do {
+    changed = false;
+    all = true;
+    for (size_t i = to; i-- > from;) {
+      Block *block = &blocks->list[i];
+      int error;
+      if (!chosen(block))
+        continue;
+      changed |= bring_online(block, &error);
+      if (error != 0 && error != ENOENT) {
+        tell_failure(block, error);
+        all = false;
+        *left = block->id;
+      }
+    }
+  } while (changed && !all);
+  return all;
+}
+
+static bool is_new(const Block *block) {
+  return (block->flags & (BLOCK_SEEN | BLOCK_OURS | BLOCK_KEPT)) == 0;
+}
+
+static bool is_ours(const Block *block) {
+  return (block->flags & BLOCK_OURS) != 0;
+}
+
+static bool is_any(const Block *block) {
+  return true;
+}
+
+void online_new(Blocks *blocks) {
+  uint32_t left;
+  passes(blocks, 0, blocks->count, is_new, &left);
+}
+
+static bool range(Blocks *blocks, uint32_t first, uint32_t last, Choice chosen, uint32_t *left) {
+  size_t from = blocks_index(blocks, first), to = from;
+  while (to < blocks->count && blocks->list[to].id <= last)
+    to++;
+  bool all = passes(blocks, from, to, chosen, left);
+  /* What did not come back is tried again with the next event. */
+  for (size_t i = from; i < to; i++) {
+    if (is_ours(&blocks->list[i]))
+      blocks->list[i].flags &= (uint8_t) ~(BLOCK_OURS | BLOCK_SEEN);
+  }
+  return all;
+}
+
+bool online_put_back(Blocks *blocks, uint32_t first, uint32_t last, uint32_t *left) {
+  return range(blocks, first, last, is_ours, left);
+}
+
+bool online_range(Blocks *blocks, uint32_t first, uint32_t last, uint32_t *left) {
+  return range(blocks, first, last, is_any, left);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h> /* renameat */
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE 512
+
+static int root = -1; /* -1: "/" */
+
+bool system_set_root(const char *folder) {
+  int opened = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (opened < 0)
+    return false;
+  if (root >= 0)
+    close(root);
+  root = opened;
+  return true;
+}
+
+bool system_root_is_real(void) {
+  return root < 0;
+}
+
+/* What openat() and its like take for @path. */
+static const char *below_root(const char *path) {
+  return root < 0 ? path : path + 1;
+}
+
+int system_open(const char *path, int flags) {
+  return openat(root, below_root(path), flags | O_CLOEXEC, 0644);
+}
+
+bool system_exists(const char *path) {
+  return faccessat(root, below_root(path), F_OK, 0) == 0;
+}
+
+bool system_rename(const char *from, const char *to) {
+  return renameat(root, below_root(from), root, below_root(to)) == 0;
+}
+
+void system_mkdirs(const char *path) {
+  char space[256];
+  Text text = TEXT_IN(space);
+  for (const char *end = path; *end != '\0';) {
+    const char *start = end;
+    end = start + 1 + strcspn(start + 1, "/");
+    text_add_bytes(&text, start, (size_t)(end - start));
+    mkdirat(root, below_root(space), 0755);
+  }
+}
+
+bool system_read(const char *path, char *space, size_t size) {
+  space[0] = '\0';
+  int file = system_open(path, O_RDONLY);
+  if (file < 0)
+    return false;
+  ssize_t count = read(file, space, size - 1);
+  close(file);
+  if (count < 0)
+    return false;
+  space[count] = '\0';
+  if (count > 0 && space[count - 1] == '\n')
+    space[count - 1] = '\0';
+  return true;
+}
+
+int system_write(const char *path, const char *words) {
+  int file = system_open(path, O_WRONLY | O_TRUNC);
+  if (file < 0)
+    return errno;
+  ssize_t count = write(file, words, strlen(words));
+  int error = count < 0 ? errno : 0;
+  close(file);
+  return error;
+}
+
+bool system_lines(const char *path, void (*line)(const char *words, void *data), void *data) {
+  char space[LINE_SIZE];
+  size_t used = 0;
+  ssize_t count;
+  int file = system_open(path, O_RDONLY);
+  if (file < 0)
+    return false;
+  while ((count = read(file, space + used, sizeof(space) - 1 - used)) > 0) {
+    used += (size_t)count;
+    char *start = space, *end;
+    while ((end = memchr(start, '\n', used - (size_t)(start - space))) != NULL) {
+      *end = '\0';
+      line(start, data);
+      start = end + 1;
+    }
+    used -= (size_t)(start - space);
+    memmove(space, start, used);
+    if (used == sizeof(space) - 1)
+      used = 0; /* no file that is read has such lines */
+  }
+  close(file);
+  return count == 0;
+}
+
+int64_t system_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void say(const char *words, ...) {
+  char space[512];
+  Text text = text_in(space, sizeof(space) - 1); /* with room for the line's end in any case */
+  va_list list;
+  text_add(&text, "dimmer-guest: ");
+  va_start(list, words);
+  for (; words != NULL; words = va_arg(list, const char *))
+    text_add(&text, words);
+  va_end(list);
+  space[text.used] = '\n';
+  if (write(STDERR_FILENO, space, text.used + 1) < 0)
+    return; /* a log that cannot be written has nobody to tell */
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kernel tells about its devices, over netlink (lib/kobject_uevent.c). */
+#pragma once
+
+#include "text.h"
+
+typedef enum {
+  UEVENT_OTHER,
+  UEVENT_BLOCK_ADDED,
+  UEVENT_BLOCK_REMOVED,
+  UEVENT_BLOCK_ONLINE,
+  UEVENT_PORT
+} UeventKind;
+
+typedef struct {
+  UeventKind kind;
+  uint32_t block; /* of the first three */
+} Uevent;
+
+/* The kernel's message: "ACTION@DEVPATH", then "NAME=VALUE" each, all ended by NUL. */
+Uevent uevent_parse(const char *message, size_t length);
+
+/* The number in "memoryNUMBER"; false if @name is something else. */
+bool uevent_block(const char *name, uint32_t *block);
+
+/* A socket that does not block, or -1 with errno set. */
+int uevent_open(void);
+
+/* One message into @space, which is ended by NUL. 0: nothing more for now; -1 with errno: ENOBUFS if some were lost. */
+int uevent_receive(int socket, char *space, size_t size);
