@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dimmer-guest(8) against the program, and the files that it installs against those for packagers."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import facts
+import manual
+
+PAGE = facts.REPO / 'docs/dimmer-guest.8'
+PACKAGING = facts.REPO / 'packaging/guest'
+# Where dimmer is installed, it is not beside it.
+BUILT = facts.BINARY.parents[2] / 'guest/dimmer-guest'
+GUEST = Path(os.environ.get('DIMMER_GUEST') or (BUILT if BUILT.exists() else facts.BINARY.parents[1] / 'sbin/dimmer-guest'))
+
+
+def guest(*args):
+    return subprocess.run([GUEST, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
+                          check=False)
+
+
+def test_lint(require):
+    require([] if shutil.which('mandoc') else ['program mandoc (Debian package mandoc)'])
+    done = subprocess.run(['mandoc', '-T', 'lint', '-W', 'warning', PAGE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, '')
+
+
+def test_options():
+    text = guest('--help').stdout
+    options = facts.options_of(facts.paragraph(text, 'Options'))
+    assert manual.options('DESCRIPTION', PAGE) == options
+    shown = set(re.findall(r'Fl -([\w-]+)', manual.section('SYNOPSIS', PAGE)))
+    assert shown == {option.name for option in options} - {'help', 'version'}
+
+
+def test_exit_statuses(tmp_path):
+    assert [int(tag) for tag in manual.tags('EXIT STATUS', PAGE)] == [0, 1, 2]
+    assert guest('--version').stdout.startswith('dimmer-guest ')
+    assert guest('--root', tmp_path / 'missing').returncode == 1
+    for wrong in ('--nonsense', '--print', 'word', '--install --once'):
+        assert guest(*wrong.split()).returncode == 2, wrong
+
+
+def installed(tmp_path, *folders):
+    for folder in ('etc', 'sys/devices/system/memory', *folders):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / 'sys/devices/system/memory/auto_online_blocks').write_text('online\n')
+    before = sorted(tmp_path.rglob('*'))
+    printed = guest('--root', tmp_path, '--install', '--print')
+    assert printed.returncode == 0 and sorted(tmp_path.rglob('*')) == before
+    done = guest('--root', tmp_path, '--install')
+    assert (done.returncode, done.stdout) == (0, '')
+    return printed.stdout
+
+
+def filled(name):
+    return (PACKAGING / name).read_text().replace('@SBINDIR@', '/usr/local/sbin')
+
+
+def test_install_with_systemd(tmp_path):
+    printed = installed(tmp_path, 'run/systemd/system', 'etc/systemd/system', 'etc/udev/rules.d')
+    rule, unit = filled('39-dimmer-memory.rules'), filled('dimmer-guest.service')
+    assert (tmp_path / 'etc/udev/rules.d/39-dimmer-memory.rules').read_text() == rule
+    assert (tmp_path / 'etc/systemd/system/dimmer-guest.service').read_text() == unit
+    program = tmp_path / 'usr/local/sbin/dimmer-guest'
+    assert program.read_bytes() == GUEST.read_bytes() and program.stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / 'sys/devices/system/memory/auto_online_blocks').read_text() == 'online_movable'
+    assert rule in printed and unit in printed
+    for line in ('udevadm control --reload', 'systemctl daemon-reload', 'systemctl restart dimmer-guest.service'):
+        assert line in printed.splitlines()
+    again = guest('--root', tmp_path, '--install', '--print').stdout
+    assert 'cat >' not in again and 'echo' not in again
+
+
+def test_install_with_openrc(tmp_path):
+    (tmp_path / 'sbin').mkdir()
+    (tmp_path / 'sbin/openrc-run').touch()
+    installed(tmp_path, 'etc/init.d')
+    script = tmp_path / 'etc/init.d/dimmer-guest'
+    assert script.read_text() == filled('dimmer-guest.openrc') and script.stat().st_mode & 0o777 == 0o755
+
+
+def test_install_with_inittab(tmp_path):
+    for first, line in (('::sysinit:/etc/init.d/rcS\n', '::respawn:/usr/local/sbin/dimmer-guest\n'),
+                        ('id:2:initdefault:\n', 'dg:2345:respawn:/usr/local/sbin/dimmer-guest\n')):
+        (tmp_path / 'etc').mkdir(exist_ok=True)
+        (tmp_path / 'etc/inittab').write_text(first)
+        for _ in range(2):
+            installed(tmp_path)
+            assert (tmp_path / 'etc/inittab').read_text() == first + line
+
+
+def test_unit(require, tmp_path):
+    require([] if shutil.which('systemd-analyze') else ['program systemd-analyze (Debian package systemd)'])
+    unit = tmp_path / 'dimmer-guest.service'
+    unit.write_text(filled('dimmer-guest.service').replace('/usr/local/sbin/dimmer-guest', str(GUEST)))
+    done = subprocess.run(['systemd-analyze', 'verify', '--man=no', unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, '')
