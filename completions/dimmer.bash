@@ -89,7 +89,8 @@ _dimmer_offer_operand() {
     local -a names=()
     local name
     case $verb.${#operands[@]} in
-        show.0 | set.0 | unplug.0 | plug.0 | enable.0 | settle.0)
+        guest.0) _dimmer_offer prepare ;;
+        show.0 | set.0 | unplug.0 | plug.0 | enable.0 | settle.0 | doctor.0 | guest.1)
             _dimmer_read list < <(_dimmer_ask list)
             _dimmer_offer "${names[@]}"
             ;;
@@ -106,8 +107,11 @@ _dimmer_offer_options() {
     local -a options=(-c --connect -o --output -h --help)
     case $verb in
         '') options+=(--version) ;;
-        set) options+=(-m --memory -g --guaranteed --max --next-run -n --dry-run -t --timeout --no-retry) ;;
-        unplug) options+=(-n --dry-run -t --timeout) ;;
+        set) options+=(-m --memory -g --guaranteed --max --next-run -n --dry-run -t --timeout --no-retry
+            --try-unmovable --force) ;;
+        unplug) options+=(-n --dry-run -t --timeout --try-unmovable --force) ;;
+        doctor) options+=(-m --memory) ;;
+        guest) options+=(--print) ;;
         plug) options+=(--node --policy --kind --max-size -n --dry-run) ;;
         enable) options+=(--max --slots -n --dry-run) ;;
         settle) options+=(-n --dry-run -t --timeout) ;;
@@ -139,7 +143,7 @@ _dimmer() {
             if [[ ! $literal && $cur == -* ]]; then
                 _dimmer_offer_options
             elif [[ ! $verb ]]; then
-                _dimmer_offer list show set unplug plug enable settle
+                _dimmer_offer list show set unplug plug enable doctor guest settle
             else
                 _dimmer_offer_operand
             fi

@@ -16,6 +16,9 @@ static uint32_t block_count(const Job *job) {
   return job->last - job->first + 1;
 }
 
+/* In the kernel's choice of whom to end when memory runs out: who takes memory away is the first to go. */
+#define END_ME_FIRST "1000"
+
 /* The child that takes the block offline, and ends with the error number. */
 static pid_t take_offline(uint32_t block) {
   pid_t agent = getpid(), child = fork();
@@ -24,6 +27,7 @@ static pid_t take_offline(uint32_t block) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != agent)
     _exit(EINTR);
+  system_write("/proc/self/oom_score_adj", END_ME_FIRST);
   _exit(block_set(block, "offline"));
 }
 
@@ -160,7 +164,7 @@ void job_child_ended(Agent *agent) {
     return;
   job->child = 0;
   uint32_t block = job->last - job->done;
-  int error = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+  int error = WIFEXITED(status) ? WEXITSTATUS(status) : ENOMEM; /* who else would kill it */
   if (error != 0 && job->kind == JOB_OFFLINE && block_state(block) == BLOCK_ONLINE) {
     fail(agent, block, error);
     return;

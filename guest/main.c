@@ -142,6 +142,9 @@ static void serve_for_ever(Loop *loop, Agent *agent) {
   }
 }
 
+/* What holds memory offline for a host must not end where memory runs out; the service file says the same. */
+#define END_OTHERS_FIRST "-900"
+
 static int run(const Options *options) {
   static Agent agent; /* large, and mostly never touched */
   Loop loop;
@@ -150,6 +153,7 @@ static int run(const Options *options) {
     say("cannot start: ", strerror(errno), NULL);
     return EXIT_FAILED;
   }
+  system_write("/proc/self/oom_score_adj", END_OTHERS_FIRST);
   agent_look_afresh(&agent);
   if (agent.blocks.size == 0)
     say("this kernel has no memory hot plug", NULL);

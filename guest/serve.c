@@ -265,6 +265,18 @@ static void do_cancel(Agent *agent, const Request *request) {
   answer_restored(agent, request->id, hold == NULL || holds_release(agent, hold, &left), left);
 }
 
+static void do_policy(Agent *agent, const Request *request) {
+  if (!agent->onlines) {
+    wire_error(&agent->out, request->id, "failed", "this agent was told to bring nothing online");
+    return;
+  }
+  online_set_policy();
+  Text message = wire_begin(&agent->out, request->id);
+  json_add_truth(&message, "ok", true);
+  add_policy(&message);
+  wire_end(&agent->out, &message);
+}
+
 static const struct {
   const char *name;
   void (*serve)(Agent *agent, const Request *request);
@@ -277,6 +289,7 @@ static const struct {
   {"cancel", do_cancel},
   {"online", do_online, .alone = true},
   {"movable", do_movable, .alone = true},
+  {"policy", do_policy},
 };
 
 static void dispatch(Agent *agent, const Request *request, const char *what) {

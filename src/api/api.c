@@ -17,7 +17,8 @@ static void free_call(gpointer data) {
   Call *call = data;
   if (call->timer != 0)
     g_source_remove(call->timer);
-  if (call->waited != NULL)
+  check_abandon(call);
+  if (call->waited != NULL && call->job != NULL)
     dm_jobs_forget(call->api->jobs, call->job);
   g_ptr_array_remove_fast(call->api->waiting, call);
   dm_target_free(call->target);
@@ -117,15 +118,16 @@ void dm_api_handle(DmHttpRequest *request, gpointer data) {
     dispatch(call);
 }
 
-/* ---- waiting for a job ---- */
+/* ---- waiting for a job, or a guest ---- */
 
-static void stop_waiting(Call *call) {
+void stop_waiting(Call *call) {
   void (*waited)(Call *) = g_steal_pointer(&call->waited);
   if (call->timer != 0)
     g_source_remove(call->timer);
   call->timer = 0;
   g_ptr_array_remove_fast(call->api->waiting, call);
-  dm_jobs_forget(call->api->jobs, call->job);
+  if (call->job != NULL)
+    dm_jobs_forget(call->api->jobs, call->job);
   waited(call); /* answers; from here on neither the job nor the call needs to live */
 }
 
@@ -141,11 +143,15 @@ void job_moved(DmJob *job, DmJobEvent event, const DmStep *step, gpointer data) 
     stop_waiting(data);
 }
 
-void wait_for_job(Call *call, DmJob *job, void (*waited)(Call *call)) {
-  call->job = job;
+void wait_for(Call *call, void (*waited)(Call *call)) {
   call->waited = waited;
   call->timer = g_timeout_add((guint)(call->api->answer_seconds * 1000), on_time_up, call);
   g_ptr_array_add(call->api->waiting, call);
+}
+
+void wait_for_job(Call *call, DmJob *job, void (*waited)(Call *call)) {
+  call->job = job;
+  wait_for(call, waited);
 }
 
 /* ---- life ---- */
@@ -171,6 +177,7 @@ DmApi *dm_api_new(const DmApiOptions *options, GError **error) {
   api->ca = g_strdup(options->ca);
   api->answer_seconds = options->answer_seconds;
   api->waiting = g_ptr_array_new();
+  api->checks = g_hash_table_new(g_str_hash, g_str_equal);
   api->sign_on = sign_on_new(options->store, options->users_file, options->token_idle_seconds, error);
   if (api->sign_on == NULL) {
     dm_api_free(api);
@@ -200,6 +207,7 @@ void dm_api_free(DmApi *api) {
   sign_on_free(api->sign_on);
   page_free(api->page);
   g_ptr_array_unref(api->waiting);
+  g_hash_table_unref(api->checks);
   g_free(api->ca);
   g_free(api);
 }
@@ -213,6 +221,10 @@ gboolean dm_api_reload(DmApi *api, GError **error) {
 
 void dm_api_set_answer_seconds(DmApi *api, double seconds) {
   api->answer_seconds = seconds;
+}
+
+guint dm_api_busy(const DmApi *api) {
+  return g_hash_table_size(api->checks);
 }
 
 void dm_api_drain(DmApi *api) {

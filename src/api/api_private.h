@@ -25,6 +25,7 @@ typedef struct Live Live;
 typedef struct Metrics Metrics;
 typedef struct SignOn SignOn;
 typedef struct Page Page;
+typedef struct GuestCheck GuestCheck;
 
 struct DmApi {
   DmInventory *inventory;
@@ -36,7 +37,8 @@ struct DmApi {
   Live *live;
   Metrics *metrics;
   Page *page;
-  GPtrArray *waiting; /* Call that waits for a job: borrowed */
+  GPtrArray *waiting; /* Call that waits for a job or a check: borrowed */
+  GHashTable *checks; /* VM's UUID → GuestCheck that is under way; both belong to it */
   guint minute;       /* counts those that have passed */
   guint minute_timer;
 };
@@ -62,8 +64,9 @@ struct Call {
   char *user;         /* NULL: not signed on */
   DmRole role;
   char *correlation_id;
-  DmBody *body; /* NULL: none was asked for */
-  DmJob *job;   /* that it waits for; once waited is NULL, only while waited() runs */
+  DmBody *body;      /* NULL: none was asked for */
+  DmJob *job;        /* that it waits for; once waited is NULL, only while waited() runs */
+  GuestCheck *check; /* that it waits for */
   guint timer;
   void (*waited)(Call *call); /* job is settled, or the time is up; NULL: it does not wait */
 };
@@ -103,15 +106,28 @@ DmNode *add_link(DmNode *parent, const char *name, const char *collection, const
 /* A UUID made of a name, as RFC 4122's version 3 with @space in front. The caller frees. */
 char *uuid_of(const char *space, const char *name);
 
+/* Waits, holding no thread, until stop_waiting(), at most the API's answer_seconds; then @waited. */
+void wait_for(Call *call, void (*waited)(Call *call));
+void stop_waiting(Call *call);
 /* Waits, holding no thread, until @job is settled, at most the API's answer_seconds; then @waited. */
 void wait_for_job(Call *call, DmJob *job, void (*waited)(Call *call));
 /* The DmJobFunc for it. */
 void job_moved(DmJob *job, DmJobEvent event, const DmStep *step, gpointer call);
 
+/* ---- check.c ---- */
+
+/* Waits for no check any more, if it did. */
+void check_abandon(Call *call);
+
 /* ---- devices.c ---- */
+
+/* A size in a parameter; *size stays where it is not *present. */
+gboolean read_size_parameter(Call *call, const char *name, gboolean *present, uint64_t *size, GError **error);
 
 /* The parameter if_memory: what whoever asks knows the VM's memory to be; *seen is 0 where it is not given. */
 gboolean read_seen(Call *call, uint64_t *seen, GError **error);
+/* The parameters try_unmovable and force. */
+DmPlanFlags read_plan_flags(Call *call);
 /* The parameter policy; *policy stays where it is not given. */
 gboolean read_plug_policy(Call *call, DmPlugPolicy *policy, GError **error);
 
@@ -173,6 +189,7 @@ void handle_device(Call *call);
 void handle_device_plug(Call *call);
 void handle_device_unplug(Call *call);
 void handle_memory_plan(Call *call);
+void handle_memory_check(Call *call);
 void handle_hosts(Call *call);
 void handle_host(Call *call);
 void handle_places(Call *call);

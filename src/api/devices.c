@@ -51,6 +51,8 @@ DmNode *device_node(const DmApi *api, const DmEntry *entry, const DmMemoryDevice
   dm_node_add_text(node, "address", device->address != 0 ? address : NULL);
   dm_node_add_text(node, "bus_address", device->bus_address);
   dm_node_add_text(node, "state", device_state(api, entry, device));
+  if (device->movable != DM_MOVABLE_UNKNOWN)
+    dm_node_add_boolean(node, "movable", device->movable == DM_MOVABLE_YES);
   add_link(node, "vm", "vms", entry->vm->uuid);
   return node;
 }
@@ -88,9 +90,26 @@ void handle_device(Call *call) {
 
 /* ---- unplug of one ---- */
 
+typedef struct {
+  char *device;
+  DmPlanFlags flags;
+} Unplug;
+
+static void unplug_free(gpointer data) {
+  Unplug *unplug = data;
+  g_free(unplug->device);
+  g_free(unplug);
+}
+
 static DmPlan *plan_unplug(const DmVm *vm, gpointer data, GError **error) {
-  const char *const names[] = {data, NULL};
-  return dm_plan_unplug_devices(vm, names, error);
+  const Unplug *unplug = data;
+  const char *const names[] = {unplug->device, NULL};
+  return dm_plan_unplug_devices(vm, names, unplug->flags, error);
+}
+
+DmPlanFlags read_plan_flags(Call *call) {
+  return (dm_target_boolean(call->target, "try_unmovable", FALSE) ? DM_PLAN_TRY_UNMOVABLE : 0) |
+    (dm_target_boolean(call->target, "force", FALSE) ? DM_PLAN_FORCE : 0);
 }
 
 static gboolean is_pending(const DmJob *job) {
@@ -151,9 +170,12 @@ void handle_device_unplug(Call *call) {
     reply_node(call, 202, action_node(call, removing, "in_progress"));
     return;
   }
+  Unplug *unplug = g_new0(Unplug, 1);
+  unplug->device = g_strdup(device->id);
+  unplug->flags = read_plan_flags(call);
   const DmJobRequest request = {.plan = plan_unplug,
-    .plan_data = g_strdup(device->id),
-    .destroy = g_free,
+    .plan_data = unplug,
+    .destroy = unplug_free,
     .action = DM_ACTION_UNPLUG,
     .user = call->user,
     .correlation_id = call->correlation_id};
@@ -177,7 +199,7 @@ gboolean read_plug_policy(Call *call, DmPlugPolicy *policy, GError **error) {
   return read_policy(dm_target_parameter(call->target, "policy"), policy, error);
 }
 
-static gboolean read_parameter(Call *call, const char *name, gboolean *present, uint64_t *size, GError **error) {
+gboolean read_size_parameter(Call *call, const char *name, gboolean *present, uint64_t *size, GError **error) {
   const char *text = dm_target_parameter(call->target, name);
   *present = text != NULL;
   if (text == NULL || dm_size_parse(text, size, error))
@@ -188,7 +210,7 @@ static gboolean read_parameter(Call *call, const char *name, gboolean *present, 
 
 gboolean read_seen(Call *call, uint64_t *seen, GError **error) {
   gboolean present;
-  return read_parameter(call, "if_memory", &present, seen, error);
+  return read_size_parameter(call, "if_memory", &present, seen, error);
 }
 
 static gboolean read_kind(const DmBody *body, DmPlugWish *wish, GError **error) {
@@ -278,23 +300,23 @@ void handle_device_plug(Call *call) {
 static DmPlan *make_plug_plan(Call *call, const DmVm *vm, GError **error) {
   DmPlugWish wish = {.kind = DM_DEVICE_DIMM};
   gboolean present;
-  if (!read_parameter(call, "plug", &present, &wish.size, error) || !read_plug_policy(call, &wish.policy, error))
+  if (!read_size_parameter(call, "plug", &present, &wish.size, error) || !read_plug_policy(call, &wish.policy, error))
     return NULL;
   return dm_plan_plug_devices(vm, &wish, error);
 }
 
 static DmPlan *make_plan(Call *call, const DmVm *vm, GError **error) {
-  DmWish wish = {.next_run_only = dm_target_boolean(call->target, "next_run", FALSE)};
+  DmWish wish = {.next_run_only = dm_target_boolean(call->target, "next_run", FALSE), .flags = read_plan_flags(call)};
   const char *device = dm_target_parameter(call->target, "device");
   if (device != NULL) {
     const char *const names[] = {device, NULL};
-    return dm_plan_unplug_devices(vm, names, error);
+    return dm_plan_unplug_devices(vm, names, wish.flags, error);
   }
   if (dm_target_parameter(call->target, "plug") != NULL)
     return make_plug_plan(call, vm, error);
-  if (!read_parameter(call, "memory", &wish.has_memory, &wish.memory, error) ||
-    !read_parameter(call, "guaranteed", &wish.has_guaranteed, &wish.guaranteed, error) ||
-    !read_parameter(call, "max", &wish.has_maximum, &wish.maximum, error) ||
+  if (!read_size_parameter(call, "memory", &wish.has_memory, &wish.memory, error) ||
+    !read_size_parameter(call, "guaranteed", &wish.has_guaranteed, &wish.guaranteed, error) ||
+    !read_size_parameter(call, "max", &wish.has_maximum, &wish.maximum, error) ||
     !read_plug_policy(call, &wish.policy, error))
     return NULL;
   if (!wish.has_memory && !wish.has_guaranteed && !wish.has_maximum) {

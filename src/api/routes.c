@@ -18,6 +18,7 @@ static const Route routes[] = {
   {"GET", "vms/{}/memorydevices/{}", handle_device},
   {"DELETE", "vms/{}/memorydevices/{}", handle_device_unplug, .changes = TRUE},
   {"GET", "vms/{}/memoryplan", handle_memory_plan},
+  {"GET", "vms/{}/memorycheck", handle_memory_check},
   {"GET", "vms/{}/statistics", handle_vm_statistics},
   {"GET", "vms/{}/statistics/{}", handle_vm_statistic},
   {"GET", "vms/{}/numanodes", handle_vm_numa},

@@ -99,9 +99,14 @@ static void answer(Call *call) {
     reply_vm(call);
 }
 
-/* Of a request that nobody waits for: nobody will be there to hear of a broken rule later on. */
+/*
+ * Of a request that nobody waits for: nobody will be there to hear of a broken rule later on. What the guest can spare
+ * is left to the change, which asks it: what it told may be hours old.
+ */
 static gboolean is_allowed(const DmVm *vm, const DmWish *wish, GError **error) {
-  g_autoptr(DmPlan) plan = dm_plan_set(vm, wish, error);
+  DmWish forced = *wish;
+  forced.flags |= DM_PLAN_FORCE;
+  g_autoptr(DmPlan) plan = dm_plan_set(vm, &forced, error);
   return plan != NULL;
 }
 
@@ -122,6 +127,7 @@ void handle_vm_update(Call *call) {
   }
   gboolean async = dm_target_boolean(call->target, "async", FALSE);
   wish->next_run_only = wants_next_run(call);
+  wish->flags = read_plan_flags(call);
   if (async && !is_allowed(entry->vm, wish, &error)) {
     reply_error(call, error);
     return;

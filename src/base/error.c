@@ -42,6 +42,8 @@ static const DmErrorInfo table[] = {
   {DM_ERROR_NOT_RUNNING, "not-running", 409, DM_EXIT_RULE},
   {DM_ERROR_NO_NEXT_RUN, "no-next-run", 409, DM_EXIT_RULE},
   {DM_ERROR_NOT_REMOVABLE, "not-removable", 409, DM_EXIT_RULE},
+  {DM_ERROR_NOT_MOVABLE, "not-movable", 409, DM_EXIT_RULE},
+  {DM_ERROR_GUEST_NEEDS_MEMORY, "guest-needs-memory", 409, DM_EXIT_RULE},
   {DM_ERROR_BUSY, "busy", 409, DM_EXIT_RULE},
   {DM_ERROR_VM_STOPPED, "vm-stopped", 409, DM_EXIT_FAILED},
   {DM_ERROR_PERMISSION, "permission", 403, DM_EXIT_FAILED},

@@ -14,6 +14,7 @@ typedef struct {
   GMainLoop *loop;
   DmChange *change;
   Progress *progress;
+  guint notes; /* printed so far */
   gboolean interrupted;
 } Apply;
 
@@ -33,12 +34,15 @@ static void print_next_run(const DmConfig *config, const char *what) {
   putchar('\n');
 }
 
-static void print_notes(const DmPlan *plan) {
-  for (guint i = 0; i < plan->notes->len; i++)
-    printf("  note: %s\n", (const char *)plan->notes->pdata[i]);
+/* Those that came since the last time. */
+static void print_notes(Apply *apply) {
+  const DmPlan *plan = dm_change_plan(apply->change);
+  for (; apply->notes < plan->notes->len; apply->notes++)
+    printf("  note: %s\n", (const char *)plan->notes->pdata[apply->notes]);
 }
 
-static void print_plan(const DmChange *change) {
+static void print_plan(Apply *apply) {
+  const DmChange *change = apply->change;
   const DmPlan *plan = dm_change_plan(change);
   const DmVm *vm = dm_change_vm_before(change);
   printf("%s: dry run, nothing was changed\n", vm->name);
@@ -53,11 +57,11 @@ static void print_plan(const DmChange *change) {
   }
   if (plan->next_run_config != NULL)
     print_next_run(plan->next_run_config, vm->live != NULL ? "next run" : "configured");
-  print_notes(plan);
+  print_notes(apply);
 }
 
 static void on_planned(DmChange *change, gpointer data) {
-  const Apply *apply = data;
+  Apply *apply = data;
   const DmPlan *plan = dm_change_plan(change);
   if (apply->common->json || apply->options->dry_run)
     return;
@@ -67,7 +71,7 @@ static void on_planned(DmChange *change, gpointer data) {
     printf("%s: %s to %s by %u device%s\n", dm_change_vm(change)->name, before, after, plan->steps->len,
       plan->steps->len == 1 ? "" : "s");
   }
-  print_notes(plan);
+  print_notes(apply);
   fflush(stdout);
 }
 
@@ -81,6 +85,12 @@ static void on_moved(DmChange *change, const DmStep *step, gpointer data) {
   Apply *apply = data;
   if (!apply->common->json)
     progress_moved(apply->progress, change, step);
+}
+
+static void on_freeing(DmChange *change, const DmStep *step, uint64_t done, uint64_t of, gpointer data) {
+  Apply *apply = data;
+  if (!apply->common->json)
+    progress_freeing(apply->progress, change, step, done, of);
 }
 
 static void on_ended(DmChange *change, gpointer data) {
@@ -116,12 +126,12 @@ static void print_pending(const DmChange *change) {
     printf("  the guest can still answer; 'dimmer show %s' tells, 'dimmer settle %s' asks again\n", vm->name, vm->name);
 }
 
-/* The guest gives no reason; the usual one is worth a word, once. */
+/* A guest that was asked gives no reason; the usual one is worth a word, once. */
 static void print_refusal_hint(const DmChange *change) {
   const DmRequest *request = dm_change_request(change);
   for (guint i = 0; request != NULL && i < request->steps->len; i++) {
     const DmStep *step = request->steps->pdata[i];
-    if (step->op != DM_OP_UNPLUG || step->state != DM_STEP_REFUSED)
+    if (step->state != DM_STEP_REFUSED || !progress_guest_refused(step))
       continue;
     puts(
       "  note: a guest refuses where it keeps memory that it cannot move, mostly as the device is not online as\n"
@@ -138,7 +148,17 @@ static gboolean only_next_run(const DmChange *change) {
     dm_change_outcome(change) == DM_OUTCOME_DONE && !dm_config_equal_values(before->next_run, vm->next_run);
 }
 
-static void print_result(const DmChange *change) {
+/* Interrupted before anything was asked for: then nobody has refused. */
+static gboolean was_called_off(const DmChange *change) {
+  const DmRequest *request = dm_change_request(change);
+  for (guint i = 0; request != NULL && i < request->steps->len; i++) {
+    if (((const DmStep *)request->steps->pdata[i])->asked_at != 0)
+      return FALSE;
+  }
+  return dm_change_was_stopped(change) && dm_change_outcome(change) == DM_OUTCOME_REFUSED;
+}
+
+static const char *word_of(const DmChange *change) {
   static const char *const words[] = {
     [DM_OUTCOME_DONE] = "done",
     [DM_OUTCOME_PARTLY] = "partly done",
@@ -146,10 +166,18 @@ static void print_result(const DmChange *change) {
     [DM_OUTCOME_OVERDUE] = "no answer yet",
     [DM_OUTCOME_FAILED] = "failed",
   };
+  if (only_next_run(change))
+    return "only the next run changed";
+  return was_called_off(change) ? "called off" : words[dm_change_outcome(change)];
+}
+
+static void print_result(Apply *apply) {
+  const DmChange *change = apply->change;
   const DmVm *vm = dm_change_vm(change);
+  print_notes(apply);
   print_pending(change);
   print_refusal_hint(change);
-  printf("%s: %s\n", vm->name, only_next_run(change) ? "only the next run changed" : words[dm_change_outcome(change)]);
+  printf("%s: %s\n", vm->name, word_of(change));
   if (vm->live != NULL)
     print_values("memory", dm_config_memory(vm->live), dm_config_guaranteed(vm->live));
   if (vm->next_run != NULL)
@@ -168,9 +196,9 @@ static int report(Apply *apply) {
   if (apply->common->json)
     json_print(json_from_change(change, apply->options->dry_run));
   else if (apply->options->dry_run)
-    print_plan(change);
+    print_plan(apply);
   else
-    print_result(change);
+    print_result(apply);
   return exit_status(change);
 }
 
@@ -187,12 +215,17 @@ static gboolean on_interrupt(gpointer data) {
   return G_SOURCE_CONTINUE;
 }
 
+DmPlanFlags options_plan_flags(const ApplyOptions *options) {
+  return (options->try_unmovable ? DM_PLAN_TRY_UNMOVABLE : 0) | (options->force ? DM_PLAN_FORCE : 0);
+}
+
 int apply_change(
   const CommonOptions *common, const ApplyOptions *options, const char *vm_name, DmPlanFunc plan, gpointer plan_data) {
-  static const DmChangeListener listener = {on_planned, on_asked, on_moved, on_ended};
+  static const DmChangeListener listener = {
+    .planned = on_planned, .asked = on_asked, .moved = on_moved, .freeing = on_freeing, .ended = on_ended};
   const DmChangeOptions change_options = {options->dry_run, options->no_retry, options->timeout};
   g_autoptr(GError) error = NULL;
-  DmConnection *connection = dm_connection_open(common->uri, options->dry_run, &error);
+  DmConnection *connection = options_connect(common, options->dry_run, &error);
   if (connection == NULL)
     return options_fail(common, error);
 
@@ -210,7 +243,5 @@ int apply_change(
   progress_end(progress);
   int status = report(&apply);
   dm_connection_close(connection);
-  while (g_main_context_iteration(NULL, FALSE)) /* libvirt lets go of its event callbacks from there */
-    ;
   return status;
 }

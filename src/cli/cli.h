@@ -19,7 +19,9 @@ typedef struct {
   gboolean only_prints; /* changes nothing */
 } DmVerb;
 
+int verb_doctor(int argc, char **argv);
 int verb_enable(int argc, char **argv);
+int verb_guest(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_plug(int argc, char **argv);
 int verb_set(int argc, char **argv);
@@ -65,6 +67,12 @@ char *options_message(const GError *error);
 /* Prints the error (as JSON too, where asked for), and returns its exit status. */
 int options_fail(const CommonOptions *common, const GError *error);
 
+/*
+ * The connection that the options name. @may_read_only: with rights to read alone, that will do; then no guest can be
+ * asked.
+ */
+DmConnection *options_connect(const CommonOptions *common, gboolean may_read_only, GError **error);
+
 /* The verb of that name in main.c's table, or NULL. */
 const DmVerb *verb_find(const char *name);
 
@@ -79,7 +87,14 @@ typedef struct {
   gboolean dry_run;
   gboolean no_retry;
   double timeout;
+  gboolean try_unmovable;
+  gboolean force;
 } ApplyOptions;
+
+#define TRY_UNMOVABLE_HELP "ask for devices as well that the guest says it cannot move"
+#define FORCE_HELP "take more than the guest says it can spare"
+
+DmPlanFlags options_plan_flags(const ApplyOptions *options);
 
 #define APPLY_DEFAULT_TIMEOUT 60
 

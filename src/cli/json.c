@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "cli.h"
 #include "engine/lock.h"
+#include "plan/doctor.h"
 
 static json_t *size(uint64_t bytes) {
   return json_integer((json_int_t)MIN(bytes, (uint64_t)G_MAXINT64));
@@ -19,6 +20,10 @@ static json_t *size_or_null(uint64_t bytes) {
 
 static json_t *text_or_null(const char *text) {
   return text != NULL ? json_string(text) : json_null();
+}
+
+static const char *source_of(DmSource source) {
+  return source != DM_SOURCE_NONE ? dm_source_name(source) : NULL;
 }
 
 static json_t *from_device(const DmMemoryDevice *device, const DmRequest *request) {
@@ -172,6 +177,47 @@ json_t *json_from_change(const DmChange *change, gboolean dry_run) {
     request != NULL ? from_steps(request->steps, from_own_step) : from_steps(plan->steps, from_own_step));
   json_object_set_new(object, "timing", timing_of(change));
   json_object_set_new(object, "notes", notes);
+  return object;
+}
+
+/* What the guest told of itself, and who told: null for what is not known. */
+static json_t *from_guest(const DmGuest *guest) {
+  json_t *notes = json_array(), *object = json_object();
+  for (guint i = 0; i < guest->notes->len; i++)
+    json_array_append_new(notes, json_string(guest->notes->pdata[i]));
+  json_object_set_new(object, "os", text_or_null(guest->os));
+  json_object_set_new(object, "kernel", text_or_null(guest->kernel));
+  json_object_set_new(object, "agent", text_or_null(guest->agent));
+  json_object_set_new(object, "qemu_agent", json_boolean(guest->qemu_agent));
+  json_object_set_new(object, "block", size_or_null(guest->block));
+  json_object_set_new(object, "block_source", text_or_null(source_of(guest->block_source)));
+  json_object_set_new(object, "policy", text_or_null(guest->policy));
+  json_object_set_new(object, "total", size_or_null(guest->total));
+  json_object_set_new(
+    object, "available", guest->memory_source != DM_SOURCE_NONE ? size(guest->available) : json_null());
+  json_object_set_new(object, "memory_source", text_or_null(source_of(guest->memory_source)));
+  json_object_set_new(object, "notes", notes);
+  return object;
+}
+
+json_t *json_from_findings(const DmVm *vm, const GPtrArray *findings) {
+  json_t *array = json_array(), *object = json_object();
+  for (guint i = 0; i < findings->len; i++) {
+    const DmFinding *finding = findings->pdata[i];
+    json_t *one = json_object();
+    json_object_set_new(one, "check", json_string(finding->check));
+    json_object_set_new(one, "verdict", json_string(dm_verdict_name(finding->verdict)));
+    json_object_set_new(one, "device", text_or_null(finding->alias));
+    json_object_set_new(one, "evidence", json_string(finding->evidence));
+    json_object_set_new(one, "source", text_or_null(finding->source));
+    json_object_set_new(one, "remedy", text_or_null(finding->remedy));
+    json_array_append_new(array, one);
+  }
+  json_object_set_new(object, "vm", json_string(vm->name));
+  json_object_set_new(object, "uuid", json_string(vm->uuid));
+  json_object_set_new(object, "verdict", json_string(dm_verdict_name(dm_plan_worst(findings))));
+  json_object_set_new(object, "guest", vm->guest != NULL ? from_guest(vm->guest) : json_null());
+  json_object_set_new(object, "findings", array);
   return object;
 }
 

@@ -11,6 +11,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
 
 json_t *json_from_vm(const DmVm *vm);
 json_t *json_from_change(const DmChange *change, gboolean dry_run);
+json_t *json_from_findings(const DmVm *vm, const GPtrArray *findings);
 json_t *json_from_error(const GError *error);
 
 /* Prints @value, which it takes, and a newline on stdout. */

@@ -16,6 +16,9 @@ static const DmVerb verbs[] = {
   {"unplug", "VM DEVICE...", "hot unplug these memory devices", verb_unplug},
   {"plug", "VM SIZE", "hot plug memory", verb_plug},
   {"enable", "VM", "prepare a VM's next run for hot plug", verb_enable},
+  {"doctor", "VM", "tell what of a VM's memory can be hot unplugged, what cannot, and why", verb_doctor,
+    .only_prints = TRUE},
+  {"guest", "prepare VM", "make a VM's guest ready to release what is hot plugged", verb_guest},
   {"settle", "VM", "finish a request that was interrupted or is overdue", verb_settle},
 };
 
@@ -181,5 +184,7 @@ int main(int argc, char **argv_given) {
     return fail_without_verb(argc, argv, index);
   move_verb_to_front(argv, index);
   dm_hypervisor_start();
-  return finish(verb->run(argc - 1, argv + 1), verb->only_prints);
+  int status = verb->run(argc - 1, argv + 1);
+  dm_hypervisor_end();
+  return finish(status, verb->only_prints);
 }

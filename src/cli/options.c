@@ -155,3 +155,14 @@ int options_fail(const CommonOptions *common, const GError *error) {
     json_print(json_from_error(error));
   return dm_error_info_of(error)->exit_status;
 }
+
+DmConnection *options_connect(const CommonOptions *common, gboolean may_read_only, GError **error) {
+  g_autoptr(GError) failed = NULL;
+  DmConnection *connection = dm_connection_open(common->uri, FALSE, &failed);
+  if (connection != NULL)
+    return connection;
+  if (may_read_only && (connection = dm_connection_open(common->uri, TRUE, NULL)) != NULL)
+    return connection;
+  g_propagate_error(error, g_steal_pointer(&failed));
+  return NULL;
+}

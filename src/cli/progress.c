@@ -109,12 +109,29 @@ void progress_asked(Progress *progress, const DmChange *change, const DmStep *st
     progress->timer = g_timeout_add(REDRAW_MS, redraw, progress);
 }
 
-/* A host says why; a guest does not. */
+void progress_freeing(Progress *progress, const DmChange *change, const DmStep *step, uint64_t done, uint64_t of) {
+  g_autofree char *what = progress_describe(step);
+  progress->change = change;
+  if (!progress->terminal)
+    return;
+  wipe(progress);
+  printf("  %s: the guest has freed %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " blocks", what, done, of);
+  fflush(stdout);
+  progress->drawn = TRUE;
+}
+
+gboolean progress_guest_refused(const DmStep *step) {
+  return g_strcmp0(step->reason, "the guest refused") == 0;
+}
+
+/* A host says why, and dimmer-guest does; a guest that was asked does not. */
 static void print_refused(const DmStep *step) {
-  if (g_strcmp0(step->reason, "the guest refused") == 0)
+  if (progress_guest_refused(step))
     printf("refused by the guest after %.2f s\n", step->seconds);
-  else
+  else if (step->seconds >= 0)
     printf("refused after %.2f s: %s\n", step->seconds, step->reason);
+  else
+    printf("stays: %s\n", step->reason);
 }
 
 static void print_moved(const DmStep *step) {

@@ -13,7 +13,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)
 /* "dimm 3f2a91c0, 256 MiB, node 0". The caller frees. */
 char *progress_describe(const DmStep *step);
 
+/* It was asked, and refused without a reason. */
+gboolean progress_guest_refused(const DmStep *step);
+
 void progress_asked(Progress *progress, const DmChange *change, const DmStep *step);
+
+/* On a terminal only: @done of @of memory blocks are offline in the guest. */
+void progress_freeing(Progress *progress, const DmChange *change, const DmStep *step, uint64_t done, uint64_t of);
 void progress_moved(Progress *progress, const DmChange *change, const DmStep *step);
 
 /* Takes the bar away. */

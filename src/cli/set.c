@@ -33,6 +33,8 @@ int verb_set(int argc, char **argv) {
     {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options.dry_run, "print the plan and touch nothing", NULL},
     {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (60s)", "TIME"},
     {"no-retry", 0, 0, G_OPTION_ARG_NONE, &options.no_retry, "try no other device when the guest refuses one", NULL},
+    {"try-unmovable", 0, 0, G_OPTION_ARG_NONE, &options.try_unmovable, TRY_UNMOVABLE_HELP, NULL},
+    {"force", 0, 0, G_OPTION_ARG_NONE, &options.force, FORCE_HELP, NULL},
     {NULL},
   };
   if (!options_parse(verb_find("set"),
@@ -44,5 +46,6 @@ int verb_set(int argc, char **argv) {
     !read_wish(memory, guaranteed, maximum, &wish, &error) ||
     (timeout != NULL && !options_seconds("--timeout", timeout, &options.timeout, &error)))
     return options_fail(&common, error);
+  wish.flags = options_plan_flags(&options);
   return apply_change(&common, &options, argv[1], plan_set, &wish);
 }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "config.h"
+#include "hypervisor/connection.h"
 #include "log.h"
 #include "service.h"
 #include "settings.h"
@@ -150,7 +151,9 @@ static int run_service(const Options *options) {
     return finish();
   }
   log_start();
-  return service_run(g_steal_pointer(&settings), options->config, &error) ? DM_EXIT_DONE : fail(error);
+  gboolean ran = service_run(g_steal_pointer(&settings), options->config, &error);
+  dm_hypervisor_end();
+  return ran ? DM_EXIT_DONE : fail(error);
 }
 
 int main(int argc, char **argv) {

@@ -270,11 +270,12 @@ static gboolean on_look(gpointer data) {
   Service *service = data;
   guint requests = service->server != NULL ? dm_http_server_pending(service->server) : 0;
   guint jobs = dm_jobs_busy(service->jobs);
-  if (requests + jobs == 0 && !service->asking) {
+  gboolean idle = requests + jobs + dm_api_busy(service->api) == 0;
+  if (idle && !service->asking) {
     service->asking = TRUE;
     dm_inventory_ask_hosts(service->inventory, on_hosts_answered, service);
   }
-  gboolean ready = requests + jobs == 0 && service->parting;
+  gboolean ready = idle && service->parting;
   if (!ready && g_get_monotonic_time() < service->stop_deadline)
     return G_SOURCE_CONTINUE;
   if (!ready) {

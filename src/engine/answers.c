@@ -37,6 +37,7 @@ static void take_answer(DmChange *change, const Answer *answer) {
   if (answer->kind == DM_EVENT_DEVICE_REMOVED && step->op != DM_OP_PLUG) {
     answer_step(change, step, DM_STEP_DONE, answer->at);
   } else if (answer->kind == DM_EVENT_DEVICE_REFUSED && step->op == DM_OP_UNPLUG) {
+    inside_remember(change, step->alias);
     refuse(change, step, "the guest refused", answer->at);
   } else if (answer->kind == DM_EVENT_DEVICE_RESIZED && step->op == DM_OP_RESIZE) {
     step->reached = answer->size;

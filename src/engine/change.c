@@ -9,11 +9,14 @@
  *
  *   FIND       which VM is meant, unless that is known; then the lock: one dimmer at a time changes a VM
  *   READ       the VM as it is. What an earlier dimmer left unfinished is settled first
+ *   LOOK       what the guest tells of its memory blocks and of what it can spare, from whoever answers inside
  *   (plan)     pure: every rule is checked. A dry run ends here
  *   RECORD     the request goes into the VM's metadata, the guaranteed memory asked for with it: from here on a
  *              crash leaves a trace that the next dimmer finishes
  *   CONFIGURE  the next-run configuration takes its values. Where the request names none, RECORD and CONFIGURE are
  *              left out, as ASK records it all the same
+ *   FREE       where dimmer-guest runs: the blocks of each device go offline first, which can be watched and called
+ *              off; a device with a block that stays is refused, whole and online again, without having been asked
  *   ASK        the record says "asked", then all devices are asked at once
  *   WAIT       the outcome is never a return value: it comes as events, or is seen in the VM itself
  *   AGAIN      after a refusal: another plan with what is left, and ASK once more
@@ -28,8 +31,6 @@
 #include "hypervisor/domain.h"
 #include "outcome.h"
 #include "record.h"
-
-static void enter(DmChange *change, Phase phase);
 
 /* As people know it; it may have been asked for by its UUID. */
 static const char *name_of(const DmChange *change) {
@@ -49,6 +50,7 @@ static gboolean replace_vm(DmChange *change, GError **error) {
   DmVm *vm = dm_domain_read(change->connection, change->vm != NULL ? change->vm->uuid : change->name, error);
   if (vm == NULL)
     return FALSE;
+  inside_take(change, vm);
   dm_vm_free(change->vm);
   change->vm = vm;
   return TRUE;
@@ -70,11 +72,12 @@ static gboolean has_retry(const DmChange *change) {
   return !change->options.no_retry && !change->stopped && change->request->action == DM_ACTION_SET;
 }
 
-/* Where to go from the answers there are. */
-static Phase after_answers(DmChange *change, gboolean refused_now) {
+/* A refusal leads to AGAIN once, wherever it came from: dimmer-guest can tell one while other devices are still asked.
+ */
+Phase change_after_answers(DmChange *change) {
   if (is_final(change))
     return PHASE_CLOSE;
-  if (refused_now && has_retry(change))
+  if (answers_count_refused(change) > change->refused_seen && has_retry(change))
     return PHASE_AGAIN;
   if (change->stopped || change->options.timeout <= 0) /* <= 0: does not wait at all */
     answers_expire(change);
@@ -85,7 +88,7 @@ static gboolean on_timeout(gpointer data) {
   DmChange *change = data;
   change->timer = 0;
   answers_expire(change);
-  enter(change, PHASE_CLOSE);
+  change_enter(change, PHASE_CLOSE);
   return G_SOURCE_REMOVE;
 }
 
@@ -94,11 +97,10 @@ static void on_event(const DmEvent *event, gpointer data) {
   answers_add(change, event);
   if (change->working || change->phase != PHASE_WAIT)
     return;
-  guint refused = answers_count_refused(change);
   answers_take(change);
-  Phase next = after_answers(change, answers_count_refused(change) > refused);
+  Phase next = change_after_answers(change);
   if (next != PHASE_WAIT)
-    enter(change, next);
+    change_enter(change, next);
 }
 
 /* ---- FIND ---- */
@@ -164,6 +166,12 @@ static gboolean touches_live(const DmChange *change) {
 }
 
 static Phase then_read(DmChange *change) {
+  if (change->vm->state != DM_VM_RUNNING || change->options.no_look)
+    return change_then_plan(change);
+  return PHASE_LOOK;
+}
+
+Phase change_then_plan(DmChange *change) {
   change->vm_before = dm_vm_copy(change->vm);
   change->plan = change->plan_func(change->vm, change->plan_data, &change->error);
   change->planned_at = g_get_monotonic_time();
@@ -179,7 +187,7 @@ static Phase then_read(DmChange *change) {
   change->request->user = g_strdup(change->user);
   if (!touches_live(change))
     return PHASE_CONFIGURE;
-  return record_changes_next_run(change->request) ? PHASE_RECORD : PHASE_ASK;
+  return record_changes_next_run(change->request) ? PHASE_RECORD : inside_before_ask(change);
 }
 
 /* ---- RECORD, CONFIGURE, UNDO ---- */
@@ -207,7 +215,7 @@ static gboolean work_configure(DmChange *change, GError **error) {
 static Phase then_configure(DmChange *change) {
   if (change->error != NULL)
     return touches_live(change) ? PHASE_UNDO : PHASE_END;
-  return touches_live(change) ? PHASE_ASK : PHASE_CLOSE;
+  return touches_live(change) ? inside_before_ask(change) : PHASE_CLOSE;
 }
 
 static gboolean work_undo(DmChange *change, GError **error) {
@@ -256,7 +264,6 @@ static Phase then_ask(DmChange *change) {
   if (change->error != NULL)
     return PHASE_CLOSE;
   tell_asked(change);
-  guint refused = answers_count_refused(change);
   for (guint i = 0; i < change->request->steps->len; i++) {
     DmStep *step = change->request->steps->pdata[i];
     if (step->state == DM_STEP_ASKED && step->reason != NULL) {
@@ -267,7 +274,7 @@ static Phase then_ask(DmChange *change) {
   answers_take(change);
   if (change->look)
     answers_look(change);
-  return after_answers(change, answers_count_refused(change) > refused);
+  return change_after_answers(change);
 }
 
 /* ---- AGAIN ---- */
@@ -296,7 +303,8 @@ static Phase then_again(DmChange *change) {
   g_autoptr(GPtrArray) steps = dm_plan_again(change->vm, change->request);
   for (guint i = 0; i < steps->len; i++)
     adopt_step(change, steps->pdata[i]);
-  return steps->len > 0 ? PHASE_ASK : after_answers(change, FALSE);
+  change->refused_seen = answers_count_refused(change);
+  return steps->len > 0 ? inside_before_ask(change) : change_after_answers(change);
 }
 
 /* ---- CLOSE ---- */
@@ -351,6 +359,7 @@ static gboolean work_close(DmChange *change, GError **error) {
   }
   if (was_live && (change->vm_stopped || change->vm->live == NULL))
     return close_stopped(change, error);
+  inside_merge_refusals(change, change->vm);
   if (was_live && touches_live(change) && !record_settle(change->connection, change->vm, change->request, NULL, error))
     return FALSE;
   return replace_vm(change, error);
@@ -407,18 +416,19 @@ static void on_worked(gpointer data) {
   DmChange *change = data;
   change->working = FALSE;
   GError *failed = g_steal_pointer(&change->failed);
-  enter(change, failed == NULL ? phases[change->phase].then(change) : after_failure(change, failed));
+  change_enter(change, failed == NULL ? phases[change->phase].then(change) : after_failure(change, failed));
 }
 
 static void end(DmChange *change) {
   if (change->watch != 0)
     dm_connection_unwatch(change->connection, change->watch);
   change->watch = 0;
+  g_clear_pointer(&change->agent, dm_agent_free); /* which brings back online what has not gone */
   g_clear_pointer(&change->lock, dm_lock_free);
   change->listener.ended(change, change->listener_data);
 }
 
-static void enter(DmChange *change, Phase phase) {
+void change_enter(DmChange *change, Phase phase) {
   change->phase = phase;
   stop_timer(change);
   if (phase == PHASE_END) {
@@ -428,6 +438,14 @@ static void enter(DmChange *change, Phase phase) {
   if (phase == PHASE_WAIT) {
     double left = change->options.timeout - (double)(g_get_monotonic_time() - change->asked_at) / G_USEC_PER_SEC;
     change->timer = g_timeout_add((guint)(MAX(left, 0) * 1000), on_timeout, change);
+    return;
+  }
+  if (phase == PHASE_LOOK) {
+    inside_look(change);
+    return;
+  }
+  if (phase == PHASE_FREE) {
+    inside_free(change);
     return;
   }
   change->working = TRUE;
@@ -452,6 +470,7 @@ DmChange *dm_change_new(DmConnection *connection, const char *vm_name, DmPlanFun
   change->listener_data = listener_data;
   change->events = g_ptr_array_new_with_free_func(answers_free);
   change->found = g_ptr_array_new_with_free_func(g_free);
+  change->refusals = g_ptr_array_new_with_free_func((GDestroyNotify)dm_refusal_free);
   return change;
 }
 
@@ -465,6 +484,9 @@ void dm_change_free(DmChange *change) {
   g_free(change->refused);
   g_ptr_array_unref(change->events);
   g_ptr_array_unref(change->found);
+  g_ptr_array_unref(change->refusals);
+  dm_agent_free(change->agent);
+  dm_guest_free(change->guest);
   dm_vm_free(change->vm_before);
   dm_vm_free(change->vm);
   dm_plan_free(change->plan);
@@ -476,15 +498,16 @@ void dm_change_free(DmChange *change) {
 }
 
 void dm_change_start(DmChange *change) {
-  enter(change, change->title != NULL ? then_find(change) : PHASE_FIND);
+  change_enter(change, change->title != NULL ? then_find(change) : PHASE_FIND);
 }
 
 void dm_change_stop_waiting(DmChange *change) {
   change->stopped = TRUE;
+  inside_stop(change);
   if (change->working || change->phase != PHASE_WAIT)
     return;
   answers_expire(change);
-  enter(change, PHASE_CLOSE);
+  change_enter(change, PHASE_CLOSE);
 }
 
 const DmPlan *dm_change_plan(const DmChange *change) {

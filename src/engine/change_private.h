@@ -4,12 +4,15 @@
 
 #include "engine/change.h"
 #include "engine/lock.h"
+#include "guest/look.h"
 
 typedef enum {
   PHASE_FIND,
   PHASE_READ,
+  PHASE_LOOK, /* no work: the guest's answers lead on */
   PHASE_RECORD,
   PHASE_CONFIGURE,
+  PHASE_FREE, /* no work: dimmer-guest's answers lead on */
   PHASE_ASK,
   PHASE_AGAIN,
   PHASE_CLOSE,
@@ -33,18 +36,54 @@ struct DmChange {
   guint watch, timer;
   DmLock *lock;
   DmVm *vm_before, *vm;
-  GPtrArray *found; /* char: what became of an earlier request */
+  DmGuest *guest; /* what its guest told; NULL: it was not asked */
+  gboolean migrating;
+  DmAgent *agent;      /* the conversation with dimmer-guest; NULL: there is none */
+  DmStep *freeing;     /* whose memory it takes offline at this moment */
+  GPtrArray *refusals; /* DmRefusal: of this change, to be remembered in the VM */
+  GPtrArray *found;    /* char: what became of an earlier request, and why the guest does not help */
   DmPlan *plan;
   DmRequest *request;
   DmRequest *recovered;        /* what an earlier dimmer left, as it was settled; NULL: nothing */
   gint64 planned_at, asked_at; /* monotonic; of the last asking */
   gboolean stopped;            /* by dm_change_stop_waiting() */
+  guint refused_seen;          /* steps whose refusal AGAIN has seen to */
   gboolean recorded;           /* the VM carries the request */
   gboolean look;               /* the VM was read after the asking, as no event may be coming */
   gboolean vm_stopped, connection_lost;
   GError *failed; /* of the work that a thread has just done; NULL: none */
   GError *error;  /* the first one */
 };
+
+/* Goes on with that phase. */
+void change_enter(DmChange *change, Phase phase);
+
+/* Where to go from READ and LOOK: the plan is made. */
+Phase change_then_plan(DmChange *change);
+
+/* Where to go from the answers there are. */
+Phase change_after_answers(DmChange *change);
+
+/* LOOK: asks the guest what it can tell. */
+void inside_look(DmChange *change);
+
+/* What the guest told goes to the VM that was just read. */
+void inside_take(const DmChange *change, DmVm *vm);
+
+/* Where ASK is next: FREE first if dimmer-guest can help along. */
+Phase inside_before_ask(const DmChange *change);
+
+/* FREE: the memory of each device that is to be unplugged goes offline, one device after the other. */
+void inside_free(DmChange *change);
+
+/* Nobody waits any longer: what is being taken offline comes back. */
+void inside_stop(DmChange *change);
+
+/* The refusal of that device is to be remembered. */
+void inside_remember(DmChange *change, const char *alias);
+
+/* @vm, which is about to be stored, remembers the refusals of this change, and none of devices that are gone. */
+void inside_merge_refusals(const DmChange *change, DmVm *vm);
 
 /* An event, kept until the loop has the change again. */
 typedef struct {

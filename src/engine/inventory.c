@@ -46,9 +46,27 @@ static void slot_free(gpointer data) {
   g_free(slot);
 }
 
+static gboolean have_same_devices(const DmVm *a, const DmVm *b) {
+  if (a->live == NULL || b->live == NULL || a->live->devices->len != b->live->devices->len)
+    return FALSE;
+  for (guint i = 0; i < a->live->devices->len; i++) {
+    const DmMemoryDevice *device = a->live->devices->pdata[i], *other = dm_config_find_alias(b->live, device->alias);
+    if (other == NULL || dm_memory_device_memory(device) != dm_memory_device_memory(other))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* What its guest told holds while it runs on with the same devices. */
+static void keep_guest(const DmVm *before, DmVm *vm) {
+  if (vm->guest == NULL && before->guest != NULL && have_same_devices(before, vm))
+    dm_vm_take_guest(vm, dm_guest_copy(before->guest));
+}
+
 void inventory_replace(DmInventory *inventory, Slot *slot, DmVm *vm) {
   if (g_strcmp0(slot->entry.vm->name, vm->name) != 0)
     forget_order(inventory);
+  keep_guest(slot->entry.vm, vm);
   dm_vm_free(slot->entry.vm);
   slot->entry.vm = vm;
   slot->puts++;
@@ -138,11 +156,14 @@ static gboolean apply_device(DmVm *vm, const DmEvent *event) {
     vm->live != NULL && event->alias != NULL ? dm_config_find_alias(vm->live, event->alias) : NULL;
   if (device == NULL)
     return FALSE;
+  if (event->kind != DM_EVENT_DEVICE_REMOVED && event->kind != DM_EVENT_DEVICE_RESIZED)
+    return FALSE;
+  /* The reading that follows finds the same devices as are left here, and would keep what was told of others. */
+  dm_vm_take_guest(vm, NULL);
   if (event->kind == DM_EVENT_DEVICE_REMOVED)
     return g_ptr_array_remove(vm->live->devices, device);
-  if (event->kind == DM_EVENT_DEVICE_RESIZED)
-    device->current = event->size;
-  return event->kind == DM_EVENT_DEVICE_RESIZED;
+  device->current = event->size;
+  return TRUE;
 }
 
 static gboolean life_of(DmEventKind kind, DmLife *life) {
@@ -170,6 +191,12 @@ static gboolean life_of(DmEventKind kind, DmLife *life) {
   }
 }
 
+/* Another system runs in it from now on, or none. */
+static gboolean begins_anew(DmEventKind kind) {
+  return kind == DM_EVENT_VM_STARTED || kind == DM_EVENT_VM_STOPPED || kind == DM_EVENT_VM_CRASHED ||
+    kind == DM_EVENT_VM_REBOOTED;
+}
+
 static void started_again(DmEntry *entry, const GError *error, gpointer data) {
 }
 
@@ -182,6 +209,8 @@ static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event)
     slot->entry.stopped = g_get_real_time() / 1000;
     slot->entry.stats = (DmMemoryStats){0};
   }
+  if (begins_anew(event->kind))
+    dm_vm_take_guest(slot->entry.vm, NULL);
   if (apply_device(slot->entry.vm, event))
     inventory_touch(inventory, slot);
   if (event->kind <= DM_EVENT_DEVICE_RESIZED)
@@ -321,6 +350,18 @@ DmEntry *dm_inventory_find(const DmInventory *inventory, const char *vm_id) {
 
 void dm_inventory_put(DmInventory *inventory, DmEntry *entry, DmVm *vm) {
   inventory_replace(inventory, (Slot *)entry, vm);
+}
+
+void dm_inventory_put_guest(DmInventory *inventory, DmEntry *entry, const DmVm *seen) {
+  if (!have_same_devices(entry->vm, seen))
+    return;
+  for (guint i = 0; i < seen->live->devices->len; i++) {
+    const DmMemoryDevice *device = seen->live->devices->pdata[i];
+    /* libvirt tells of a new DIMM a moment before it knows the address, by which its blocks are found */
+    dm_config_find_alias(entry->vm->live, device->alias)->address = device->address;
+  }
+  dm_vm_take_guest(entry->vm, dm_guest_copy(seen->guest));
+  inventory_touch(inventory, (Slot *)entry);
 }
 
 void dm_inventory_refresh(DmInventory *inventory, DmEntry *entry) {

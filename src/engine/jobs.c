@@ -20,13 +20,18 @@ static void start_next(DmJobs *jobs, const char *vm_id);
 
 /* ---- what the change tells ---- */
 
+/* Those that came since the last time. */
+static void take_notes(Work *work, const DmPlan *plan) {
+  for (guint i = work->job.notes->len; i < plan->notes->len; i++)
+    g_ptr_array_add(work->job.notes, g_strdup(plan->notes->pdata[i]));
+}
+
 static void on_planned(DmChange *change, gpointer data) {
   Work *work = data;
   const DmPlan *plan = dm_change_plan(change);
   work->planned = TRUE;
   const DmConfig *before = dm_vm_current(dm_change_vm_before(change));
-  for (guint i = 0; i < plan->notes->len; i++)
-    g_ptr_array_add(work->job.notes, g_strdup(plan->notes->pdata[i]));
+  take_notes(work, plan);
   for (guint i = 0; i < plan->steps->len; i++)
     g_ptr_array_add(work->job.steps, dm_step_copy(plan->steps->pdata[i]));
   work->job.wanted = plan->memory;
@@ -130,6 +135,8 @@ static void take_result(Work *work, DmChange *change) {
       adopt(work, step);
   }
   expire_steps(work);
+  if (dm_change_plan(change) != NULL)
+    take_notes(work, dm_change_plan(change));
   work->job.error = error != NULL ? g_error_copy(error) : NULL;
   work->job.outcome = dm_change_outcome(change);
   if (entry != NULL && error == NULL)
@@ -195,9 +202,11 @@ static GError *why_not(const DmJobs *jobs, const DmEntry *entry, const Work *wor
 }
 
 static void drive(Work *work, Queue *queue, DmEntry *entry) {
-  static const DmChangeListener listener = {on_planned, on_moved, on_moved, on_ended};
+  static const DmChangeListener listener = {
+    .planned = on_planned, .asked = on_moved, .moved = on_moved, .ended = on_ended};
   const DmChangeOptions options = {.title = work->job.vm_name,
     .no_retry = work->no_retry,
+    .no_look = work->hidden,
     .timeout = work->jobs->timeout,
     .id = work->job.id,
     .user = work->job.user,

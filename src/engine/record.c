@@ -47,6 +47,7 @@ DmRequest *record_new(const DmVm *vm, const DmPlan *plan, const char *id, double
   request->deadline = request->started + (int64_t)timeout + GRACE_SECONDS;
   request->memory = plan->memory;
   request->guaranteed = plan->guaranteed;
+  request->flags = plan->flags;
   request->next_run = plan->next_run;
   if (vm->next_run != NULL) {
     request->next_run_before.memory = dm_config_memory(vm->next_run);

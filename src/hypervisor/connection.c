@@ -22,6 +22,9 @@
 /* So many calls of one connection run at once; they mostly wait for libvirtd. */
 #define THREADS 8
 
+/* For the last calls of the process: a host that hangs does not hold it up for longer. */
+#define END_SECONDS 5
+
 /*
  * users: whoever may call libvirt through it; the last one closes it. references: libvirt's callbacks besides, which
  * may come after that.
@@ -267,6 +270,22 @@ void dm_connection_run(DmConnection *connection, void (*work)(gpointer), void (*
 
 DmCallCounts dm_connection_counts(void) {
   return counts;
+}
+
+static gboolean on_end_due(gpointer data) {
+  *(gboolean *)data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+void dm_hypervisor_end(void) {
+  gboolean due = FALSE;
+  guint timer = g_timeout_add_seconds(END_SECONDS, on_end_due, &due);
+  while (counts.done < counts.started && !due)
+    g_main_context_iteration(NULL, TRUE);
+  while (g_main_context_iteration(NULL, FALSE))
+    ;
+  if (!due)
+    g_source_remove(timer);
 }
 
 /* ---- open and close ---- */

@@ -128,7 +128,7 @@ gboolean dm_domain_store(
   g_autoptr(virDomain) domain = domain_look_up(connection, vm->uuid, error);
   if (domain == NULL)
     return FALSE;
-  g_autofree char *element = metadata_format(guaranteed, vm->live, request);
+  g_autofree char *element = metadata_format(guaranteed, vm->live, request, vm->refusals);
   if (virDomainSetMetadata(
         domain, VIR_DOMAIN_METADATA_ELEMENT, element, METADATA_PREFIX, METADATA_NAMESPACE, VIR_DOMAIN_AFFECT_LIVE) == 0)
     return TRUE;

@@ -2,6 +2,7 @@
 #include "domain_xml.h"
 
 #include "base/size.h"
+#include "hypervisor/channel.h"
 #include "metadata.h"
 
 /* The huge page size of a <hugepages/> without <page>: the kernel's default one on x86 and POWER with radix. */
@@ -78,6 +79,33 @@ static void read_facts(DmVmFacts *facts, const xmlNode *domain) {
   facts->display = interned_attribute(xml_child(xml_child(domain, "devices"), "graphics"), "type");
 }
 
+static DmPort state_of_port(const xmlNode *target) {
+  g_autofree char *state = xml_attribute(target, "state");
+  return g_strcmp0(state, "connected") == 0 ? DM_PORT_OPEN : DM_PORT_CLOSED;
+}
+
+/* What tells how to speak to its inside, and what holds its memory. */
+static void read_surroundings(DmVm *vm, const xmlNode *domain) {
+  const xmlNode *devices = xml_child(domain, "devices");
+  for (const xmlNode *channel = xml_child(devices, "channel"); channel != NULL; channel = xml_next(channel)) {
+    const xmlNode *target = xml_child(channel, "target");
+    g_autofree char *name = xml_attribute(target, "name");
+    if (g_strcmp0(name, DM_AGENT_PORT) == 0)
+      vm->agent_port = state_of_port(target);
+    else if (g_strcmp0(name, DM_QEMU_AGENT_PORT) == 0)
+      vm->qemu_agent_port = state_of_port(target);
+  }
+  /* libvirt gives PCI devices of the host to VFIO, whatever <driver> says. */
+  for (const xmlNode *host = xml_child(devices, "hostdev"); host != NULL; host = xml_next(host)) {
+    g_autofree char *type = xml_attribute(host, "type");
+    vm->vfio |= g_strcmp0(type, "pci") == 0 || g_strcmp0(type, "mdev") == 0;
+  }
+  const xmlNode *memballoon = xml_child(devices, "memballoon");
+  g_autofree char *balloon = xml_attribute(memballoon, "model");
+  vm->balloon = balloon != NULL && g_strcmp0(balloon, "none") != 0;
+  vm->balloon_period = (guint)xml_attribute_number(xml_child(memballoon, "stats"), "period", 0);
+}
+
 static void read_identity(DmVm *vm, const xmlNode *domain) {
   if (vm->uuid == NULL)
     vm->uuid = xml_text(xml_child(domain, "uuid"));
@@ -89,6 +117,7 @@ static void read_identity(DmVm *vm, const xmlNode *domain) {
     return;
   vm->description = xml_text(xml_child(domain, "description"));
   read_facts(&vm->facts, domain);
+  read_surroundings(vm, domain);
 }
 
 DmConfig *domain_xml_read(const char *xml, DmVm *vm, DmRequest **request, GError **error) {
@@ -110,7 +139,9 @@ DmConfig *domain_xml_read(const char *xml, DmVm *vm, DmRequest **request, GError
   config->balloon = xml_bytes(xml_child(domain, "currentMemory"));
 
   g_autoptr(DmRequest) read = metadata_read(xml_child(domain, "metadata"), config);
-  if (request != NULL)
+  if (request != NULL) { /* only the live definition has one */
+    metadata_read_refusals(xml_child(domain, "metadata"), vm->refusals);
     *request = g_steal_pointer(&read);
+  }
   return config;
 }

@@ -53,6 +53,8 @@ static DmRequest *read_request(const xmlNode *node) {
   request->id = xml_attribute(node, "id");
   request->asked = g_strcmp0(state, "planned") != 0;
   request->user = xml_attribute(node, "user");
+  request->flags = (xml_attribute_number(node, "try-unmovable", 0) == 1 ? DM_PLAN_TRY_UNMOVABLE : 0) |
+    (xml_attribute_number(node, "force", 0) == 1 ? DM_PLAN_FORCE : 0);
   request->host = xml_attribute(node, "host");
   request->pid = (int64_t)xml_attribute_number(node, "pid", 0);
   request->started = (int64_t)xml_attribute_number(node, "started", 0);
@@ -86,6 +88,21 @@ DmRequest *metadata_read(const xmlNode *metadata, DmConfig *config) {
   }
   const xmlNode *request = xml_child_ns(memory, "request", METADATA_NAMESPACE);
   return request != NULL ? read_request(request) : NULL;
+}
+
+void metadata_read_refusals(const xmlNode *metadata, GPtrArray *refusals) {
+  const xmlNode *memory = xml_child_ns(metadata, "memory", METADATA_NAMESPACE);
+  const xmlNode *node = xml_child_ns(memory, "refusal", METADATA_NAMESPACE);
+  for (; node != NULL; node = xml_next(node)) {
+    g_autofree char *alias = xml_attribute(node, "alias");
+    if (alias == NULL)
+      continue;
+    DmRefusal *refusal = g_new0(DmRefusal, 1);
+    refusal->alias = g_steal_pointer(&alias);
+    refusal->at = (int64_t)MIN(xml_attribute_number(node, "at", 0), G_MAXINT64);
+    refusal->guest = xml_attribute(node, "guest");
+    g_ptr_array_add(refusals, refusal);
+  }
 }
 
 static void set_text(xmlNode *node, const char *name, const char *text) {
@@ -122,6 +139,8 @@ static void write_request(xmlNode *memory, const DmRequest *request) {
   set_text(node, "action", dm_action_name(request->action));
   set_text(node, "state", request->asked ? "asked" : "planned");
   set_text(node, "user", request->user);
+  set_number(node, "try-unmovable", (request->flags & DM_PLAN_TRY_UNMOVABLE) != 0 ? 1 : 0);
+  set_number(node, "force", (request->flags & DM_PLAN_FORCE) != 0 ? 1 : 0);
   set_text(node, "host", request->host);
   set_number(node, "pid", (uint64_t)request->pid);
   set_number(node, "started", (uint64_t)request->started);
@@ -137,14 +156,22 @@ static void write_request(xmlNode *memory, const DmRequest *request) {
     write_step(node, request->steps->pdata[i]);
 }
 
+static void write_refusal(xmlNode *memory, const DmRefusal *refusal) {
+  xmlNode *node = xmlNewChild(memory, NULL, (const xmlChar *)"refusal", NULL);
+  set_text(node, "alias", refusal->alias);
+  set_number(node, "at", (uint64_t)refusal->at);
+  set_text(node, "guest", refusal->guest);
+}
+
 static void write_values(xmlNode *memory, uint64_t guaranteed, const DmConfig *config) {
   set_number(memory, "guaranteed", guaranteed);
   set_number(memory, "maximum", config->hidden_maximum);
   set_number(memory, "slots", config->hidden_slots);
 }
 
-char *metadata_format(uint64_t guaranteed, const DmConfig *config, const DmRequest *request) {
-  if (guaranteed == 0 && config->hidden_maximum == 0 && request == NULL)
+char *metadata_format(
+  uint64_t guaranteed, const DmConfig *config, const DmRequest *request, const GPtrArray *refusals) {
+  if (guaranteed == 0 && config->hidden_maximum == 0 && request == NULL && (refusals == NULL || refusals->len == 0))
     return NULL;
   g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
   xmlNode *memory = xmlNewNode(NULL, (const xmlChar *)"memory");
@@ -152,6 +179,8 @@ char *metadata_format(uint64_t guaranteed, const DmConfig *config, const DmReque
   write_values(memory, guaranteed, config);
   if (request != NULL)
     write_request(memory, request);
+  for (guint i = 0; refusals != NULL && i < refusals->len; i++)
+    write_refusal(memory, refusals->pdata[i]);
   return xml_format_node(memory);
 }
 

@@ -8,8 +8,33 @@
 
 #define SHORTEST_ID 8
 
+void dm_refusal_free(DmRefusal *refusal) {
+  if (refusal == NULL)
+    return;
+  g_free(refusal->alias);
+  g_free(refusal->guest);
+  g_free(refusal);
+}
+
+DmRefusal *dm_refusal_copy(const DmRefusal *refusal) {
+  DmRefusal *copy = g_memdup2(refusal, sizeof *refusal);
+  copy->alias = g_strdup(refusal->alias);
+  copy->guest = g_strdup(refusal->guest);
+  return copy;
+}
+
+static void free_refusal(gpointer refusal) {
+  dm_refusal_free(refusal);
+}
+
+static gpointer copy_refusal(gconstpointer refusal, gpointer unused) {
+  return dm_refusal_copy(refusal);
+}
+
 DmVm *dm_vm_new(void) {
-  return g_new0(DmVm, 1);
+  DmVm *vm = g_new0(DmVm, 1);
+  vm->refusals = g_ptr_array_new_with_free_func(free_refusal);
+  return vm;
 }
 
 DmVm *dm_vm_copy(const DmVm *vm) {
@@ -21,6 +46,8 @@ DmVm *dm_vm_copy(const DmVm *vm) {
   copy->live = vm->live != NULL ? dm_config_copy(vm->live) : NULL;
   copy->next_run = vm->next_run != NULL ? dm_config_copy(vm->next_run) : NULL;
   copy->request = vm->request != NULL ? dm_request_copy(vm->request) : NULL;
+  copy->refusals = g_ptr_array_copy(vm->refusals, copy_refusal, NULL);
+  copy->guest = vm->guest != NULL ? dm_guest_copy(vm->guest) : NULL;
   return copy;
 }
 
@@ -34,6 +61,8 @@ void dm_vm_free(DmVm *vm) {
   dm_config_free(vm->live);
   dm_config_free(vm->next_run);
   dm_request_free(vm->request);
+  g_ptr_array_unref(vm->refusals);
+  dm_guest_free(vm->guest);
   g_free(vm);
 }
 

@@ -113,9 +113,14 @@ static gboolean has_virtio_mem(const DmConfig *config) {
 }
 
 /* Not with virtio-mem: libvirt's currentMemory then lags behind what the guest has taken, and would tell a lie. */
-void plan_note_obstacles(DmPlan *plan, const DmVm *vm) {
+uint64_t plan_held_by_balloon(const DmVm *vm) {
   uint64_t held = dm_size_minus(dm_config_memory(vm->live), vm->live->balloon);
-  if (vm->live->balloon == 0 || held < DM_MIB || has_virtio_mem(vm->live))
+  return vm->live->balloon == 0 || held < DM_MIB || has_virtio_mem(vm->live) ? 0 : held;
+}
+
+void plan_note_obstacles(DmPlan *plan, const DmVm *vm) {
+  uint64_t held = plan_held_by_balloon(vm);
+  if (held == 0)
     return;
   g_autofree char *text = dm_size_format(dm_size_floor_mib(held));
   g_autofree char *full = g_strdup_printf("%" G_GUINT64_FORMAT, dm_config_memory(vm->live) / DM_KIB);
@@ -137,7 +142,7 @@ void plan_add_plug(DmPlan *plan, DmDeviceKind kind, uint64_t memory, uint64_t si
 }
 
 void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t size, int node) {
-  uint64_t minimal = MAX(dm_vm_factor(vm), vm->live->page);
+  uint64_t minimal = dm_vm_plug_step(vm);
   g_autoptr(GArray) sizes = dm_plan_plug(policy, size, minimal, vm->live, dm_config_free_slots(vm->live));
   for (guint i = 0; i < sizes->len; i++) {
     uint64_t dimm = g_array_index(sizes, uint64_t, i);

@@ -33,14 +33,12 @@ static gboolean has_step(const DmPlan *plan, const DmMemoryDevice *device) {
   return FALSE;
 }
 
-DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, GError **error) {
-  if (!dm_rule_running(vm, "hot unplug", error))
-    return NULL;
-  g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_UNPLUG);
+static gboolean add_unplugs(DmPlan *plan, const DmVm *vm, const char *const *names, GError **error) {
   for (; *names != NULL; names++) {
     const DmMemoryDevice *device = dm_vm_find_device(vm, *names, error);
-    if (device == NULL || !dm_rule_removable(vm, device, error))
-      return NULL;
+    if (device == NULL || !dm_rule_removable(vm, device, error) ||
+      (plan_leaves_out(device, plan->flags) && !dm_rule_movable(vm, device, error)))
+      return FALSE;
     if (has_step(plan, device))
       continue;
     g_autofree char *text = plan_describe_device(vm, device);
@@ -53,6 +51,17 @@ DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, GError 
     note_asked_already(plan, vm, device, text);
     add_unplug(plan, device);
   }
+  return TRUE;
+}
+
+DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, DmPlanFlags flags, GError **error) {
+  if (!dm_rule_running(vm, "hot unplug", error))
+    return NULL;
+  g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_UNPLUG);
+  plan->flags = flags;
+  if (!add_unplugs(plan, vm, names, error) || !plan_check_spare(plan, vm, error))
+    return NULL;
+  plan_note_unmovable(plan, vm);
   plan_predict_guaranteed(plan, vm);
   g_autoptr(GError) cannot_follow = NULL;
   if (!plan_predict_next_run(plan, vm, &cannot_follow))
@@ -71,7 +80,7 @@ static gboolean check_virtio_mem(
       "a virtio-mem device of at most %s cannot hold %s; let it hold more, or ask for less", full_text, size_text);
     return FALSE;
   }
-  return dm_rule_step(vm, size, block, error) && dm_rule_step(vm, full, MAX(dm_vm_factor(vm), vm->live->page), error) &&
+  return dm_rule_step(vm, size, block, error) && dm_rule_step(vm, full, dm_vm_plug_step(vm), error) &&
     dm_rule_room(vm, full, error) && dm_rule_slot(vm, error);
 }
 
@@ -86,8 +95,8 @@ DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **er
 
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_PLUG);
   if (dimm) {
-    uint64_t step = MAX(dm_vm_factor(vm), vm->live->page);
-    if (!dm_rule_step(vm, size, step, error) || !dm_rule_room(vm, size, error) || !dm_rule_slot(vm, error))
+    if (!dm_rule_step(vm, size, dm_vm_plug_step(vm), error) || !dm_rule_room(vm, size, error) ||
+      !dm_rule_slot(vm, error))
       return NULL;
     plan_add_dimms(plan, vm, wish->policy, size, wish->node);
   } else {
@@ -147,6 +156,7 @@ DmPlan *dm_plan_settle(const DmVm *vm) {
       plan, "%s is %s: its guest cannot answer, so it was not asked again", vm->name, dm_vm_state_name(vm->state));
     return plan;
   }
+  plan->flags = vm->request->flags;
   plan->memory = vm->request->memory;
   plan->guaranteed = vm->request->guaranteed;
   for (guint i = 0; i < vm->live->devices->len; i++) {
@@ -154,6 +164,12 @@ DmPlan *dm_plan_settle(const DmVm *vm) {
     const DmStep *pending = plan_pending_step(vm->request, device);
     if (pending == NULL || pending->withdrawn)
       continue;
+    if (plan_leaves_out(device, plan->flags)) {
+      g_autoptr(GError) stays = NULL;
+      dm_rule_movable(vm, device, &stays);
+      plan_note(plan, "not asked again: %s", stays->message);
+      continue;
+    }
     DmStep *step = dm_step_new(pending->op, device);
     step->from = pending->from;
     step->to = pending->to;

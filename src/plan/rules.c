@@ -84,16 +84,18 @@ gboolean dm_rule_order(
   return TRUE;
 }
 
-gboolean dm_rule_enabled(const DmVm *vm, GError **error) {
-  const char *lacks = NULL;
+const char *dm_rule_lacks(const DmVm *vm) {
   if (vm->live->maximum == 0)
-    lacks = vm->live->hidden_maximum != 0 || (vm->next_run != NULL && vm->next_run->hidden_maximum != 0)
+    return vm->live->hidden_maximum != 0 || (vm->next_run != NULL && vm->next_run->hidden_maximum != 0)
       ? "it was started with its maximum as boot memory"
       : "it was started without a maxMemory";
-  else if (!vm->live->has_numa)
-    lacks = "it was started without a NUMA cell";
-  else if (vm->live->slots == 0)
-    lacks = "it was started without memory slots";
+  if (!vm->live->has_numa)
+    return "it was started without a NUMA cell";
+  return vm->live->slots == 0 ? "it was started without memory slots" : NULL;
+}
+
+gboolean dm_rule_enabled(const DmVm *vm, GError **error) {
+  const char *lacks = dm_rule_lacks(vm);
   if (lacks == NULL)
     return TRUE;
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_ENABLED, "%s cannot hot plug memory: %s; set its next run up for it",
@@ -102,16 +104,25 @@ gboolean dm_rule_enabled(const DmVm *vm, GError **error) {
   return FALSE;
 }
 
+/* Why growing goes in steps of @step, where that is the guest's doing; else "". */
+static char *explain_step(const DmVm *vm, uint64_t step) {
+  if (vm->guest == NULL || vm->guest->block != step || step <= MAX(dm_vm_factor(vm), vm->live->page))
+    return g_strdup("");
+  return g_strdup_printf(", as its guest's memory blocks are that large (%s) and could not come online in parts",
+    dm_source_name(vm->guest->block_source));
+}
+
 gboolean dm_rule_step(const DmVm *vm, uint64_t added, uint64_t step, GError **error) {
   if (added % step == 0)
     return TRUE;
+  g_autofree char *reason = explain_step(vm, step);
   g_autofree char *added_text = dm_size_format(added);
   g_autofree char *step_text = dm_size_format(step);
   g_autofree char *lower = dm_size_format(added - added % step);
   g_autofree char *upper = dm_size_format(dm_size_plus(added - added % step, step));
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_A_MULTIPLE,
-    "%s can grow only in steps of %s while it runs, and %s is not a multiple of that; add %s%s%s", vm->name, step_text,
-    added_text, added > step ? lower : "", added > step ? " or " : "", upper);
+    "%s can grow only in steps of %s while it runs%s, and %s is not a multiple of that; add %s%s%s", vm->name,
+    step_text, reason, added_text, added > step ? lower : "", added > step ? " or " : "", upper);
   return FALSE;
 }
 
@@ -167,5 +178,46 @@ gboolean dm_rule_removable(const DmVm *vm, const DmMemoryDevice *device, GError 
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_REMOVABLE,
     "%s of %s is of kind %s, which is no memory that can be hot unplugged; only dimm and virtio-mem devices are",
     device->alias, vm->name, dm_memory_device_kind_name(device));
+  return FALSE;
+}
+
+gboolean dm_rule_movable(const DmVm *vm, const DmMemoryDevice *device, GError **error) {
+  if (device->kind != DM_DEVICE_DIMM || device->movable != DM_MOVABLE_NO)
+    return TRUE;
+  DmRangeState blocks = {.kernel = device->size};
+  dm_vm_device_blocks(vm, device, &blocks);
+  g_autofree char *size = dm_size_format(device->size);
+  g_autofree char *kernel = dm_size_format(blocks.kernel);
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_MOVABLE,
+    "%s (%s) of %s would stay: its guest has %s of it in a kernel zone, from where it can seldom be moved; make it movable "
+    "first, or try it all the same",
+    device->alias, size, vm->name, kernel);
+  dm_error_add_command(error, "guest prepare %s", vm->name);
+  return FALSE;
+}
+
+static char *advise_least(const DmVm *vm, uint64_t least) {
+  if (least >= dm_config_memory(vm->live))
+    return g_strdup("no device fits into that, so end programs in the guest first");
+  g_autofree char *text = dm_size_format(dm_size_floor_mib(dm_size_plus(least, DM_MIB - 1)));
+  return g_strdup_printf("the least memory that would do is %s", text);
+}
+
+gboolean dm_rule_spare(const DmVm *vm, uint64_t asked, uint64_t out, uint64_t least, GError **error) {
+  uint64_t spare, reserve;
+  if (!dm_plan_spare(vm, &spare, &reserve) || dm_size_plus(asked, out) <= spare)
+    return TRUE;
+  g_autofree char *asked_text = dm_size_format(asked);
+  g_autofree char *out_text = dm_size_format(out);
+  g_autofree char *earlier = out > 0 ? g_strdup_printf(" besides %s for an earlier request", out_text) : g_strdup("");
+  g_autofree char *spare_text = dm_size_format(dm_size_floor_mib(spare));
+  g_autofree char *reserve_text = dm_size_format(dm_size_floor_mib(reserve));
+  g_autofree char *available = dm_size_format(dm_size_floor_mib(vm->guest->available));
+  g_autofree char *advice = advise_least(vm, least);
+  g_set_error(error, DM_ERROR, DM_ERROR_GUEST_NEEDS_MEMORY,
+    "%s can spare %s (%s: %s available, less a reserve of %s), and %s are to go%s; %s; "
+    "force it to try all the same",
+    vm->name, spare_text, dm_source_name(vm->guest->memory_source), available, reserve_text, asked_text, earlier,
+    advice);
   return FALSE;
 }

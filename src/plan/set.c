@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A change to a memory size: which devices go, grow or come for it. */
+/* A change to a memory size. What goes for it is in lower.c, what grows or comes here. */
 #include "base/error.h"
 #include "base/size.h"
 #include "change.h"
 #include "plan/rules.h"
-#include "plan/unplug.h"
-
-static void free_device(gpointer device) {
-  dm_memory_device_free(device);
-}
 
 /* Floors the values named and puts those of the next run in place of 0. */
 static gboolean read_wish(const DmWish *wish, DmValues *values, GError **error) {
@@ -61,138 +56,6 @@ static gboolean check_power(const DmVm *vm, const DmValues *values, GError **err
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_A_MULTIPLE,
     "memory of %s must be a multiple of %s, as it is a POWER machine; %s is none", vm->name, factor_text, memory);
   return FALSE;
-}
-
-/* What is on its way out, or still growing, for requests before this one. */
-typedef struct {
-  GPtrArray *devices; /* const DmMemoryDevice: DIMMs whose answer is out */
-  uint64_t sum;
-} Pending;
-
-static Pending find_pending(const DmVm *vm) {
-  Pending pending = {.devices = g_ptr_array_new()};
-  for (guint i = 0; i < vm->live->devices->len; i++) {
-    DmMemoryDevice *device = vm->live->devices->pdata[i];
-    if (device->kind == DM_DEVICE_DIMM && plan_pending_step(vm->request, device) != NULL) {
-      g_ptr_array_add(pending.devices, device);
-      pending.sum = dm_size_plus(pending.sum, device->size);
-    }
-  }
-  return pending;
-}
-
-/* @memory: what the VM has when everything but them is done. */
-static void note_pending(DmPlan *plan, const DmVm *vm, const Pending *pending, uint64_t memory) {
-  uint64_t left = dm_size_minus(memory, pending->sum);
-  g_autofree char *sum = dm_size_format(pending->sum);
-  g_autofree char *left_text = dm_size_format(left);
-  plan_note(plan,
-    "an earlier request asked for %s to go, and the guest has not answered yet; if it still does, %s will have %s", sum,
-    vm->name, left_text);
-}
-
-static DmStep *add_release(GPtrArray *steps, const DmMemoryDevice *device, uint64_t release) {
-  DmStep *step = dm_step_new(device->kind == DM_DEVICE_DIMM ? DM_OP_UNPLUG : DM_OP_RESIZE, device);
-  step->to = step->from - release;
-  g_ptr_array_add(steps, step);
-  return step;
-}
-
-static gboolean is_in(const GPtrArray *steps, const DmMemoryDevice *device) {
-  for (guint i = 0; i < steps->len; i++) {
-    if (g_strcmp0(((DmStep *)steps->pdata[i])->alias, device->alias) == 0)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* A virtio-mem device that still shrinks for an earlier request keeps what it has, unless this one wants it too. */
-static void recall_shrinking(const DmVm *vm, GPtrArray *steps) {
-  for (guint i = 0; i < vm->live->devices->len; i++) {
-    const DmMemoryDevice *device = vm->live->devices->pdata[i];
-    if (device->kind == DM_DEVICE_VIRTIO_MEM && device->requested < device->current && !is_in(steps, device))
-      add_release(steps, device, 0);
-  }
-}
-
-static void choose_devices(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
-  uint64_t decrement = dm_config_memory(vm->live) - wanted;
-  Pending pending = find_pending(vm);
-  g_autoptr(GPtrArray) candidates = g_ptr_array_new();
-  gboolean all_pending_fit = pending.sum <= decrement;
-  for (guint i = 0; i < vm->live->devices->len; i++) {
-    DmMemoryDevice *device = vm->live->devices->pdata[i];
-    gboolean is_pending = g_ptr_array_find(pending.devices, device, NULL);
-    if (is_pending && all_pending_fit)
-      add_release(plan->steps, device, device->size);
-    else if (is_pending || all_pending_fit)
-      g_ptr_array_add(candidates, device);
-  }
-  if (all_pending_fit)
-    decrement -= pending.sum;
-  else
-    note_pending(plan, vm, &pending, dm_config_memory(vm->live));
-
-  g_autoptr(GArray) releases = dm_plan_unplug(candidates, decrement);
-  for (guint i = 0; i < releases->len; i++) {
-    const DmRelease *release = &g_array_index(releases, DmRelease, i);
-    add_release(plan->steps, release->device, release->release);
-  }
-  for (guint i = 0; i < plan->steps->len; i++) {
-    const DmStep *step = plan->steps->pdata[i];
-    plan->memory_after -= step->from - step->to;
-  }
-  recall_shrinking(vm, plan->steps);
-  g_ptr_array_unref(pending.devices);
-}
-
-/* oVirt's event 2051 has the same list: each device with the memory that would remain without it. */
-static void note_nothing_fits(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
-  g_autoptr(GString) options = g_string_new(NULL);
-  uint64_t memory = dm_config_memory(vm->live);
-  for (guint i = 0; i < vm->live->devices->len; i++) {
-    const DmMemoryDevice *device = vm->live->devices->pdata[i];
-    if (device->kind != DM_DEVICE_DIMM)
-      continue;
-    g_autofree char *text = plan_describe_device(vm, device);
-    g_autofree char *left = dm_size_format(memory - device->size);
-    g_string_append_printf(options, "%s%s would leave %s", options->len > 0 ? ", " : "", text, left);
-  }
-  g_autofree char *now = dm_size_format(memory);
-  g_autofree char *wanted_text = dm_size_format(wanted);
-  if (options->len == 0)
-    plan_note(
-      plan, "%s has no hot plugged memory device that could go, so it keeps its %s while it runs", vm->name, now);
-  else
-    plan_note(plan, "no memory device of %s fits from %s down to %s, so it keeps what it has while it runs: %s",
-      vm->name, now, wanted_text, options->str);
-}
-
-static void note_difference(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
-  g_autofree char *left = dm_size_format(plan->memory_after);
-  uint64_t boot = dm_config_boot(vm->live);
-  if (wanted < boot) {
-    g_autofree char *boot_text = dm_size_format(boot);
-    plan_note(plan, "boot memory (%s) cannot be hot unplugged: %s keeps it %s", boot_text, vm->name,
-      vm->next_run != NULL ? "until its next start" : "while it runs");
-  } else if (plan->memory_after != wanted && plan->steps->len > 0) {
-    g_autofree char *wanted_text = dm_size_format(wanted);
-    plan_note(plan, "no set of devices gives exactly %s: %s runs on with %s", wanted_text, vm->name, left);
-  }
-}
-
-static void plan_lower(DmPlan *plan, const DmVm *vm, const DmValues *values) {
-  choose_devices(plan, vm, values->memory);
-  if (plan->memory_after == plan->memory_before) {
-    note_nothing_fits(plan, vm, values->memory);
-    note_difference(plan, vm, values->memory);
-    if (plan->guaranteed != 0 && plan->guaranteed != vm->live->guaranteed)
-      plan_note(plan, "as nothing goes, guaranteed memory of the running VM stays as well");
-    plan->guaranteed = 0; /* the running VM keeps both of its values, as in oVirt */
-    return;
-  }
-  note_difference(plan, vm, values->memory);
-  plan_note_obstacles(plan, vm);
 }
 
 static int by_block_largest_first(gconstpointer a, gconstpointer b) {
@@ -253,17 +116,8 @@ static uint64_t smallest_block(const GPtrArray *devices, uint64_t step) {
   return step;
 }
 
-/* This request wants kept what earlier ones asked to go. */
-static void note_kept(DmPlan *plan, const DmVm *vm) {
-  Pending pending = find_pending(vm);
-  recall_shrinking(vm, plan->steps);
-  if (pending.sum > 0)
-    note_pending(plan, vm, &pending, plan->memory_after);
-  g_ptr_array_unref(pending.devices);
-}
-
 static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values, DmPlugPolicy policy, GError **error) {
-  uint64_t added = values->memory - dm_config_memory(vm->live), step = MAX(dm_vm_factor(vm), vm->live->page);
+  uint64_t added = values->memory - dm_config_memory(vm->live), step = dm_vm_plug_step(vm);
   g_autoptr(GPtrArray) devices = growing_devices(vm);
   uint64_t dimms = added - grow_virtio(plan, devices, virtio_part(devices, added, step));
   if (dimms > 0) {
@@ -273,7 +127,7 @@ static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values,
       return FALSE;
     plan_add_dimms(plan, vm, policy, dimms, 0); /* oVirt: always node 0 */
   }
-  note_kept(plan, vm);
+  plan_keep_pending(plan, vm);
   return TRUE;
 }
 
@@ -283,10 +137,10 @@ static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, 
   uint64_t memory = dm_config_memory(vm->live);
   plan->memory = values->memory;
   plan->guaranteed = values->guaranteed;
-  if (values->memory != 0 && values->memory < memory)
-    plan_lower(plan, vm, values);
+  if (values->memory != 0 && values->memory < memory && !plan_lower(plan, vm, values->memory, error))
+    return FALSE;
   if (values->memory == memory)
-    note_kept(plan, vm);
+    plan_keep_pending(plan, vm);
   if (values->memory > memory && !plan_raise(plan, vm, values, policy, error))
     return FALSE;
   plan_predict_guaranteed(plan, vm);
@@ -304,6 +158,7 @@ DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error) {
       vm, wish->next_run_only ? "there is nothing to set" : "a maximum could never take effect", error))
     return NULL;
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_SET);
+  plan->flags = wish->flags;
   if (vm->live != NULL && !wish->next_run_only && !plan_live(plan, vm, &values, wish->policy, error))
     return NULL;
   if (!check_next_run(vm, &values, error))
@@ -319,40 +174,4 @@ DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error) {
     plan_note(plan, "a maximum takes effect with the next start: QEMU cannot change it while the VM runs");
   }
   return g_steal_pointer(&plan);
-}
-
-/* A device that may shrink further, seen as if its pending step were done. */
-static DmMemoryDevice *as_after(const DmMemoryDevice *device, const DmStep *pending) {
-  DmMemoryDevice *after = dm_memory_device_copy(device);
-  if (pending != NULL)
-    after->requested = after->current = MIN(pending->to, dm_memory_device_memory(device));
-  return after;
-}
-
-GPtrArray *dm_plan_again(const DmVm *vm, const DmRequest *request) {
-  g_autoptr(GPtrArray) candidates = g_ptr_array_new_with_free_func(free_device);
-  GPtrArray *steps = g_ptr_array_new();
-  uint64_t pending_sum = 0;
-  if (request->action != DM_ACTION_SET || request->memory == 0 || vm->live == NULL)
-    return steps;
-
-  for (guint i = 0; i < vm->live->devices->len; i++) {
-    const DmMemoryDevice *device = vm->live->devices->pdata[i];
-    const DmStep *step = dm_request_find_step(request, device->alias);
-    const DmStep *pending = plan_pending_step(request, device);
-    if (pending != NULL)
-      pending_sum += dm_size_minus(dm_memory_device_memory(device), pending->to);
-    gboolean shrinkable = device->kind == DM_DEVICE_VIRTIO_MEM && (step == NULL || step->state != DM_STEP_REFUSED);
-    if (shrinkable || step == NULL)
-      g_ptr_array_add(candidates, as_after(device, pending));
-  }
-  uint64_t decrement = dm_size_minus(dm_config_memory(vm->live), dm_size_plus(request->memory, pending_sum));
-  g_autoptr(GArray) releases = dm_plan_unplug(candidates, decrement);
-  for (guint i = 0; i < releases->len; i++) {
-    const DmRelease *release = &g_array_index(releases, DmRelease, i);
-    DmStep *step = add_release(steps, release->device, release->release);
-    /* What it counted for is what the VM has now, not what it will have after the pending step. */
-    step->from = dm_memory_device_memory(dm_config_find_alias(vm->live, step->alias));
-  }
-  return steps;
 }

@@ -52,7 +52,7 @@ def synopsis():
         verb = re.match(r'\.Cm (\w+)\n', text)
         if verb:
             flags = re.findall(r'^\.(?:Op )?Fl (-?[\w-]+)(?: Ar (\w+))?$', text, re.MULTILINE)
-            operands = re.findall(r'^\.Ar (.*)$', text, re.MULTILINE)
+            operands = re.findall(r'^\.(?:Ar|Cm) (.*)$', text, re.MULTILINE)[1:]
             found[verb[1]] = ({f'-{flag} {argument}'.strip() for flag, argument in flags},
                               ' '.join(operands).replace(' ...', '...'))
     return found

@@ -15,7 +15,7 @@ SCHEMA = json.loads(PATH.read_text())
 
 # What each verb prints: 'error' where it fails.
 KINDS = {'list': 'list', 'show': 'show', 'set': 'change', 'unplug': 'change', 'plug': 'change',
-         'enable': 'change', 'settle': 'change'}
+         'enable': 'change', 'settle': 'change', 'doctor': 'checkup', 'guest': 'prepared'}
 
 
 def validator(kind):

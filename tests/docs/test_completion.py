@@ -121,6 +121,11 @@ def test_short_option_values():
     assert complete('dimmer -cqemu:///se') == ['///session']
 
 
+def spoken(verb):
+    """The verb, with the word that it wants before the name of a VM."""
+    return 'guest prepare' if verb == 'guest' else verb
+
+
 @pytest.mark.parametrize('verb', [verb for verb in VERBS if VERBS[verb]])
 def test_values_are_no_operands(verb):
     """Each option that wants a value gets one, and only then comes the VM."""
@@ -129,22 +134,22 @@ def test_values_are_no_operands(verb):
             continue  # their values are known
         for flag in flags({option}):
             if option.argument:
-                assert complete(f'dimmer {verb} {flag} ') == [], flag
-                assert complete(f'dimmer {verb} {flag} 1 ') == ['test'], flag
+                assert complete(f'dimmer {spoken(verb)} {flag} ') == [], flag
+                assert complete(f'dimmer {spoken(verb)} {flag} 1 ') == ['test'], flag
                 attached = f'{flag}=1' if flag.startswith('--') else f'{flag}1'
-                assert complete(f'dimmer {verb} {attached}') == [], flag
-                assert complete(f'dimmer {verb} {attached} ') == ['test'], flag
+                assert complete(f'dimmer {spoken(verb)} {attached}') == [], flag
+                assert complete(f'dimmer {spoken(verb)} {attached} ') == ['test'], flag
             else:
-                assert complete(f'dimmer {verb} {flag} ') == ['test'], flag
+                assert complete(f'dimmer {spoken(verb)} {flag} ') == ['test'], flag
 
 
 @pytest.mark.parametrize('verb', [verb for verb in VERBS if VERBS[verb]])
 def test_vm_names(verb):
-    assert complete(f'dimmer {verb} ') == ['test']
-    assert complete(f'dimmer {verb} te') == ['test']
-    assert complete(f'dimmer {verb} x') == []
-    assert complete(f'dimmer {verb} -- te') == ['test']
-    assert complete(f'dimmer {verb} -- -') == []
+    assert complete(f'dimmer {spoken(verb)} ') == ['test']
+    assert complete(f'dimmer {spoken(verb)} te') == ['test']
+    assert complete(f'dimmer {spoken(verb)} x') == []
+    assert complete(f'dimmer {spoken(verb)} -- te') == ['test']
+    assert complete(f'dimmer {spoken(verb)} -- -') == []
 
 
 def test_list_has_no_operands():

@@ -104,7 +104,7 @@ def run_json(*args):
 
 def test_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert set(KINDS.values()) | {'error'} == {ref['$ref'].removeprefix('#/$defs/') for ref in SCHEMA['anyOf']}
+    assert set(KINDS.values()) | {'error', 'script'} == {ref['$ref'].removeprefix('#/$defs/') for ref in SCHEMA['anyOf']}
     assert set(KINDS) == set(facts.verbs())
 
 

@@ -56,7 +56,8 @@ def test_usage(verb):
 def test_attached_values(verb):
     """The value of a short option may follow it at once, as the page says."""
     assert re.search(r'may follow it at once:\n\.Fl o Ns Cm json ,\n\.Fl m Ns Cm 1G \.', manual.section(COMMON))
-    operands = ['1G' if operand == 'SIZE' else 'test' for operand in VERBS[verb].split()]
+    known = {'SIZE': '1G', 'prepare': 'prepare'}
+    operands = [known.get(operand, 'test') for operand in VERBS[verb].split()]
     operands += ['--max=16G'] if verb in ('set', 'enable') else []  # else they want that first
     for option in facts.verb_options(verb):
         if option.short and option.argument:

@@ -14,7 +14,7 @@ SOURCE = facts.source('hypervisor/metadata.c')
 NAMESPACE = re.search(r'#define METADATA_NAMESPACE "(.*)"', facts.source('hypervisor/metadata.h')).group(1)
 
 ELEMENTS = {'memory': ('write_values', 'metadata_read'), 'request': ('write_request', 'read_request'),
-            'step': ('write_step', 'read_step')}
+            'step': ('write_step', 'read_step'), 'refusal': ('write_refusal', 'metadata_read_refusals')}
 
 
 def body(function):

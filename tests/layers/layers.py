@@ -19,14 +19,15 @@ LAYERS = {
     'model': {'base', 'model'},
     'plan': {'base', 'model', 'plan'},
     'hypervisor': {'base', 'model', 'hypervisor'},
-    'engine': {'base', 'model', 'plan', 'hypervisor', 'engine'},
-    'wire': {'base', 'wire'},
-    'cli': {'base', 'model', 'plan', 'hypervisor', 'engine'},
+    'guest': {'base', 'model', 'hypervisor', 'guest'},
+    'engine': {'base', 'model', 'plan', 'hypervisor', 'guest', 'engine'},
+    'cli': {'base', 'model', 'plan', 'hypervisor', 'guest', 'engine'},
     'http': {'base', 'http'},
     'wire': {'base', 'wire'},
     'store': {'base', 'store'},
-    'api': {'base', 'model', 'plan', 'hypervisor', 'engine', 'http', 'wire', 'store', 'api'},
-    'daemon': {'base', 'model', 'plan', 'hypervisor', 'engine', 'http', 'wire', 'store', 'api', 'daemon'},
+    'api': {'base', 'model', 'plan', 'hypervisor', 'guest', 'engine', 'http', 'wire', 'store', 'api'},
+    'daemon': {'base', 'model', 'plan', 'hypervisor', 'guest', 'engine', 'http', 'wire', 'store', 'api',
+               'daemon'},
 }
 LIBVIRT_LAYER = 'hypervisor'
 LIBVIRT = re.compile(r'^\s*#\s*include\s*[<"](libvirt[^>"]*|libvirt-glib/[^>"]*|virterror\.h)[>"]', re.MULTILINE)

@@ -49,7 +49,7 @@ static void test_unplug(gconstpointer data) {
   g_autoptr(DmVm) vm = vm_from(c->vm);
   g_auto(GStrv) split = g_strsplit(c->names, " ", -1);
   const char *empty[] = {"", NULL};
-  DmPlan *plan = dm_plan_unplug_devices(vm, *c->names != '\0' ? (const char *const *)split : empty, &error);
+  DmPlan *plan = dm_plan_unplug_devices(vm, *c->names != '\0' ? (const char *const *)split : empty, 0, &error);
   g_autofree char *text = plan_text_take(plan, error);
   g_assert_cmpstr(text, ==, c->expected);
 }
@@ -76,7 +76,7 @@ static void test_unplug_by_id(void) {
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
     GError *error = NULL;
     const char *names[] = {cases[i].name, NULL};
-    DmPlan *plan = dm_plan_unplug_devices(vm, names, &error);
+    DmPlan *plan = dm_plan_unplug_devices(vm, names, 0, &error);
     g_autofree char *text = plan_text_take(plan, error);
     g_assert_cmpstr(text, ==, cases[i].expected);
   }

@@ -52,6 +52,7 @@ static DmRequest *random_request(GRand *rand) {
   DmRequest *request = dm_request_new((DmAction)g_rand_int_range(rand, 0, DM_ACTION_SETTLE + 1));
   request->asked = g_rand_boolean(rand);
   request->user = g_rand_boolean(rand) ? g_strdup("a<&\"@internal") : NULL;
+  request->flags = (DmPlanFlags)g_rand_int_range(rand, 0, 4);
   request->host = g_strdup("host<&>\xc3\xa9");
   request->pid = g_rand_int_range(rand, 0, 1 << 22);
   request->started = g_rand_int_range(rand, 0, G_MAXINT);
@@ -89,6 +90,7 @@ static void assert_same_steps(const GPtrArray *a, const GPtrArray *b) {
 static void assert_same_requests(const DmRequest *a, const DmRequest *b) {
   g_assert_cmpstr(a->id, ==, b->id);
   g_assert_cmpstr(a->user, ==, b->user);
+  g_assert_cmpint(a->flags, ==, b->flags);
   g_assert_cmpstr(a->host, ==, b->host);
   g_assert_cmpint(a->action, ==, b->action);
   g_assert_cmpint(a->asked, ==, b->asked);
@@ -110,7 +112,7 @@ static void test_round_trip(void) {
   for (guint round = 0; round < 500; round++) {
     g_autoptr(DmRequest) request = random_request(rand), back = NULL;
     g_autoptr(DmConfig) config = config_from("4096 aside=8192/16", TRUE);
-    g_autofree char *element = metadata_format(900 * DM_MIB, config, request);
+    g_autofree char *element = metadata_format(900 * DM_MIB, config, request, NULL);
     g_autoptr(DmConfig) read = read_element(element, &back);
     g_assert_nonnull(back);
     assert_same_requests(request, back);
@@ -123,14 +125,14 @@ static void test_round_trip(void) {
 /* As libvirt wants it: no prefix, no namespace; and nothing at all where there is nothing to keep. */
 static void test_format(void) {
   g_autoptr(DmConfig) config = config_from("1024 max=4096/16", TRUE);
-  g_assert_null(metadata_format(0, config, NULL));
-  g_autofree char *guaranteed = metadata_format(943718400, config, NULL);
+  g_assert_null(metadata_format(0, config, NULL, NULL));
+  g_autofree char *guaranteed = metadata_format(943718400, config, NULL, NULL);
   g_assert_cmpstr(guaranteed, ==, "<memory guaranteed=\"943718400\"/>");
   g_autoptr(DmConfig) aside = config_from("4096 aside=4096/16", TRUE);
-  g_autofree char *maximum = metadata_format(0, aside, NULL);
+  g_autofree char *maximum = metadata_format(0, aside, NULL, NULL);
   g_assert_cmpstr(maximum, ==, "<memory maximum=\"4294967296\" slots=\"16\"/>");
   g_autoptr(DmRequest) request = dm_request_new(DM_ACTION_UNPLUG);
-  g_autofree char *with_request = metadata_format(0, config, request);
+  g_autofree char *with_request = metadata_format(0, config, request, NULL);
   g_assert_nonnull(strstr(with_request, "<memory><request "));
   g_assert_null(strstr(with_request, "xmlns"));
 }
@@ -177,6 +179,73 @@ static void test_hostile(gconstpointer data) {
   g_autofree char *steps = request != NULL ? steps_text(request->steps) : NULL;
   g_assert_cmpstr(text, ==, c->config);
   g_assert_cmpstr(steps, ==, c->steps);
+}
+
+/* ---- refusals ---- */
+
+static GPtrArray *read_refusals(const char *element) {
+  g_autofree char *xml = in_domain(element);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DmVm) vm = dm_vm_new();
+  g_autoptr(DmRequest) request = NULL;
+  dm_config_free(domain_xml_read(xml, vm, &request, &error)); /* as the live definition is */
+  g_assert_no_error(error);
+  return g_ptr_array_ref(vm->refusals);
+}
+
+/* As "ALIAS AT GUEST" for each, in order. */
+static char *refusals_text(const GPtrArray *refusals) {
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < refusals->len; i++) {
+    const DmRefusal *refusal = refusals->pdata[i];
+    g_string_append_printf(text, "%s%s %" G_GINT64_FORMAT " %s", i > 0 ? ", " : "", refusal->alias, refusal->at,
+      refusal->guest != NULL ? refusal->guest : "-");
+  }
+  return g_string_free(text, FALSE);
+}
+
+static void test_refusals_round_trip(void) {
+  DmRefusal known = {.alias = (char *)"ua-<&'\"\xc3\xa9", .at = 1795405679, .guest = (char *)"3c1f"};
+  DmRefusal unknown = {.alias = (char *)"dimm1", .at = G_MAXINT64};
+  g_autoptr(GPtrArray) refusals = g_ptr_array_new();
+  g_ptr_array_add(refusals, &known);
+  g_ptr_array_add(refusals, &unknown);
+  g_autoptr(DmConfig) config = config_from("1024 max=4096/16", TRUE);
+  g_autoptr(DmRequest) request = dm_request_new(DM_ACTION_UNPLUG);
+  g_autofree char *element = metadata_format(0, config, request, refusals);
+  g_autoptr(GPtrArray) back = read_refusals(element);
+  g_autofree char *before = refusals_text(refusals), *after = refusals_text(back);
+  g_assert_cmpstr(after, ==, before);
+  g_autofree char *alone = metadata_format(0, config, NULL, refusals);
+  g_assert_true(g_str_has_prefix(alone, "<memory><refusal alias=\"ua-&lt;&amp;"));
+  g_assert_nonnull(strstr(alone, "<refusal alias=\"dimm1\" at=\"9223372036854775807\"/>"));
+  g_autoptr(GPtrArray) none = g_ptr_array_new();
+  g_assert_null(metadata_format(0, config, NULL, none));
+}
+
+/* What somebody else wrote there. */
+static const struct {
+  const char *name, *element;
+  const char *refusals;
+} odd_refusals[] = {
+  {"none", "<memory/>", ""},
+  {"one", "<memory><refusal alias='dimm0' at='5' guest='3c1f'/></memory>", "dimm0 5 3c1f"},
+  {"order", "<memory><refusal alias='b' at='1'/><request action='set'/><refusal alias='a' at='2'/></memory>",
+    "b 1 -, a 2 -"},
+  {"twice", "<memory><refusal alias='a' at='1'/><refusal alias='a' at='2'/></memory>", "a 1 -, a 2 -"},
+  {"no-alias", "<memory><refusal at='5' guest='3c1f'/></memory>", ""},
+  {"bare", "<memory><refusal alias='a'/></memory>", "a 0 -"},
+  {"at-no-number", "<memory><refusal alias='a' at='today'/></memory>", "a 0 -"},
+  {"at-negative", "<memory><refusal alias='a' at='-5'/></memory>", "a 0 -"},
+  {"at-above-63-bits", "<memory><refusal alias='a' at='9223372036854775808'/></memory>", "a 9223372036854775807 -"},
+  {"elsewhere", "<memory><request action='set'><refusal alias='a' at='5'/></request></memory>", ""},
+};
+
+static void test_odd_refusals(gconstpointer data) {
+  const typeof(odd_refusals[0]) *c = data;
+  g_autoptr(GPtrArray) refusals = read_refusals(c->element);
+  g_autofree char *text = refusals_text(refusals);
+  g_assert_cmpstr(text, ==, c->refusals);
 }
 
 /* A floor above all memory is read as all memory. */
@@ -238,6 +307,11 @@ int main(int argc, char **argv) {
     g_autofree char *path = g_strconcat("/metadata/hostile/", hostile[i].name, NULL);
     g_test_add_data_func(path, &hostile[i], test_hostile);
   }
+  for (gsize i = 0; i < G_N_ELEMENTS(odd_refusals); i++) {
+    g_autofree char *path = g_strconcat("/metadata/refusals/", odd_refusals[i].name, NULL);
+    g_test_add_data_func(path, &odd_refusals[i], test_odd_refusals);
+  }
+  g_test_add_func("/metadata/refusals/round-trip", test_refusals_round_trip);
   g_test_add_func("/metadata/round-trip", test_round_trip);
   g_test_add_func("/metadata/format", test_format);
   g_test_add_func("/metadata/guaranteed-above-memory", test_guaranteed_above_memory);

@@ -218,6 +218,10 @@ DmWish wish_from(const char *text) {
     } else if (take(&rest, "max=")) {
       wish.has_maximum = TRUE;
       wish.maximum = take_mib(&rest);
+    } else if (take(&rest, "try")) {
+      wish.flags |= DM_PLAN_TRY_UNMOVABLE;
+    } else if (take(&rest, "force")) {
+      wish.flags |= DM_PLAN_FORCE;
     } else {
       expect(&rest, "next-run");
       wish.next_run_only = TRUE;

@@ -23,7 +23,7 @@
 
 DmVm *vm_from(const char *text);
 DmConfig *config_from(const char *text, gboolean live);
-DmWish wish_from(const char *text); /* "memory=1400 guaranteed=900 max=4096 next-run"; a number ending in B is bytes */
+DmWish wish_from(const char *text); /* "memory=1400 guaranteed=900 max=4096 next-run try force"; 7B is bytes */
 
 /* In the same notation. The caller frees. */
 char *config_text(const DmConfig *config); /* NULL: "-" */

@@ -269,7 +269,7 @@ static void test_unplug(void) {
     }
     vm->live->guaranteed = (uint64_t)g_rand_int_range(rand, 0, (int)(dm_config_memory(vm->live) / DM_MIB)) * DM_MIB;
     g_autoptr(GError) error = NULL;
-    g_autoptr(DmPlan) plan = dm_plan_unplug_devices(vm, names, &error);
+    g_autoptr(DmPlan) plan = dm_plan_unplug_devices(vm, names, 0, &error);
     g_assert_no_error(error);
     check_carried_out(vm, plan);
     followed += plan->next_run_config != NULL;

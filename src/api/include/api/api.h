@@ -41,5 +41,8 @@ void dm_api_set_answer_seconds(DmApi *api, double seconds);
 /* A DmHttpHandler; @data is the DmApi. */
 void dm_api_handle(DmHttpRequest *request, gpointer data);
 
+/* Guests that are being looked at: until they have answered, dm_api_free() would come too early. */
+guint dm_api_busy(const DmApi *api);
+
 /* Answers what waits, ends live streams; the daemon is about to stop. */
 void dm_api_drain(DmApi *api);

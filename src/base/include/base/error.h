@@ -30,17 +30,19 @@ typedef enum {
   DM_ERROR_NO_FREE_SLOT,
   DM_ERROR_NOT_ENABLED, /* the VM lacks what hot plug needs: maxMemory, slots, a NUMA cell */
   DM_ERROR_NO_SUCH_NODE,
-  DM_ERROR_NOT_RUNNING,   /* shut off, paused, ...: nothing can be changed hot */
-  DM_ERROR_NO_NEXT_RUN,   /* a transient VM has no next-run configuration */
-  DM_ERROR_NOT_REMOVABLE, /* a memory device of a kind that cannot be hot unplugged */
-  DM_ERROR_BUSY,          /* another request for the same VM is in flight */
-  DM_ERROR_VM_STOPPED,    /* the VM stopped, or went away, in the middle of the request */
-  DM_ERROR_PERMISSION,    /* the connection does not allow the change */
-  DM_ERROR_BAD_REQUEST,   /* the daemon's, as the next ones: a request that is not well formed */
-  DM_ERROR_BAD_VALUE,     /* a value in it makes no sense */
-  DM_ERROR_BAD_SEARCH,    /* a search that does not make sense */
-  DM_ERROR_IMMUTABLE,     /* a value that cannot be changed was given another one */
-  DM_ERROR_CHANGED,       /* the VM is not what the request was made for any more */
+  DM_ERROR_NOT_RUNNING,        /* shut off, paused, ...: nothing can be changed hot */
+  DM_ERROR_NO_NEXT_RUN,        /* a transient VM has no next-run configuration */
+  DM_ERROR_NOT_REMOVABLE,      /* a memory device of a kind that cannot be hot unplugged */
+  DM_ERROR_NOT_MOVABLE,        /* a memory device that the guest has in a kernel zone */
+  DM_ERROR_GUEST_NEEDS_MEMORY, /* more is to be released than the guest can spare */
+  DM_ERROR_BUSY,               /* another request for the same VM is in flight */
+  DM_ERROR_VM_STOPPED,         /* the VM stopped, or went away, in the middle of the request */
+  DM_ERROR_PERMISSION,         /* the connection does not allow the change */
+  DM_ERROR_BAD_REQUEST,        /* the daemon's, as the next ones: a request that is not well formed */
+  DM_ERROR_BAD_VALUE,          /* a value in it makes no sense */
+  DM_ERROR_BAD_SEARCH,         /* a search that does not make sense */
+  DM_ERROR_IMMUTABLE,          /* a value that cannot be changed was given another one */
+  DM_ERROR_CHANGED,            /* the VM is not what the request was made for any more */
 } DmError;
 
 typedef struct {

@@ -26,6 +26,7 @@ typedef struct {
   gboolean dry_run;    /* plan only: nothing is touched */
   gboolean no_retry;   /* after a refusal, no other device is tried */
   double timeout;      /* seconds to wait for the guest's answers after each asking; 0: does not wait */
+  gboolean no_look;    /* the guest is not asked what it can tell */
   const char *id;      /* of the request; NULL: a new one */
   const char *title;   /* the VM's name, where it is given by its UUID: then it need not be found first; else NULL */
   const char *user;    /* who asked, for the record; NULL: nobody that can be told */
@@ -39,6 +40,8 @@ typedef struct {
   void (*planned)(DmChange *change, gpointer data);                   /* checked; nothing was touched yet */
   void (*asked)(DmChange *change, const DmStep *step, gpointer data); /* was just asked */
   void (*moved)(DmChange *change, const DmStep *step, gpointer data); /* answered, overdue, or some way on */
+  /* @done of @of blocks of its memory are offline in the guest, which so makes ready for the asking. */
+  void (*freeing)(DmChange *change, const DmStep *step, uint64_t done, uint64_t of, gpointer data);
   void (*ended)(DmChange *change, gpointer data);
 } DmChangeListener;
 

@@ -95,6 +95,12 @@ DmEntry *dm_inventory_find(const DmInventory *inventory, const char *vm_id); /* 
 /* Takes @vm (owned) as newer than anything that is being read at this moment. */
 void dm_inventory_put(DmInventory *inventory, DmEntry *entry, DmVm *vm);
 
+/*
+ * Takes what the guest of the VM told when that was as @seen, if it has the same memory devices still. It holds until
+ * the guest boots anew, or the VM has other devices.
+ */
+void dm_inventory_put_guest(DmInventory *inventory, DmEntry *entry, const DmVm *seen);
+
 /* Reads the VM again soon; while it is held: as soon as it is not. */
 void dm_inventory_refresh(DmInventory *inventory, DmEntry *entry);
 

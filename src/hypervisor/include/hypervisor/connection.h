@@ -41,6 +41,12 @@ typedef void (*DmEventFunc)(const DmEvent *event, gpointer data);
 /* Hooks libvirt into the default main loop, and ignores SIGPIPE. Once, before the first connection is opened. */
 void dm_hypervisor_start(void);
 
+/*
+ * At the process's end, once all connections are closed: lets calls that are still under way end, as those that end
+ * channels, and libvirt let go of callbacks, which it does from the main loop. Takes seconds where a host hangs.
+ */
+void dm_hypervisor_end(void);
+
 /* Whether @uri can be one of libvirt's at all, without connecting. FALSE with DM_ERROR_BAD_VALUE. */
 gboolean dm_connection_check_uri(const char *uri, GError **error);
 

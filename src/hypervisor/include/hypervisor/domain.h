@@ -17,7 +17,8 @@ GPtrArray *dm_domain_list(DmConnection *connection, GError **error);
 DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error);
 
 /*
- * Replaces what the running VM stores: guaranteed (0: nothing), and the request in flight (NULL: none).
+ * Replaces what the running VM stores: guaranteed (0: nothing), the request in flight (NULL: none), and the refusals
+ * that @vm has.
  * The rest of its metadata stays.
  */
 gboolean dm_domain_store(

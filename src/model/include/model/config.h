@@ -14,7 +14,7 @@ typedef enum {
   DM_DEVICE_OTHER, /* NVDIMM, virtio-pmem, SGX EPC: shown, never touched, no memory of the guest's in our sense */
 } DmDeviceKind;
 
-/* Whether all memory blocks of a device are online as movable, as far as the guest told. */
+/* Whether a device can go: all of its memory blocks are online as movable, or offline, as far as the guest told. */
 typedef enum {
   DM_MOVABLE_UNKNOWN,
   DM_MOVABLE_YES,

@@ -19,6 +19,12 @@ typedef enum {
   DM_ACTION_SETTLE, /* asks again for what an earlier request left unanswered */
 } DmAction;
 
+/* What the user takes upon himself. */
+typedef enum {
+  DM_PLAN_TRY_UNMOVABLE = 1 << 0, /* ask for devices that are known to have memory in a kernel zone as well */
+  DM_PLAN_FORCE = 1 << 1,         /* release more than the guest can spare */
+} DmPlanFlags;
+
 typedef enum {
   DM_OP_UNPLUG, /* remove the device */
   DM_OP_RESIZE, /* change what a virtio-mem device is asked to hold */
@@ -49,6 +55,7 @@ typedef struct {
   char *reason;         /* why it was refused, in words; not kept in the VM */
   uint64_t size_before; /* what the device counted for when the step was made. Not kept in the VM */
   uint64_t reached;     /* resize: what the device counts for so far. Not kept in the VM */
+  gboolean prepared;    /* unplug: dimmer-guest has done for it what it can. Not kept in the VM */
   gboolean withdrawn;   /* a later request wants the memory kept: it is watched, and not asked for again */
   gboolean carried;     /* left over by an earlier request, not asked for by this one. Not kept in the VM */
   int64_t asked_at;     /* monotonic microseconds, 0: not asked. Not kept in the VM */
@@ -75,6 +82,7 @@ typedef struct {
   uint64_t memory;          /* that was asked for; 0: chosen devices */
   uint64_t guaranteed;      /* of the running VM, that was asked for; 0: not named */
   DmValues next_run;        /* to be written; all 0: nothing */
+  DmPlanFlags flags;        /* it was made with */
   DmValues next_run_before; /* memory and guaranteed that were there before */
   GPtrArray *steps;         /* DmStep, owned */
 } DmRequest;

@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "model/config.h"
+#include "model/guest.h"
 #include "model/request.h"
 
 typedef enum {
@@ -38,6 +39,23 @@ typedef struct {
   uint64_t rss;       /* what the QEMU process takes on the host */
 } DmMemoryStats;
 
+/* A virtio-serial port of the VM, by which an agent inside speaks. */
+typedef enum {
+  DM_PORT_NONE,   /* the VM has none */
+  DM_PORT_CLOSED, /* nobody inside has opened it */
+  DM_PORT_OPEN,
+} DmPort;
+
+/* A device that its guest refused to release. */
+typedef struct {
+  char *alias;
+  int64_t at;  /* seconds since 1970 */
+  char *guest; /* dm_guest_fingerprint() of it at that time; NULL: was not known */
+} DmRefusal;
+
+DmRefusal *dm_refusal_copy(const DmRefusal *refusal);
+void dm_refusal_free(DmRefusal *refusal);
+
 typedef struct {
   char *uuid;
   char *name;
@@ -45,10 +63,17 @@ typedef struct {
   DmVmFacts facts;
   char *arch; /* as libvirt spells it: "x86_64", "ppc64le", ... */
   DmVmState state;
-  gboolean saved;     /* shut off with its memory saved: the next start restores that, whatever is configured */
-  DmConfig *live;     /* NULL while shut off */
-  DmConfig *next_run; /* the persistent configuration; NULL for a transient VM */
-  DmRequest *request; /* as its metadata has it; NULL: none */
+  gboolean saved;      /* shut off with its memory saved: the next start restores that, whatever is configured */
+  DmConfig *live;      /* NULL while shut off */
+  DmConfig *next_run;  /* the persistent configuration; NULL for a transient VM */
+  DmRequest *request;  /* as its metadata has it; NULL: none */
+  GPtrArray *refusals; /* DmRefusal, owned, as its metadata has them; never NULL */
+  DmPort agent_port, qemu_agent_port; /* of the running VM: for dimmer-guest, for qemu-guest-agent */
+  gboolean vfio;                      /* it has host devices by VFIO, which pin its memory */
+  gboolean balloon;                   /* it has a memory balloon device, */
+  guint balloon_period;               /* which is asked for statistics every so many seconds; 0: it is not */
+  gboolean migrating;                 /* when it was read together with its guest; else FALSE */
+  DmGuest *guest;                     /* what its guest told; NULL: it was not asked */
 } DmVm;
 
 DmVm *dm_vm_new(void);
@@ -75,6 +100,34 @@ uint64_t dm_vm_factor(const DmVm *vm);
  * NULL with DM_ERROR_NO_SUCH_DEVICE, DM_ERROR_AMBIGUOUS or DM_ERROR_NOT_RUNNING.
  */
 DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **error);
+
+/*
+ * The smallest DIMM that makes sense: dm_vm_factor(), or the guest's memory block where that is known to be larger (a
+ * smaller device could not come online), or the huge page that backs the memory.
+ */
+uint64_t dm_vm_plug_step(const DmVm *vm);
+
+/*
+ * Takes over what its guest told (owned; NULL: nothing): sets movable of each live device, and drops refusals of
+ * devices that are gone, or that the guest has changed since.
+ */
+void dm_vm_take_guest(DmVm *vm, DmGuest *guest);
+
+/*
+ * What of a live device is in which state, as vm->guest told. A virtio-mem device, whose place libvirt does not tell,
+ * has all that virtio-mem gave where it is the only one. FALSE, and nothing written, where it is not known which blocks
+ * are the device's.
+ */
+gboolean dm_vm_device_blocks(const DmVm *vm, const DmMemoryDevice *device, DmRangeState *state);
+
+/* dm_guest_fingerprint() of a live device, for its DmRefusal. The caller g_frees. NULL: not known. */
+char *dm_vm_fingerprint(const DmVm *vm, const DmMemoryDevice *device);
+
+/* Its guest refused to release that device, and nothing is known to have changed since. */
+gboolean dm_vm_was_refused(const DmVm *vm, const DmMemoryDevice *device);
+
+/* The newest such refusal, or NULL. The VM keeps it. */
+const DmRefusal *dm_vm_find_refusal(const DmVm *vm, const DmMemoryDevice *device);
 
 /* How many leading characters of its id name each live device: at least 8. */
 guint dm_vm_short_id_length(const DmVm *vm);

@@ -16,8 +16,9 @@ typedef struct {
   gboolean has_memory, has_guaranteed, has_maximum;
   uint64_t memory, guaranteed, maximum;
   gboolean next_run_only; /* the running VM stays as it is */
-  DmPlugPolicy policy;    /* where memory grows */
-  uint64_t seen;          /* the memory that the wish was made for: with another one there is no plan; 0: with any */
+  DmPlanFlags flags;
+  DmPlugPolicy policy; /* where memory grows */
+  uint64_t seen;       /* the memory that the wish was made for: with another one there is no plan; 0: with any */
 } DmWish;
 
 typedef struct {
@@ -31,6 +32,7 @@ typedef struct {
 
 typedef struct {
   DmAction action;
+  DmPlanFlags flags;         /* it was made with: its request has the same */
   uint64_t memory;           /* asked for; 0: chosen devices */
   uint64_t guaranteed;       /* asked for the running VM; 0: not named */
   DmValues next_run;         /* asked for the next run */
@@ -48,11 +50,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmPlan, dm_plan_free)
 /*
  * To these values: lowers or raises the running VM as far as its devices allow, and the next-run configuration takes
  * exactly the asked values. NULL with an error of the rules.
+ *
+ * DIMMs that the guest is known to have in a kernel zone are left out without DM_PLAN_TRY_UNMOVABLE; those that it
+ * refused before come last. What goes is never more than the guest can spare without DM_PLAN_FORCE.
  */
 DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error);
 
-/* These devices away: @names as dm_vm_find_device() reads them, NULL-terminated. */
-DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, GError **error);
+/*
+ * These devices away: @names as dm_vm_find_device() reads them, NULL-terminated. One that is left out of a lowering is
+ * an error here.
+ */
+DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, DmPlanFlags flags, GError **error);
 
 /* More memory by new devices. */
 DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **error);
@@ -60,7 +68,7 @@ DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **er
 /* What the next run needs to hot plug at all: a maximum, slots (0: as they are, or 16), a NUMA cell. */
 DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **error);
 
-/* Asks again for what the recorded request left without an answer. */
+/* Asks again for what the recorded request left without an answer, but not for what is known to stay. */
 DmPlan *dm_plan_settle(const DmVm *vm);
 
 /* Nothing: the engine only accounts for what the recorded request has come to. */
@@ -69,6 +77,7 @@ DmPlan *dm_plan_account_only(const DmVm *vm);
 /*
  * After a refusal: further steps (DmStep) towards the memory that @request asked for, now that @vm is as it is. Devices
  * that @request already has a step for are left alone, except that a virtio-mem device may be asked to shrink further:
- * then the new step takes the place of its old one. Empty when nothing is left to try. The caller unrefs.
+ * then the new step takes the place of its old one. Devices are left out as by dm_plan_set(), by the flags of @request,
+ * and no more is asked for than @vm's guest can spare. Empty when nothing is left to try. The caller unrefs.
  */
 GPtrArray *dm_plan_again(const DmVm *vm, const DmRequest *request);

@@ -26,10 +26,13 @@ gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error);
 gboolean dm_rule_order(
   const DmVm *vm, const char *where, uint64_t guaranteed, uint64_t memory, uint64_t maximum, GError **error);
 
+/* What the running VM was started without that hot plug needs, in words; NULL: nothing. */
+const char *dm_rule_lacks(const DmVm *vm);
+
 /* The running VM was started with what hot plug needs: maxMemory, slots, a NUMA cell. */
 gboolean dm_rule_enabled(const DmVm *vm, GError **error);
 
-/* @added is a multiple of @step: of the hot plug factor, or of a virtio-mem device's block. */
+/* @added is a multiple of @step: of dm_vm_plug_step(), or of a virtio-mem device's block. */
 gboolean dm_rule_step(const DmVm *vm, uint64_t added, uint64_t step, GError **error);
 
 /* @added fits between what is there and maximum. */
@@ -46,3 +49,15 @@ gboolean dm_rule_node(const DmVm *vm, int node, GError **error);
 
 /* The device is of a kind that dimmer can hot unplug. */
 gboolean dm_rule_removable(const DmVm *vm, const DmMemoryDevice *device, GError **error);
+
+/* The guest is not known to have memory of that DIMM in a kernel zone. A virtio-mem device can give part of it. */
+gboolean dm_rule_movable(const DmVm *vm, const DmMemoryDevice *device, GError **error);
+
+/* What the guest can spare now: what is available to it, less a reserve. Bytes. FALSE: not known. */
+gboolean dm_plan_spare(const DmVm *vm, uint64_t *spare, uint64_t *reserve);
+
+/*
+ * The guest can spare @asked, besides @out for earlier requests; no error where it is not known. @least is the memory
+ * that the VM can be lowered to now, for the remedy.
+ */
+gboolean dm_rule_spare(const DmVm *vm, uint64_t asked, uint64_t out, uint64_t least, GError **error);

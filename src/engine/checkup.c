@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/checkup.h"
+
+#include "guest/look.h"
+#include "hypervisor/domain.h"
+
+typedef struct {
+  DmConnection *connection;
+  char *vm_name;
+  DmCheckupFunc done;
+  gpointer data;
+  DmVm *vm;
+  GError *error;
+} Checkup;
+
+static void finish(Checkup *checkup, DmAgent *agent) {
+  checkup->done(checkup->vm, agent, checkup->error, checkup->data);
+  dm_connection_close(checkup->connection);
+  g_free(checkup->vm_name);
+  g_free(checkup);
+}
+
+static void on_look(DmGuest *guest, DmAgent *agent, gboolean migrating, gpointer data) {
+  Checkup *checkup = data;
+  dm_vm_take_guest(checkup->vm, guest);
+  checkup->vm->migrating = migrating;
+  finish(checkup, agent);
+}
+
+static void work_read(gpointer data) {
+  Checkup *checkup = data;
+  checkup->vm = dm_domain_read(checkup->connection, checkup->vm_name, &checkup->error);
+}
+
+static void on_read(gpointer data) {
+  Checkup *checkup = data;
+  if (checkup->vm == NULL || checkup->vm->state != DM_VM_RUNNING)
+    finish(checkup, NULL);
+  else
+    dm_look(checkup->connection, checkup->vm, TRUE, on_look, checkup);
+}
+
+void dm_checkup(DmConnection *connection, const char *vm_name, DmCheckupFunc done, gpointer data) {
+  Checkup *checkup = g_new0(Checkup, 1);
+  checkup->connection = dm_connection_ref(connection);
+  checkup->vm_name = g_strdup(vm_name);
+  checkup->done = done;
+  checkup->data = data;
+  dm_connection_run(connection, work_read, on_read, checkup);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VM together with what its guest tells, read once; plan/doctor.h makes findings of it. */
+#pragma once
+
+#include <glib.h>
+
+#include "guest/dimmer_guest.h"
+#include "hypervisor/connection.h"
+#include "model/vm.h"
+
+/*
+ * @vm (owned by the caller) has guest set where it runs; NULL with @error (owned by the caller). @agent: the open
+ * conversation with dimmer-guest (owned by the caller), NULL where there is none.
+ */
+typedef void (*DmCheckupFunc)(DmVm *vm, DmAgent *agent, GError *error, gpointer data);
+
+/* In the main loop's thread; does not block. @done is called there, later than this returns. */
+void dm_checkup(DmConnection *connection, const char *vm_name, DmCheckupFunc done, gpointer data);

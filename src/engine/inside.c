@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A change's dealings with the guest itself: what it tells, and dimmer-guest's help. */
+#include "base/size.h"
+#include "change_private.h"
+
+/*
+ * For how long dimmer-guest keeps memory offline, in seconds: its most, as other devices have their turn first. The end
+ * of the conversation brings back what is still there.
+ */
+#define HOLD_SECONDS 3600
+
+/* ---- LOOK ---- */
+
+/* What has gone since the guest told what it can spare. */
+static uint64_t released_so_far(const DmChange *change) {
+  uint64_t sum = 0;
+  for (guint i = 0; change->request != NULL && i < change->request->steps->len; i++) {
+    const DmStep *step = change->request->steps->pdata[i];
+    if (step->state == DM_STEP_DONE && step->op != DM_OP_PLUG)
+      sum += dm_size_minus(step->size_before, step->to);
+  }
+  return sum;
+}
+
+void inside_take(const DmChange *change, DmVm *vm) {
+  if (change->guest == NULL || change->phase == PHASE_CLOSE) /* it knows nothing of what came and went since */
+    return;
+  DmGuest *guest = dm_guest_copy(change->guest);
+  uint64_t released = released_so_far(change);
+  guest->total = dm_size_minus(guest->total, released);
+  guest->available = dm_size_minus(guest->available, released);
+  dm_vm_take_guest(vm, guest);
+  vm->migrating = change->migrating;
+}
+
+/* Its port is open, and yet it helps with nothing: why, was told. */
+static void note_no_help(const DmChange *change) {
+  if (change->agent != NULL || change->vm->agent_port != DM_PORT_OPEN)
+    return;
+  for (guint i = 0; i < change->guest->notes->len; i++)
+    g_ptr_array_add(change->found, g_strdup(change->guest->notes->pdata[i]));
+}
+
+static void on_look(DmGuest *guest, DmAgent *agent, gboolean migrating, gpointer data) {
+  DmChange *change = data;
+  change->guest = guest;
+  change->agent = agent;
+  change->migrating = migrating;
+  note_no_help(change);
+  inside_take(change, change->vm);
+  change_enter(change, change_then_plan(change));
+}
+
+void inside_look(DmChange *change) {
+  dm_look(change->connection, change->vm, FALSE, on_look, change);
+}
+
+/* ---- FREE ---- */
+
+/* Its device, if dimmer-guest can take the memory of it offline. */
+static const DmMemoryDevice *device_to_free(const DmChange *change, const DmStep *step) {
+  if (step->op != DM_OP_UNPLUG || step->state != DM_STEP_PLANNED || step->prepared || change->vm->live == NULL)
+    return NULL;
+  const DmMemoryDevice *device = dm_config_find_alias(change->vm->live, step->alias);
+  return device != NULL && device->kind == DM_DEVICE_DIMM && device->address != 0 ? device : NULL;
+}
+
+static DmStep *next_to_free(const DmChange *change) {
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    DmStep *step = change->request->steps->pdata[i];
+    if (device_to_free(change, step) != NULL)
+      return step;
+  }
+  return NULL;
+}
+
+Phase inside_before_ask(const DmChange *change) {
+  gboolean helps = change->agent != NULL && dm_agent_is_alive(change->agent) && change->options.timeout > 0 &&
+    change->guest->hot_remove != DM_FACT_NO;
+  return helps && next_to_free(change) != NULL ? PHASE_FREE : PHASE_ASK;
+}
+
+static gboolean has_planned(const DmChange *change) {
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    if (((const DmStep *)change->request->steps->pdata[i])->state == DM_STEP_PLANNED)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Nobody was asked for these yet, and nobody is going to be. */
+static void call_off(DmChange *change) {
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    DmStep *step = change->request->steps->pdata[i];
+    if (step->state == DM_STEP_PLANNED)
+      answers_refuse(change, step, "called off before the device was asked to go; its memory is online as before");
+  }
+}
+
+static void end_free(DmChange *change) {
+  answers_take(change);
+  if (change->vm_stopped || change->connection_lost) {
+    change_enter(change, PHASE_CLOSE);
+    return;
+  }
+  if (change->stopped)
+    call_off(change);
+  change_enter(change, has_planned(change) ? PHASE_ASK : change_after_answers(change));
+}
+
+static const char *online_again(const DmAgentAnswer *answer) {
+  return answer->restored ? "its memory is online as before" : "not all of its memory came online again";
+}
+
+static void refuse_step(DmChange *change, DmStep *step, const DmAgentAnswer *answer) {
+  g_autofree char *reason = NULL;
+  if (g_strcmp0(answer->code, "cancelled") == 0)
+    reason =
+      g_strdup_printf("the guest did not free it within %g s; %s", change->options.timeout, online_again(answer));
+  else if (answer->block != 0)
+    reason = g_strdup_printf(
+      "the guest cannot free the memory block at 0x%" G_GINT64_MODIFIER "x: %s", answer->block, answer->detail);
+  else
+    reason = g_strdup_printf("the guest cannot free it: %s", answer->detail);
+  if (g_strcmp0(answer->code, "cancelled") != 0) /* which tells of the time, and nothing of the device */
+    inside_remember(change, step->alias);
+  answers_refuse(change, step, reason);
+}
+
+/* Other errors tell that it cannot help with this device, but nothing of the device. */
+static gboolean is_verdict(const DmAgentAnswer *answer) {
+  static const char *const verdicts[] = {"stays", "not-movable", "cancelled", NULL};
+  return answer->code != NULL && g_strv_contains(verdicts, answer->code);
+}
+
+static void free_next(DmChange *change);
+
+static void on_freed(const DmAgentAnswer *answer, gpointer data) {
+  DmChange *change = data;
+  DmStep *step = change->freeing;
+  change->freeing = NULL;
+  if (answer->silent) { /* it died: whatever it held is online again, and the device is asked without its help */
+    if (!change->stopped)
+      g_ptr_array_add(change->plan->notes, g_strdup_printf("%s; memory is asked for without its help", answer->detail));
+    g_clear_pointer(&change->agent, dm_agent_free);
+    end_free(change);
+    return;
+  }
+  if (is_verdict(answer) && !change->stopped)
+    refuse_step(change, step, answer);
+  step->prepared = TRUE;
+  free_next(change);
+}
+
+static void on_progress(uint64_t done, uint64_t of, gpointer data) {
+  DmChange *change = data;
+  if (change->listener.freeing != NULL)
+    change->listener.freeing(change, change->freeing, done, of, change->listener_data);
+}
+
+static void free_next(DmChange *change) {
+  DmStep *step = change->stopped ? NULL : next_to_free(change);
+  if (step == NULL) {
+    end_free(change);
+    return;
+  }
+  const DmMemoryDevice *device = device_to_free(change, step);
+  gboolean any = (change->request->flags & DM_PLAN_TRY_UNMOVABLE) != 0;
+  change->freeing = step;
+  dm_agent_work(change->agent, any ? DM_AGENT_OFFLINE_ANY : DM_AGENT_OFFLINE, device->address, device->size,
+    HOLD_SECONDS, change->options.timeout, on_progress, on_freed, change);
+}
+
+void inside_free(DmChange *change) {
+  free_next(change);
+}
+
+void inside_stop(DmChange *change) {
+  if (change->phase == PHASE_FREE && change->agent != NULL)
+    dm_agent_cancel(change->agent);
+}
+
+/* ---- refusals ---- */
+
+void inside_remember(DmChange *change, const char *alias) {
+  const DmMemoryDevice *device = change->vm->live != NULL ? dm_config_find_alias(change->vm->live, alias) : NULL;
+  if (device == NULL)
+    return;
+  DmRefusal *refusal = g_new0(DmRefusal, 1);
+  refusal->alias = g_strdup(alias);
+  refusal->at = g_get_real_time() / G_USEC_PER_SEC;
+  refusal->guest = dm_vm_fingerprint(change->vm, device);
+  g_ptr_array_add(change->refusals, refusal);
+}
+
+static void drop_refusal(DmVm *vm, const char *alias) {
+  for (guint i = vm->refusals->len; i > 0; i--) {
+    if (g_strcmp0(((DmRefusal *)vm->refusals->pdata[i - 1])->alias, alias) == 0)
+      g_ptr_array_remove_index(vm->refusals, i - 1);
+  }
+}
+
+void inside_merge_refusals(const DmChange *change, DmVm *vm) {
+  for (guint i = 0; i < change->refusals->len; i++) {
+    const DmRefusal *refusal = change->refusals->pdata[i];
+    drop_refusal(vm, refusal->alias);
+    g_ptr_array_add(vm->refusals, dm_refusal_copy(refusal));
+  }
+  for (guint i = vm->refusals->len; i > 0; i--) {
+    const DmRefusal *refusal = vm->refusals->pdata[i - 1];
+    if (vm->live == NULL || dm_config_find_alias(vm->live, refusal->alias) == NULL)
+      g_ptr_array_remove_index(vm->refusals, i - 1);
+  }
+}

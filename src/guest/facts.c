@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "facts.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+
+#define MAX_TEXT 256
+
+/* A memory block is a power of two from 1 MiB up (kernel: memory_block_size_bytes(); s390x has 256 MiB, large x86 2
+ * GiB). */
+#define LARGEST_BLOCK (64 * DM_GIB)
+
+char *facts_text(const json_t *value) {
+  const char *text = json_string_value(value);
+  if (text == NULL || json_string_length(value) > MAX_TEXT || !g_utf8_validate(text, -1, NULL))
+    return NULL;
+  for (const char *at = text; *at != '\0'; at = g_utf8_next_char(at)) {
+    if (!g_unichar_isprint(g_utf8_get_char(at)))
+      return NULL;
+  }
+  return g_strdup(text);
+}
+
+void facts_keep(char **text, const char *value) {
+  json_t *string = json_string(value); /* NULL where it is no UTF-8 */
+  g_autofree char *read = facts_text(string);
+  json_decref(string);
+  if (read == NULL || *read == '\0')
+    return;
+  g_free(*text);
+  *text = g_steal_pointer(&read);
+}
+
+char *facts_words(const char *text) {
+  g_autofree char *start = g_strndup(text, MAX_TEXT);
+  g_autofree char *valid = g_utf8_make_valid(start, -1);
+  g_autoptr(GString) words = g_string_new(NULL);
+  for (const char *at = valid; *at != '\0'; at = g_utf8_next_char(at)) {
+    gunichar letter = g_utf8_get_char(at);
+    g_string_append_unichar(words, g_unichar_isprint(letter) ? letter : ' ');
+  }
+  return g_strdup(g_strstrip(words->str));
+}
+
+static gboolean wrong(GError **error, const char *what) {
+  g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "'%s' is missing or wrong", what);
+  return FALSE;
+}
+
+static gboolean take_number(const json_t *answer, const char *name, uint64_t *number, GError **error) {
+  const json_t *value = json_object_get(answer, name);
+  if (!json_is_integer(value) || json_integer_value(value) < 0)
+    return wrong(error, name);
+  *number = (uint64_t)json_integer_value(value);
+  return TRUE;
+}
+
+static gboolean take_text(const json_t *answer, const char *name, char **text, GError **error) {
+  char *read = facts_text(json_object_get(answer, name));
+  if (read == NULL)
+    return wrong(error, name);
+  g_free(*text);
+  *text = read;
+  return TRUE;
+}
+
+static DmFact fact_of(const json_t *value) {
+  if (!json_is_boolean(value))
+    return DM_FACT_UNKNOWN;
+  return json_is_true(value) ? DM_FACT_YES : DM_FACT_NO;
+}
+
+static gboolean is_block_size(uint64_t size) {
+  return size >= DM_MIB && size <= LARGEST_BLOCK && (size & (size - 1)) == 0;
+}
+
+gboolean facts_take_hello(const json_t *answer, DmGuest *guest, GError **error) {
+  uint64_t version, block;
+  if (!take_number(answer, "version", &version, error))
+    return FALSE;
+  if (version != 1)
+    return wrong(error, "version");
+  if (!take_text(answer, "agent", &guest->agent, error) || !take_text(answer, "kernel", &guest->kernel, error) ||
+    !take_text(answer, "boot", &guest->boot, error) || !take_number(answer, "block", &block, error))
+    return FALSE;
+  if (block != 0 && !is_block_size(block))
+    return wrong(error, "block");
+  guest->block = block;
+  g_clear_pointer(&guest->policy, g_free);
+  guest->policy = facts_text(json_object_get(answer, "policy"));
+  guest->movable_node = fact_of(json_object_get(answer, "movable_node"));
+  guest->hot_remove = fact_of(json_object_get(answer, "hot_remove"));
+  guest->onlines = fact_of(json_object_get(answer, "onlines"));
+  guest->windows = DM_FACT_NO;
+  guest->system = guest->block_source = DM_SOURCE_AGENT;
+  return TRUE;
+}
+
+gboolean facts_take_memory(const json_t *answer, DmGuest *guest, GError **error) {
+  uint64_t total, available;
+  if (!take_number(answer, "total", &total, error) || !take_number(answer, "available", &available, error))
+    return FALSE;
+  if (total == 0 || available > total)
+    return wrong(error, "available");
+  guest->total = total;
+  guest->available = available;
+  guest->memory_source = DM_SOURCE_AGENT;
+  return TRUE;
+}
+
+DmBlockState facts_block_state(const char *name) {
+  if (g_strcmp0(name, "online") == 0)
+    return DM_BLOCK_ONLINE;
+  if (g_strcmp0(name, "offline") == 0)
+    return DM_BLOCK_OFFLINE;
+  return g_strcmp0(name, "going-offline") == 0 ? DM_BLOCK_GOING_OFFLINE : DM_BLOCK_UNKNOWN;
+}
+
+static DmZone zone_named(const char *name) {
+  if (g_strcmp0(name, "movable") == 0)
+    return DM_ZONE_MOVABLE;
+  if (g_strcmp0(name, "normal") == 0)
+    return DM_ZONE_KERNEL;
+  return g_strcmp0(name, "mixed") == 0 ? DM_ZONE_MIXED : DM_ZONE_UNKNOWN;
+}
+
+static gboolean take_run(const json_t *value, DmGuest *guest, GError **error) {
+  DmBlockRun run = {0};
+  if (!json_is_object(value))
+    return wrong(error, "runs");
+  if (!take_number(value, "start", &run.start, error) || !take_number(value, "size", &run.size, error))
+    return FALSE;
+  const DmBlockRun *before =
+    guest->runs->len > 0 ? &g_array_index(guest->runs, DmBlockRun, guest->runs->len - 1) : NULL;
+  gboolean aligned = guest->block != 0 && run.start % guest->block == 0 && run.size % guest->block == 0;
+  if (!aligned || run.size == 0 || run.start + run.size < run.start ||
+    (before != NULL && run.start < before->start + before->size) || guest->runs->len >= FACTS_MAX_RUNS)
+    return wrong(error, "runs");
+  run.state = facts_block_state(json_string_value(json_object_get(value, "state")));
+  run.zone = zone_named(json_string_value(json_object_get(value, run.state == DM_BLOCK_OFFLINE ? "may" : "zone")));
+  run.virtio = json_is_true(json_object_get(value, "virtio"));
+  g_array_append_val(guest->runs, run);
+  return TRUE;
+}
+
+gboolean facts_take_runs(const json_t *answer, DmGuest *guest, uint64_t *next, GError **error) {
+  const json_t *runs = json_object_get(answer, "runs");
+  *next = 0;
+  if (!json_is_array(runs))
+    return wrong(error, "runs");
+  if (guest->runs == NULL)
+    guest->runs = g_array_new(FALSE, FALSE, sizeof(DmBlockRun));
+  for (size_t i = 0; i < json_array_size(runs); i++) {
+    if (!take_run(json_array_get(runs, i), guest, error))
+      return FALSE;
+  }
+  guest->run_source = DM_SOURCE_AGENT;
+  if (json_object_get(answer, "next") == NULL)
+    return TRUE;
+  if (!take_number(answer, "next", next, error))
+    return FALSE;
+  const DmBlockRun *last = guest->runs->len > 0 ? &g_array_index(guest->runs, DmBlockRun, guest->runs->len - 1) : NULL;
+  if (json_array_size(runs) == 0 || last == NULL || *next < last->start + last->size) /* it would never end */
+    return wrong(error, "next");
+  return TRUE;
+}
+
+/* ---- lists of single blocks ---- */
+
+DmZone facts_zone(const char *valid_zones, DmBlockState state) {
+  gboolean movable = strstr(valid_zones, "Movable") != NULL;
+  if (state == DM_BLOCK_OFFLINE)
+    return movable ? DM_ZONE_MOVABLE : DM_ZONE_KERNEL;
+  if (g_str_equal(valid_zones, "none"))
+    return DM_ZONE_MIXED;
+  if (*valid_zones == '\0')
+    return DM_ZONE_UNKNOWN;
+  /* Kernels before 4.13 list the zones that it could move to as well; the first is the one that it is in. */
+  return g_str_has_prefix(valid_zones, "Movable") ? DM_ZONE_MOVABLE : DM_ZONE_KERNEL;
+}
+
+static int by_index(gconstpointer a, gconstpointer b) {
+  const FactsBlock *left = a, *right = b;
+  return (left->index > right->index) - (left->index < right->index);
+}
+
+void facts_end_blocks(GArray *blocks, DmGuest *guest) {
+  if (guest->block == 0 || blocks->len == 0)
+    return;
+  g_array_sort(blocks, by_index);
+  g_clear_pointer(&guest->runs, g_array_unref);
+  guest->runs = g_array_new(FALSE, FALSE, sizeof(DmBlockRun));
+  for (guint i = 0; i < blocks->len && guest->runs->len < FACTS_MAX_RUNS; i++) {
+    const FactsBlock *block = &g_array_index(blocks, FactsBlock, i);
+    if (block->index >= G_MAXINT64 / guest->block)
+      break;
+    uint64_t start = block->index * guest->block;
+    DmBlockRun *last = guest->runs->len > 0 ? &g_array_index(guest->runs, DmBlockRun, guest->runs->len - 1) : NULL;
+    if (last != NULL && start < last->start + last->size) /* told twice */
+      continue;
+    if (last != NULL && last->start + last->size == start && last->state == block->state && last->zone == block->zone)
+      last->size += guest->block;
+    else
+      g_array_append_val(
+        guest->runs, ((DmBlockRun){.start = start, .size = guest->block, .state = block->state, .zone = block->zone}));
+  }
+}
+
+/* ---- the script's output ---- */
+
+static void take_block_line(const char *value, GArray *blocks) {
+  g_auto(GStrv) words = g_strsplit(value, " ", 3);
+  FactsBlock block = {0};
+  guint64 index;
+  if (g_strv_length(words) < 2 || !g_ascii_string_to_unsigned(words[0], 16, 0, G_MAXUINT32, &index, NULL) ||
+    blocks->len >= FACTS_MAX_RUNS)
+    return;
+  block.index = index;
+  block.state = facts_block_state(words[1]);
+  block.zone = words[2] != NULL ? facts_zone(g_strstrip(words[2]), block.state) : DM_ZONE_UNKNOWN;
+  g_array_append_val(blocks, block);
+}
+
+static void take_line(const char *key, const char *value, DmGuest *guest, GArray *blocks) {
+  guint64 number;
+  if (g_str_equal(key, "block"))
+    take_block_line(value, blocks);
+  else if (g_str_equal(key, "kernel"))
+    facts_keep(&guest->kernel, value);
+  else if (g_str_equal(key, "boot"))
+    facts_keep(&guest->boot, value);
+  else if (g_str_equal(key, "policy"))
+    facts_keep(&guest->policy, value);
+  else if (g_str_equal(key, "movable-node"))
+    guest->movable_node = g_str_equal(value, "yes") ? DM_FACT_YES : DM_FACT_NO;
+  else if (g_str_equal(key, "udev-rule"))
+    guest->udev_rule = g_str_equal(value, "yes") ? DM_FACT_YES : DM_FACT_NO;
+  else if (g_str_equal(key, "hot-remove"))
+    guest->hot_remove = g_str_equal(value, "yes") ? DM_FACT_YES : DM_FACT_NO;
+  else if (g_str_equal(key, "size") && g_ascii_string_to_unsigned(value, 16, 0, G_MAXINT64, &number, NULL) &&
+    is_block_size(number))
+    guest->block = number;
+  else if (g_str_equal(key, "total") && g_ascii_string_to_unsigned(value, 10, 0, G_MAXINT64 / 1024, &number, NULL))
+    guest->total = number * DM_KIB;
+  else if (g_str_equal(key, "available") && g_ascii_string_to_unsigned(value, 10, 0, G_MAXINT64 / 1024, &number, NULL))
+    guest->available = number * DM_KIB;
+}
+
+void facts_take_script(const char *output, DmGuest *guest) {
+  g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(FactsBlock));
+  g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
+  for (char **line = lines; *line != NULL; line++) {
+    char *blank = strchr(*line, ' ');
+    if (blank == NULL)
+      continue;
+    *blank = '\0';
+    take_line(*line, g_strstrip(blank + 1), guest, blocks);
+  }
+  if (guest->kernel != NULL)
+    guest->system = DM_SOURCE_QEMU_AGENT;
+  if (guest->block != 0)
+    guest->block_source = DM_SOURCE_QEMU_AGENT;
+  if (guest->available != 0 && guest->available <= guest->total)
+    guest->memory_source = DM_SOURCE_QEMU_AGENT;
+  else
+    guest->total = guest->available = 0; /* before 3.14 no kernel tells what it could spare */
+  facts_end_blocks(blocks, guest);
+  if (guest->runs != NULL)
+    guest->run_source = DM_SOURCE_QEMU_AGENT;
+}

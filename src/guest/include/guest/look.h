@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One picture of a VM's inside, from whoever answers: dimmer-guest, else qemu-guest-agent, and for spare memory the
+ * balloon's statistics where neither tells.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "guest/dimmer_guest.h"
+#include "model/vm.h"
+
+/*
+ * @guest: what was told (owned by the caller; with notes where somebody did not answer). @agent: the conversation with
+ * dimmer-guest, open (owned by the caller; NULL: there is none). @migrating: a migration is under way.
+ */
+typedef void (*DmLookFunc)(DmGuest *guest, DmAgent *agent, gboolean migrating, gpointer data);
+
+/*
+ * Asks whoever is there in @vm, a running VM as it was just read. @done is called in the main loop's thread, later than
+ * this returns, and within seconds of the hypervisor's own answers. @whole: for people, so
+ * both agents are asked, and a balloon that does not count is told to, for the next look. In that thread; does not
+ * block.
+ */
+void dm_look(DmConnection *connection, const DmVm *vm, gboolean whole, DmLookFunc done, gpointer data);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/guest.h"
+
+#include "base/size.h"
+
+#define FINGERPRINT_LENGTH 32
+
+DmGuest *dm_guest_new(void) {
+  DmGuest *guest = g_new0(DmGuest, 1);
+  guest->notes = g_ptr_array_new_with_free_func(g_free);
+  return guest;
+}
+
+static gpointer copy_text(gconstpointer text, gpointer unused) {
+  return g_strdup(text);
+}
+
+DmGuest *dm_guest_copy(const DmGuest *guest) {
+  DmGuest *copy = g_memdup2(guest, sizeof *guest);
+  copy->os = g_strdup(guest->os);
+  copy->kernel = g_strdup(guest->kernel);
+  copy->boot = g_strdup(guest->boot);
+  copy->policy = g_strdup(guest->policy);
+  copy->agent = g_strdup(guest->agent);
+  copy->runs = guest->runs != NULL ? g_array_copy(guest->runs) : NULL;
+  copy->notes = g_ptr_array_copy(guest->notes, copy_text, NULL);
+  return copy;
+}
+
+void dm_guest_free(DmGuest *guest) {
+  if (guest == NULL)
+    return;
+  g_free(guest->os);
+  g_free(guest->kernel);
+  g_free(guest->boot);
+  g_free(guest->policy);
+  g_free(guest->agent);
+  g_clear_pointer(&guest->runs, g_array_unref);
+  g_ptr_array_unref(guest->notes);
+  g_free(guest);
+}
+
+const char *dm_source_name(DmSource source) {
+  static const char *const names[] = {
+    [DM_SOURCE_NONE] = "",
+    [DM_SOURCE_AGENT] = "dimmer-guest",
+    [DM_SOURCE_QEMU_AGENT] = "qemu-guest-agent",
+    [DM_SOURCE_BALLOON] = "balloon statistics",
+  };
+  return names[source];
+}
+
+/* How a run counts: a block that goes offline right now is still in its zone, and may come back to it. */
+static uint64_t *counter_of(DmRangeState *state, const DmBlockRun *run) {
+  if (run->state == DM_BLOCK_OFFLINE)
+    return &state->offline;
+  if (run->state == DM_BLOCK_UNKNOWN || run->zone == DM_ZONE_UNKNOWN)
+    return &state->unknown;
+  return run->zone == DM_ZONE_MOVABLE ? &state->movable : &state->kernel;
+}
+
+void dm_range_add(DmRangeState *state, const DmBlockRun *run, uint64_t size) {
+  *counter_of(state, run) += size;
+}
+
+/* How much of the run lies in [start, end), and from where on. */
+static uint64_t clip(const DmBlockRun *run, uint64_t start, uint64_t end, uint64_t *from) {
+  *from = MAX(run->start, start);
+  return dm_size_minus(MIN(dm_size_plus(run->start, run->size), end), *from);
+}
+
+DmRangeState dm_guest_range(const DmGuest *guest, uint64_t start, uint64_t size) {
+  DmRangeState state = {0};
+  uint64_t end = dm_size_plus(start, size), covered = 0, from;
+  for (guint i = 0; guest->runs != NULL && i < guest->runs->len; i++) {
+    const DmBlockRun *run = &g_array_index(guest->runs, DmBlockRun, i);
+    uint64_t part = clip(run, start, end, &from);
+    dm_range_add(&state, run, part);
+    covered += part;
+  }
+  state.absent = dm_size_minus(size, covered);
+  state.unknown += state.absent;
+  return state;
+}
+
+/* Each piece that differs from the one below it: how an agent cuts its runs does not matter. */
+static void describe_blocks(GString *text, const DmGuest *guest, uint64_t start, uint64_t size) {
+  DmBlockState state = DM_BLOCK_UNKNOWN;
+  DmZone zone = DM_ZONE_UNKNOWN;
+  uint64_t reached = start, end = dm_size_plus(start, size), from;
+  for (guint i = 0; i < guest->runs->len; i++) {
+    const DmBlockRun *run = &g_array_index(guest->runs, DmBlockRun, i);
+    uint64_t part = clip(run, start, end, &from);
+    DmZone counts = run->state == DM_BLOCK_OFFLINE ? DM_ZONE_UNKNOWN : run->zone; /* where it might go may change */
+    if (part == 0)
+      continue;
+    if (from != reached || run->state != state || counts != zone)
+      g_string_append_printf(text, " %" G_GINT64_MODIFIER "x:%d.%d", from, (int)run->state, (int)counts);
+    state = run->state;
+    zone = counts;
+    reached = from + part;
+  }
+  g_string_append_printf(text, " %" G_GINT64_MODIFIER "x", reached);
+}
+
+char *dm_guest_fingerprint(const DmGuest *guest, uint64_t start, uint64_t size) {
+  if (guest->runs == NULL)
+    return NULL;
+  g_autoptr(GString) text = g_string_new(guest->boot);
+  describe_blocks(text, guest, start, size);
+  char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
+  sum[FINGERPRINT_LENGTH] = '\0';
+  return sum;
+}

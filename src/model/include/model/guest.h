@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of the inside of a VM, as its guest told it at one moment: plain data, each fact with its source. A
+ * guest tells what it likes: nothing here may lead to more than asking other devices of the same VM, or in other order.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+typedef enum {
+  DM_SOURCE_NONE,       /* nobody told */
+  DM_SOURCE_AGENT,      /* dimmer-guest */
+  DM_SOURCE_QEMU_AGENT, /* qemu-guest-agent */
+  DM_SOURCE_BALLOON,    /* the balloon's statistics */
+} DmSource;
+
+typedef enum {
+  DM_FACT_UNKNOWN,
+  DM_FACT_YES,
+  DM_FACT_NO,
+} DmFact;
+
+typedef enum {
+  DM_BLOCK_UNKNOWN,
+  DM_BLOCK_ONLINE,
+  DM_BLOCK_OFFLINE,
+  DM_BLOCK_GOING_OFFLINE,
+} DmBlockState;
+
+typedef enum {
+  DM_ZONE_UNKNOWN,
+  DM_ZONE_MOVABLE,
+  DM_ZONE_KERNEL, /* one of the kernel's own: what is there can often not be moved */
+  DM_ZONE_MIXED,  /* the block spans several, and can never go (kernel: test_pages_in_a_zone) */
+} DmZone;
+
+/* Neighbouring memory blocks that are alike. */
+typedef struct {
+  uint64_t start, size; /* guest-physical, bytes */
+  DmBlockState state;
+  DmZone zone;     /* of online blocks; of offline ones the one that they could come online in */
+  gboolean virtio; /* given by a virtio-mem device */
+} DmBlockRun;
+
+typedef struct {
+  int64_t at;      /* when it was asked, seconds since 1970 */
+  DmSource system; /* who told os, kernel, boot, policy, movable_node, hot_remove */
+  char *os;        /* "Debian GNU/Linux 12 (bookworm)", NULL: not known */
+  DmFact windows;  /* the guest is one */
+  char *kernel;    /* "6.1.0-13-cloud-amd64", NULL */
+  char *boot;      /* the kernel's boot id, NULL */
+  char *policy;    /* auto_online_blocks: "offline", "online", "online_kernel", "online_movable"; NULL */
+  DmFact movable_node;
+  DmFact hot_remove;
+  DmFact udev_rule;            /* dimmer's rule, or another that onlines as movable, is there */
+  DmFact onlines;              /* dimmer-guest runs, and onlines new blocks as movable */
+  char *agent;                 /* dimmer-guest's name and version; NULL: it does not answer */
+  gboolean busy;               /* dimmer-guest's port is in use by another program of a host */
+  gboolean qemu_agent;         /* qemu-guest-agent answers */
+  gboolean can_exec, can_file; /* it lets us run programs, and read and write files */
+  DmSource block_source;
+  uint64_t block; /* the size of a memory block, 0: not known */
+  DmSource run_source;
+  GArray *runs; /* DmBlockRun, ascending; NULL: not known */
+  DmSource memory_source;
+  uint64_t total;     /* what its kernel manages, 0: not known */
+  uint64_t available; /* what it could do without, without swapping; 0 with memory_source NONE: not known */
+  GPtrArray *notes;   /* char: why something is not known, a sentence each; never NULL */
+} DmGuest;
+
+DmGuest *dm_guest_new(void);
+DmGuest *dm_guest_copy(const DmGuest *guest);
+void dm_guest_free(DmGuest *guest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmGuest, dm_guest_free)
+
+/* "dimmer-guest", "qemu-guest-agent", "balloon statistics"; "" of DM_SOURCE_NONE. */
+const char *dm_source_name(DmSource source);
+
+/* What of a range of guest-physical memory is in which state; sizes in bytes. What no run covers is unknown. */
+typedef struct {
+  uint64_t movable; /* online as movable, or going offline from there */
+  uint64_t kernel;  /* online in a kernel zone, or mixed */
+  uint64_t offline;
+  uint64_t unknown;
+  uint64_t absent; /* of unknown: no run covers it */
+} DmRangeState;
+
+DmRangeState dm_guest_range(const DmGuest *guest, uint64_t start, uint64_t size);
+
+/* Counts @size more bytes that are as those of @run. */
+void dm_range_add(DmRangeState *state, const DmBlockRun *run, uint64_t size);
+
+/*
+ * A short text that is the same as long as nothing changed for that range: boot, and the state of each block. The
+ * caller g_frees. NULL where runs are not known.
+ */
+char *dm_guest_fingerprint(const DmGuest *guest, uint64_t start, uint64_t size);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a guest told of itself. Where nobody in it answers, that is said once, with its remedy, by "ports". */
+#include <string.h>
+
+#include "base/size.h"
+#include "change.h"
+#include "doctor_private.h"
+#include "plan/change.h"
+
+static const char *system_source(const DmVm *vm) {
+  return vm->guest != NULL ? dm_source_name(vm->guest->system) : NULL;
+}
+
+/* ---- who answers ---- */
+
+static void check_no_agent(GPtrArray *findings, const DmVm *vm) {
+  gboolean none = vm->agent_port == DM_PORT_NONE && vm->qemu_agent_port == DM_PORT_NONE;
+  gboolean open = vm->agent_port == DM_PORT_OPEN || vm->qemu_agent_port == DM_PORT_OPEN;
+  if (open && vm->guest == NULL) /* it was not asked */
+    return;
+  if (vm->guest != NULL && vm->guest->busy)
+    doctor_add(findings, "ports", NULL, DM_VERDICT_UNKNOWN, HOST,
+      g_strdup("another program speaks to dimmer-guest at this moment"), g_strdup("ask again when that is done"));
+  else if (none)
+    doctor_add(findings, "ports", NULL, DM_VERDICT_WARNING, HOST,
+      g_strdup("the VM has no port by which an agent in the guest could answer"),
+      g_strdup_printf("'dimmer guest prepare %s' adds one; then run dimmer-guest in the guest", vm->name));
+  else if (open)
+    doctor_add(findings, "ports", NULL, DM_VERDICT_WARNING, HOST,
+      g_strdup("an agent in the guest has opened its port, but does not answer"),
+      g_strdup("restart dimmer-guest or qemu-guest-agent in the guest"));
+  else
+    doctor_add(findings, "ports", NULL, DM_VERDICT_WARNING, HOST,
+      g_strdup("neither dimmer-guest nor qemu-guest-agent runs in the guest"),
+      vm->agent_port == DM_PORT_NONE
+        ? g_strdup_printf(
+            "start qemu-guest-agent in the guest, or 'dimmer guest prepare %s' and then dimmer-guest", vm->name)
+        : g_strdup("install dimmer-guest in the guest: 'dimmer-guest --install'"));
+}
+
+static void check_ports(GPtrArray *findings, const DmVm *vm) {
+  const DmGuest *guest = vm->guest;
+  if (doctor_is_windows(vm)) /* no agent would help */
+    return;
+  if (guest != NULL && guest->agent != NULL)
+    doctor_add(findings, "ports", NULL, DM_VERDICT_GOOD, dm_source_name(DM_SOURCE_AGENT),
+      g_strdup_printf("%s answers%s", guest->agent, guest->qemu_agent ? ", and qemu-guest-agent as well" : ""), NULL);
+  else if (guest == NULL || !guest->qemu_agent)
+    check_no_agent(findings, vm);
+  else if (guest->can_exec || guest->can_file)
+    doctor_add(findings, "ports", NULL, DM_VERDICT_GOOD, dm_source_name(DM_SOURCE_QEMU_AGENT),
+      guest->busy ? g_strdup("qemu-guest-agent answers, and another program speaks to dimmer-guest at this moment")
+                  : g_strdup("qemu-guest-agent answers; without dimmer-guest an unplug cannot tell what holds it up"),
+      NULL);
+  else
+    doctor_add(findings, "ports", NULL, DM_VERDICT_WARNING, dm_source_name(DM_SOURCE_QEMU_AGENT),
+      g_strdup("qemu-guest-agent answers, but allows neither files nor programs, so little is known of the guest"),
+      vm->agent_port == DM_PORT_NONE
+        ? g_strdup_printf("'dimmer guest prepare %s' adds the port of dimmer-guest, which tells more", vm->name)
+        : g_strdup("run dimmer-guest in the guest, which tells more"));
+}
+
+/* ---- the system ---- */
+
+static char *advise_next_run(const DmVm *vm) {
+  if (vm->next_run == NULL)
+    return NULL;
+  return g_strdup_printf("change its memory for the next start: 'dimmer set %s --next-run --memory SIZE'", vm->name);
+}
+
+/* libosinfo's: "http://microsoft.com/win/2k22". */
+gboolean doctor_is_windows(const DmVm *vm) {
+  DmFact told = vm->guest != NULL ? vm->guest->windows : DM_FACT_UNKNOWN;
+  if (told != DM_FACT_UNKNOWN)
+    return told == DM_FACT_YES;
+  return vm->facts.os != NULL && strstr(vm->facts.os, "//microsoft.com/win") != NULL;
+}
+
+static void check_windows(GPtrArray *findings, const DmVm *vm) {
+  gboolean told = vm->guest != NULL && vm->guest->windows == DM_FACT_YES;
+  const char *os = told ? vm->guest->os : NULL;
+  g_autofree char *named = os != NULL ? g_strdup_printf("Windows (%s)", os) : g_strdup("Windows");
+  doctor_add(findings, "guest-os", NULL, DM_VERDICT_BAD, told ? system_source(vm) : HOST,
+    g_strdup_printf("the guest is %s, which cannot release memory devices while it runs", named), advise_next_run(vm));
+}
+
+static void check_guest_os(GPtrArray *findings, const DmVm *vm) {
+  const DmGuest *guest = vm->guest;
+  if (doctor_is_windows(vm)) {
+    check_windows(findings, vm);
+    return;
+  }
+  const char *kernel = guest != NULL && guest->kernel != NULL ? guest->kernel : NULL;
+  g_autofree char *named = g_strdup_printf("%s%s%s%s%s", kernel != NULL ? "kernel " : "the guest's kernel",
+    kernel != NULL ? kernel : "", guest != NULL && guest->os != NULL ? " (" : "",
+    guest != NULL && guest->os != NULL ? guest->os : "", guest != NULL && guest->os != NULL ? ")" : "");
+  DmFact remove = guest != NULL ? guest->hot_remove : DM_FACT_UNKNOWN;
+  if (remove == DM_FACT_NO)
+    doctor_add(findings, "guest-os", NULL, DM_VERDICT_BAD, system_source(vm),
+      g_strdup_printf("%s was built without memory hot remove (CONFIG_MEMORY_HOTREMOVE)", named),
+      g_strdup("boot the guest with a kernel that has it"));
+  else if (remove == DM_FACT_YES)
+    doctor_add(findings, "guest-os", NULL, DM_VERDICT_GOOD, system_source(vm),
+      g_strdup_printf("%s can take memory out", named), NULL);
+  else if (kernel != NULL)
+    doctor_add(findings, "guest-os", NULL, DM_VERDICT_GOOD, system_source(vm),
+      g_strdup_printf("%s can take memory out, unless it was built without memory hot remove", named), NULL);
+  else
+    doctor_add(findings, "guest-os", NULL, DM_VERDICT_UNKNOWN, NULL,
+      g_strdup("nobody told which system runs in the guest, and whether it can release memory"), NULL);
+}
+
+/* ---- what becomes of the next plug ---- */
+
+typedef struct {
+  DmVerdict verdict;
+  const char *evidence;
+} Onlining;
+
+/* The kernel's own policy comes before any rule or program of user space. */
+static Onlining foresee(const DmGuest *guest) {
+  const char *policy = guest->policy;
+  gboolean node = guest->movable_node == DM_FACT_YES;
+  if (g_strcmp0(policy, "online_movable") == 0)
+    return (Onlining){DM_VERDICT_GOOD, "the kernel brings plugged memory online as movable (online_movable)"};
+  if (g_strcmp0(policy, "online_kernel") == 0)
+    return (Onlining){
+      DM_VERDICT_BAD, "the kernel takes plugged memory for itself (online_kernel), and does not let it go"};
+  if (g_strcmp0(policy, "online") == 0)
+    return node
+      ? (Onlining){DM_VERDICT_GOOD, "the kernel brings plugged memory online as movable (movable_node)"}
+      : (Onlining){DM_VERDICT_BAD,
+          "the kernel brings plugged memory online at once, mostly not as movable (auto_online_blocks is online)"};
+  if (guest->onlines == DM_FACT_YES)
+    return (Onlining){DM_VERDICT_GOOD, "dimmer-guest brings plugged memory online as movable"};
+  if (guest->udev_rule == DM_FACT_YES)
+    return (Onlining){DM_VERDICT_GOOD, "a udev rule brings plugged memory online as movable"};
+  if (policy == NULL)
+    return node ? (Onlining){DM_VERDICT_GOOD, "memory that comes online is movable (movable_node)"}
+                : (Onlining){DM_VERDICT_UNKNOWN, "nobody told how plugged memory comes online"};
+  if (node)
+    return (Onlining){
+      DM_VERDICT_WARNING, "memory that comes online is movable (movable_node), but nobody is known to bring it online"};
+  return guest->udev_rule == DM_FACT_NO
+    ? (Onlining){DM_VERDICT_BAD,
+        "nobody brings plugged memory online as movable: it stays offline, or becomes the kernel's by "
+        "a rule of the distribution"}
+    : (Onlining){DM_VERDICT_WARNING,
+        "the kernel leaves plugged memory offline, and nobody is known to bring it online as movable"};
+}
+
+static void check_onlining(GPtrArray *findings, const DmVm *vm) {
+  static const Onlining unknown = {DM_VERDICT_UNKNOWN, "nobody told how plugged memory comes online"};
+  Onlining onlining = vm->guest != NULL ? foresee(vm->guest) : unknown;
+  gboolean wrong = onlining.verdict == DM_VERDICT_BAD || onlining.verdict == DM_VERDICT_WARNING;
+  if (doctor_is_windows(vm))
+    return;
+  doctor_add(findings, "onlining", NULL, onlining.verdict,
+    onlining.verdict != DM_VERDICT_UNKNOWN ? system_source(vm) : NULL, g_strdup(onlining.evidence),
+    wrong ? g_strdup_printf("'dimmer guest prepare %s' makes it come online as movable from the next plug on", vm->name)
+          : NULL);
+}
+
+static void check_block_size(GPtrArray *findings, const DmVm *vm) {
+  uint64_t block = vm->guest != NULL ? vm->guest->block : 0, step = dm_vm_plug_step(vm);
+  if (block == 0) {
+    doctor_add(findings, "block-size", NULL, DM_VERDICT_UNKNOWN, NULL,
+      g_strdup("nobody told how large the guest's memory blocks are"), NULL);
+    return;
+  }
+  g_autofree char *block_text = dm_size_format(block);
+  g_autofree char *step_text = dm_size_format(step);
+  const char *source = dm_source_name(vm->guest->block_source);
+  if (block == step && block > dm_vm_factor(vm))
+    doctor_add(findings, "block-size", NULL, DM_VERDICT_WARNING, source,
+      g_strdup_printf("the guest's memory blocks are %s, and it cannot use smaller DIMMs: they are plugged in steps of "
+                      "that",
+        block_text),
+      NULL);
+  else
+    doctor_add(findings, "block-size", NULL, DM_VERDICT_GOOD, source,
+      g_strdup_printf("the guest's memory blocks are %s, and DIMMs are plugged in steps of %s", block_text, step_text),
+      NULL);
+}
+
+/* ---- what it can spare ---- */
+
+/* What is to be released for @memory, or could be at most. */
+static PlanNeeds find_needs(const DmVm *vm, uint64_t memory) {
+  DmWish wish = {.has_memory = TRUE, .memory = memory, .flags = DM_PLAN_FORCE};
+  g_autoptr(DmPlan) plan = memory != 0 && memory < dm_config_memory(vm->live) ? dm_plan_set(vm, &wish, NULL) : NULL;
+  if (plan != NULL)
+    return plan_needs(vm, plan->steps, vm->request);
+  PlanNeeds needs = {0};
+  for (guint i = 0; memory == 0 && i < vm->live->devices->len; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (!plan_leaves_out(device, 0))
+      needs.asked = dm_size_plus(needs.asked, plan_needs_of(vm, device, dm_memory_device_memory(device)));
+  }
+  return needs;
+}
+
+static char *describe_spare(const DmVm *vm, uint64_t spare, uint64_t reserve) {
+  g_autofree char *spare_text = dm_size_format(dm_size_floor_mib(spare));
+  g_autofree char *available = dm_size_format(dm_size_floor_mib(vm->guest->available));
+  g_autofree char *reserve_text = dm_size_format(dm_size_floor_mib(reserve));
+  return g_strdup_printf(
+    "the guest can spare %s (%s available, less a reserve of %s)", spare_text, available, reserve_text);
+}
+
+static char *advise_least(const DmVm *vm, uint64_t least) {
+  g_autofree char *text = dm_size_format(dm_size_floor_mib(dm_size_plus(least, DM_MIB - 1)));
+  if (least >= dm_config_memory(vm->live))
+    return g_strdup("end programs in the guest first, or override with --force");
+  return g_strdup_printf("the least memory to set now is %s; --force overrides that", text);
+}
+
+static void check_spare(GPtrArray *findings, const DmVm *vm, uint64_t memory) {
+  uint64_t spare, reserve;
+  if (!dm_plan_spare(vm, &spare, &reserve)) {
+    doctor_add(findings, "spare", NULL, DM_VERDICT_UNKNOWN, NULL,
+      g_strdup("nobody told how much memory the guest can spare"), NULL);
+    return;
+  }
+  PlanNeeds needs = find_needs(vm, memory);
+  uint64_t sum = dm_size_plus(needs.asked, needs.out), least = plan_least_memory(vm, 0, spare);
+  g_autofree char *text = describe_spare(vm, spare, reserve);
+  g_autofree char *sum_text = dm_size_format(sum);
+  g_autofree char *memory_text = dm_size_format(memory);
+  const char *source = dm_source_name(vm->guest->memory_source);
+  DmVerdict verdict = DM_VERDICT_GOOD;
+  if (sum > spare)
+    verdict = memory != 0 || least >= dm_config_memory(vm->live) ? DM_VERDICT_BAD : DM_VERDICT_WARNING;
+  doctor_add(findings, "spare", NULL, verdict, source,
+    sum == 0       ? g_strdup(text)
+      : memory > 0 ? g_strdup_printf("%s, and lowering to %s takes %s", text, memory_text, sum_text)
+                   : g_strdup_printf("%s, and its memory devices could release %s", text, sum_text),
+    sum > spare ? advise_least(vm, least) : NULL);
+}
+
+void doctor_check_guest(GPtrArray *findings, const DmVm *vm, uint64_t memory) {
+  check_ports(findings, vm);
+  check_guest_os(findings, vm);
+  check_onlining(findings, vm);
+  check_block_size(findings, vm);
+  check_spare(findings, vm, memory);
+}

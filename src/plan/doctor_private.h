@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the doctor's files share. Not for other layers. */
+#pragma once
+
+#include "plan/doctor.h"
+
+#define HOST "libvirt"
+
+/*
+ * Appends a finding; @source is copied, "" or NULL: nobody told. @evidence and @remedy (or NULL) are taken. @device:
+ * NULL: of the VM.
+ */
+void doctor_add(GPtrArray *findings, const char *check, const DmMemoryDevice *device, DmVerdict verdict,
+  const char *source, char *evidence, char *remedy);
+
+/* The guest is Windows: it told so, or else its definition does. */
+gboolean doctor_is_windows(const DmVm *vm);
+
+/* The checks of what the host knows. The VM runs, or has at least its live configuration. */
+void doctor_check_host(GPtrArray *findings, const DmVm *vm);
+
+/* The checks of what its guest told. */
+void doctor_check_guest(GPtrArray *findings, const DmVm *vm, uint64_t memory);
+
+/* The checks of one live device. */
+void doctor_check_device(GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device);

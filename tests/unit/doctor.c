@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The doctor: what it says of which picture. */
+#include "plan/doctor.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "guest_notation.h"
+#include "notation.h"
+
+typedef struct {
+  const char *name, *vm, *guest; /* NULL: it was not asked */
+  const char *more;              /* words: see apply(); NULL: none */
+  const char *check, *alias;     /* the finding; NULL: of the VM */
+  const char *verdict;           /* NULL: there is no such finding */
+  const char *source;            /* NULL: nobody */
+  const char *words[4]; /* each stands in the evidence or, after "->", in the remedy; "-": there is no remedy */
+} Case;
+
+#define PLAIN "running: 1024 max=4096/16 | 1024 max=4096/16"
+#define DIMMS "running: 1024 max=4096/16 d256 d128 | -"
+#define WINDOWS "agent windows os=Microsoft_Windows_Server_2022"
+
+static const Case host[] = {
+  {"running", PLAIN, NULL, NULL, "state", NULL, "good", "libvirt", {"is running", "-"}},
+  {"paused", "paused: 1024 | 1024", NULL, NULL, "state", NULL, "bad", "libvirt", {"is paused", "->virsh resume web1"}},
+  {"shut-off", "shut-off: - | 1024", NULL, NULL, "state", NULL, "bad", "libvirt", {"shut off", "->virsh start web1"}},
+  {"suspended", "suspended: 1024 | -", NULL, NULL, "state", NULL, "bad", "libvirt", {"->dompmwakeup"}},
+  {"shut-off-no-more", "shut-off: - | 1024", NULL, NULL, "room", NULL, NULL, NULL, {NULL}},
+  {"hot-plugged", DIMMS, NULL, NULL, "hot-plugged", NULL, "good", "libvirt",
+    {"2 memory devices with 384 MiB are hot plugged", "-"}},
+  {"hot-plugged-one", "running: 1024 v1024:512/512:2 n128 | -", NULL, NULL, "hot-plugged", NULL, "good", "libvirt",
+    {"1 memory device with 512 MiB is"}},
+  {"hot-plugged-none", "running: 1024 max=4096/16 n128 | -", NULL, NULL, "hot-plugged", NULL, "warning", "libvirt",
+    {"boot memory", "->dimmer plug web1"}},
+  {"room", DIMMS, NULL, NULL, "room", NULL, "good", "libvirt", {"2688 MiB more", "maximum of 4096 MiB", "-"}},
+  {"room-too-little", "running: 1024 max=1088/16 | -", NULL, NULL, "room", NULL, "warning", "libvirt",
+    {"64 MiB", "128 MiB", "->--max"}},
+  {"room-of-a-block", "running: 1024 max=2048/16 | -", "agent block=2048", NULL, "room", NULL, "warning", "libvirt",
+    {"1024 MiB are left", "2048 MiB)"}},
+  {"room-not-enabled", "running: ~1024 | ~1024", NULL, NULL, "room", NULL, "bad", "libvirt",
+    {"without a maxMemory", "->dimmer enable web1"}},
+  {"slots", DIMMS, NULL, NULL, "slots", NULL, "good", "libvirt", {"14 of 16 memory slots are free"}},
+  {"slots-one", "running: 1024 max=4096/2 d128 | -", NULL, NULL, "slots", NULL, "good", "libvirt",
+    {"1 of 2", "is free"}},
+  {"slots-taken", "running: 1024 max=4096/1 d128 | -", NULL, NULL, "slots", NULL, "warning", "libvirt",
+    {"all 1 memory slots", "->--slots"}},
+  {"slots-not-enabled", "running: ~1024 | ~1024", NULL, NULL, "slots", NULL, NULL, NULL, {NULL}},
+  {"balloon", "running: 1024 max=4096/16 balloon=1024 d256 | -", NULL, "balloon", "balloon", NULL, "warning", "libvirt",
+    {"inflated by 256 MiB", "->virsh setmem web1 1310720 --live"}},
+  {"balloon-empty", "running: 1024 max=4096/16 balloon=1280 d256 | -", NULL, "balloon", "balloon", NULL, "good",
+    "libvirt", {"not inflated", "-"}},
+  {"balloon-none", DIMMS, NULL, NULL, "balloon", NULL, "good", "libvirt", {"no balloon"}},
+  {"balloon-none-virtio-mem", "running: 1024 v1024:512/512:2 | -", NULL, NULL, "balloon", NULL, "good", "libvirt",
+    {"no balloon"}},
+  {"balloon-virtio-mem", "running: 1024 balloon=1024 v1024:512/512:2 | -", NULL, "balloon", "balloon", NULL, "unknown",
+    "libvirt", {"cannot be told", "-"}},
+  {"huge-pages-none", PLAIN, NULL, NULL, "huge-pages", NULL, "good", "libvirt", {"ordinary"}},
+  {"huge-pages-small", "running: 1024 page=2 | -", NULL, NULL, "huge-pages", NULL, "good", "libvirt", {"2 MiB"}},
+  {"huge-pages-large", "running: 1024 page=1024 | -", NULL, NULL, "huge-pages", NULL, "warning", "libvirt",
+    {"1024 MiB", "-"}},
+  {"vfio-none", PLAIN, NULL, NULL, "vfio", NULL, "good", "libvirt", {"no host device"}},
+  {"vfio", DIMMS, NULL, "vfio", "vfio", NULL, "warning", "libvirt", {"pin", "-"}},
+  {"vfio-virtio-mem", "running: 1024 v1024:512/512:2 | -", NULL, "vfio", "vfio", NULL, "warning", "libvirt",
+    {"QEMU 6.1"}},
+  {"migration-none", PLAIN, NULL, NULL, "migration", NULL, "good", "libvirt", {"no migration", "-"}},
+  {"migration", PLAIN, NULL, "migrating", "migration", NULL, "bad", "libvirt", {"being migrated", "->wait"}},
+  {"request-none", DIMMS, NULL, NULL, "request", NULL, "good", "libvirt", {"no earlier request", "-"}},
+  {"request-done", DIMMS "| set=1024 -dimm0(256):refused -dimm9(128):removed", NULL, NULL, "request", NULL, "good",
+    "libvirt", {"no earlier"}},
+  {"request", DIMMS "| set=1024 -dimm0(256):overdue -dimm1(128):asked", NULL, NULL, "request", NULL, "warning",
+    "libvirt", {"384 MiB of 2 devices", "->dimmer settle web1"}},
+  {"request-shrinks", "running: 1024 v1024:256/512:2 | - | set=1280 virtiomem0(512>256):asked", NULL, NULL, "request",
+    NULL, "warning", "libvirt", {"256 MiB of 1 device,"}},
+  {"request-grows", "running: 1024 v1024:512/256:2 | - | set=1536 virtiomem0(256>512):asked", NULL, NULL, "request",
+    NULL, "good", "libvirt", {NULL}},
+};
+
+static const Case guest[] = {
+  {"agent", PLAIN, "agent", "agent-open", "ports", NULL, "good", "dimmer-guest", {"dimmer-guest 0.1 answers", "-"}},
+  {"both", PLAIN, "both", "agent-open", "ports", NULL, "good", "dimmer-guest", {"as well"}},
+  {"qga", PLAIN, "qga file", "qga-open", "ports", NULL, "good", "qemu-guest-agent", {"without dimmer-guest", "-"}},
+  {"qga-exec", PLAIN, "qga exec", "qga-open", "ports", NULL, "good", "qemu-guest-agent", {NULL}},
+  {"qga-locked", PLAIN, "qga", "qga-open", "ports", NULL, "warning", "qemu-guest-agent",
+    {"neither files nor programs", "->dimmer guest prepare web1"}},
+  {"no-port", PLAIN, "nobody", NULL, "ports", NULL, "warning", "libvirt", {"no port", "->dimmer guest prepare web1"}},
+  {"not-asked", PLAIN, NULL, NULL, "ports", NULL, "warning", "libvirt", {"no port"}},
+  {"nobody-runs", PLAIN, "nobody", "agent-closed qga-closed", "ports", NULL, "warning", "libvirt",
+    {"neither dimmer-guest nor qemu-guest-agent runs", "->dimmer-guest --install"}},
+  {"only-qga's-port", PLAIN, "nobody", "qga-closed", "ports", NULL, "warning", "libvirt",
+    {"->start qemu-guest-agent", "->dimmer guest prepare web1"}},
+  {"hangs", PLAIN, "nobody", "agent-open", "ports", NULL, "warning", "libvirt", {"does not answer", "->restart"}},
+
+  {"linux", PLAIN, "agent kernel=6.1.0 os=Debian_12 hot-remove", NULL, "guest-os", NULL, "good", "dimmer-guest",
+    {"kernel 6.1.0 (Debian 12) can take memory out", "-"}},
+  {"linux-without-os", PLAIN, "agent kernel=6.1.0 hot-remove", NULL, "guest-os", NULL, "good", "dimmer-guest",
+    {"kernel 6.1.0 can take"}},
+  {"linux-without-a-name", PLAIN, "agent hot-remove", NULL, "guest-os", NULL, "good", "dimmer-guest",
+    {"the guest's kernel can take"}},
+  {"linux-perhaps", PLAIN, "qga kernel=6.1.0", NULL, "guest-os", NULL, "good", "qemu-guest-agent", {"unless"}},
+  {"no-hot-remove", PLAIN, "agent kernel=6.1.0 no-hot-remove", NULL, "guest-os", NULL, "bad", "dimmer-guest",
+    {"CONFIG_MEMORY_HOTREMOVE", "->kernel that has it"}},
+  {"windows", PLAIN, WINDOWS, NULL, "guest-os", NULL, "bad", "dimmer-guest",
+    {"Windows (Microsoft Windows Server 2022), which cannot release", "->--next-run"}},
+  {"windows-by-definition", PLAIN, NULL, "win-by-definition", "guest-os", NULL, "bad", "libvirt",
+    {"is Windows, which"}},
+  {"windows-no-more", PLAIN, "agent no-windows kernel=6.1", "win-by-definition", "guest-os", NULL, "good",
+    "dimmer-guest", {NULL}},
+  {"windows-transient", DIMMS, WINDOWS, NULL, "guest-os", NULL, "bad", "dimmer-guest", {"-"}},
+  {"windows-needs-no-agent", PLAIN, NULL, "win-by-definition", "ports", NULL, NULL, NULL, {NULL}},
+  {"unknown-os", PLAIN, "nobody", NULL, "guest-os", NULL, "unknown", NULL, {"nobody told", "-"}},
+
+  {"policy-movable", PLAIN, "agent policy=online_movable", NULL, "onlining", NULL, "good", "dimmer-guest",
+    {"the kernel brings", "movable", "-"}},
+  {"agent-onlines", PLAIN, "agent policy=offline onlines", NULL, "onlining", NULL, "good", "dimmer-guest",
+    {"dimmer-guest brings"}},
+  {"udev", PLAIN, "qga policy=offline udev-rule", NULL, "onlining", NULL, "good", "qemu-guest-agent", {"udev rule"}},
+  {"udev-comes-too-late", PLAIN, "qga policy=online udev-rule", NULL, "onlining", NULL, "bad", "qemu-guest-agent",
+    {"not as movable", "->dimmer guest prepare web1"}},
+  {"policy-online", PLAIN, "agent policy=online no-onlines", NULL, "onlining", NULL, "bad", "dimmer-guest",
+    {"is online)"}},
+  {"policy-kernel", PLAIN, "agent policy=online_kernel movable-node", NULL, "onlining", NULL, "bad", "dimmer-guest",
+    {"online_kernel", "->prepare"}},
+  {"movable-node", PLAIN, "agent policy=online movable-node", NULL, "onlining", NULL, "good", "dimmer-guest",
+    {"movable_node"}},
+  {"movable-node-old", PLAIN, "agent movable-node", NULL, "onlining", NULL, "good", "dimmer-guest", {"movable_node"}},
+  {"movable-node-offline", PLAIN, "agent policy=offline movable-node", NULL, "onlining", NULL, "warning",
+    "dimmer-guest", {"nobody is known"}},
+  {"nobody-onlines", PLAIN, "agent policy=offline no-udev-rule no-onlines", NULL, "onlining", NULL, "bad",
+    "dimmer-guest", {"stays offline", "->prepare"}},
+  {"perhaps-nobody", PLAIN, "qga policy=offline", NULL, "onlining", NULL, "warning", "qemu-guest-agent", {"->prepare"}},
+  {"old-kernel", PLAIN, "qga udev-rule", NULL, "onlining", NULL, "good", "qemu-guest-agent", {"udev"}},
+  {"onlining-unknown", PLAIN, "qga", NULL, "onlining", NULL, "unknown", NULL, {"nobody told", "-"}},
+  {"onlining-not-asked", PLAIN, NULL, NULL, "onlining", NULL, "unknown", NULL, {"nobody told", "-"}},
+  {"onlining-windows", PLAIN, WINDOWS, NULL, "onlining", NULL, NULL, NULL, {NULL}},
+
+  {"blocks", PLAIN, "agent block=128", NULL, "block-size", NULL, "good", "dimmer-guest", {"blocks are 128 MiB", "-"}},
+  {"blocks-large", PLAIN, "qga block=2048", NULL, "block-size", NULL, "warning", "qemu-guest-agent", {"2048 MiB"}},
+  {"blocks-and-pages", "running: 1024 page=1024 | -", "agent block=256", NULL, "block-size", NULL, "good",
+    "dimmer-guest", {"256 MiB", "steps of 1024 MiB"}},
+  {"blocks-unknown", PLAIN, "nobody", NULL, "block-size", NULL, "unknown", NULL, {"nobody told", "-"}},
+};
+
+static const Case spare[] = {
+  {"enough-for-all", DIMMS, "agent total=1024 avail=448", NULL, "spare", NULL, "good", "dimmer-guest",
+    {"can spare 384 MiB (448 MiB available, less a reserve of 64 MiB)", "could release 384 MiB", "-"}},
+  {"not-for-all", DIMMS, "agent total=1024 avail=447", NULL, "spare", NULL, "warning", "dimmer-guest",
+    {"->1152 MiB", "->--force"}},
+  {"for-none", DIMMS, "agent total=1024 avail=100", NULL, "spare", NULL, "bad", "dimmer-guest",
+    {"can spare 36 MiB", "->end programs"}},
+  {"what-stays-is-not-counted", DIMMS, "agent total=1024 avail=200 4096+256:k 4352+128:m", NULL, "spare", NULL, "good",
+    "dimmer-guest", {"could release 128 MiB"}},
+  {"offline-is-not-counted", DIMMS, "agent total=1024 avail=200 4096+256:o 4352+128:m", NULL, "spare", NULL, "good",
+    "dimmer-guest", {"could release 128 MiB"}},
+  {"no-devices", PLAIN, "balloon total=1024 avail=200", NULL, "spare", NULL, "good", "balloon statistics",
+    {"can spare 136 MiB", "-"}},
+  {"asked", DIMMS, "agent total=1024 avail=447", "to=1152", "spare", NULL, "good", "dimmer-guest",
+    {"lowering to 1152 MiB takes 256 MiB", "-"}},
+  {"asked-too-much", DIMMS, "agent total=1024 avail=447", "to=1024", "spare", NULL, "bad", "dimmer-guest",
+    {"takes 384 MiB", "->1152 MiB"}},
+  {"asked-to-raise", DIMMS, "agent total=1024 avail=65", "to=2048", "spare", NULL, "good", "dimmer-guest", {"-"}},
+  {"not-known", DIMMS, "nobody", NULL, "spare", NULL, "unknown", NULL, {"nobody told", "-"}},
+};
+
+static const Case device[] = {
+  {"movable", DIMMS, "agent 4096+384:m", NULL, "movable", "dimm0", "good", "dimmer-guest",
+    {"all of its 256 MiB are online as movable", "-"}},
+  {"kernel", DIMMS, "agent 4096+128:k 4224+256:m", NULL, "movable", "dimm0", "bad", "dimmer-guest",
+    {"128 MiB of its 256 MiB are online in a kernel zone", "->dimmer guest prepare web1"}},
+  {"offline", DIMMS, "qga 4096+128:o 4224+256:m", NULL, "movable", "dimm0", "warning", "qemu-guest-agent",
+    {"128 MiB of its 256 MiB are offline", "->prepare"}},
+  {"partly-known", DIMMS, "qga 4096+128:m", NULL, "movable", "dimm0", "unknown", "qemu-guest-agent",
+    {"for 128 MiB of its 256 MiB", "-"}},
+  {"not-known", DIMMS, "nobody", NULL, "movable", "dimm1", "unknown", NULL, {"nobody told", "->dimmer-guest"}},
+  {"not-asked", DIMMS, NULL, NULL, "movable", "dimm1", "unknown", NULL, {"nobody told"}},
+  {"virtio-mem", "running: 1024 v1024:256/256:2 | -", "agent 4096+256:mv", NULL, "movable", "virtiomem0", "good",
+    "dimmer-guest", {"256 MiB"}},
+  {"virtio-mem-kernel", "running: 1024 v1024:256/256:2 | -", "agent 4096+128:mv 4224+128:kv", NULL, "movable",
+    "virtiomem0", "warning", "dimmer-guest", {"128 MiB of its 256 MiB", "may keep some"}},
+  {"virtio-mem-empty", "running: 1024 v1024:0:2 | -", "agent 0+1024:k", NULL, "movable", "virtiomem0", "good",
+    "libvirt", {"empty"}},
+  {"virtio-mem-which", "running: 1024 v1024:256/256:2 v1024:256/256:2 | -", "agent 4096+512:mv", NULL, "movable",
+    "virtiomem0", "unknown", "libvirt", {"its own"}},
+  {"nvdimm", "running: 1024 n128 | -", "agent 4096+128:k", NULL, "movable", "nvdimm0", "warning", "libvirt",
+    {"nvdimm", "-"}},
+  {"windows", DIMMS, WINDOWS, NULL, "movable", "dimm0", "bad", NULL, {"Windows", "-"}},
+  {"block", DIMMS, "agent block=128", NULL, "block-size", "dimm0", NULL, NULL, {NULL}},
+  {"too-small-for-a-block", DIMMS, "agent block=256", NULL, "block-size", "dimm1", "bad", "dimmer-guest",
+    {"no whole number of memory blocks of 256 MiB (128 MiB from 0x110000000)", "->multiple of 256 MiB"}},
+  {"begins-within-a-block", "running: 1024 d128 d256 | -", "agent block=256", NULL, "block-size", "dimm1", "bad",
+    "dimmer-guest", {"(256 MiB from 0x108000000)"}},
+  {"never-refused", DIMMS, "agent 4096+384:m", NULL, "refused", "dimm0", NULL, NULL, {NULL}},
+  {"refused", DIMMS, "agent 4096+384:m", "refused=dimm0", "refused", "dimm0", "warning", "libvirt",
+    {"(2026-11-25 10:00 UTC)", "->ask again"}},
+};
+
+/* agent-closed, agent-open, qga-closed, qga-open, vfio, balloon, migrating, win-by-definition, refused=ALIAS */
+static void apply(DmVm *vm, const char *word) {
+  if (g_str_has_prefix(word, "agent-"))
+    vm->agent_port = strcmp(word, "agent-open") == 0 ? DM_PORT_OPEN : DM_PORT_CLOSED;
+  else if (g_str_has_prefix(word, "qga-"))
+    vm->qemu_agent_port = strcmp(word, "qga-open") == 0 ? DM_PORT_OPEN : DM_PORT_CLOSED;
+  else if (strcmp(word, "win-by-definition") == 0)
+    vm->facts.os = "http://microsoft.com/win/2k22";
+  vm->vfio |= strcmp(word, "vfio") == 0;
+  vm->balloon |= strcmp(word, "balloon") == 0;
+  vm->migrating |= strcmp(word, "migrating") == 0;
+  if (!g_str_has_prefix(word, "refused="))
+    return;
+  DmRefusal *refusal = g_new0(DmRefusal, 1);
+  refusal->alias = g_strdup(word + strlen("refused="));
+  refusal->at = 1795600800; /* 2026-11-25 10:00 */
+  g_ptr_array_add(vm->refusals, refusal);
+}
+
+static DmVm *vm_of(const Case *c, uint64_t *memory) {
+  g_auto(GStrv) words = g_strsplit(c->more != NULL ? c->more : "", " ", -1);
+  DmVm *vm = vm_from(c->vm);
+  if (c->guest != NULL)
+    dm_vm_take_guest(vm, guest_from(c->guest));
+  for (guint i = 0; words[i] != NULL; i++) {
+    apply(vm, words[i]);
+    if (g_str_has_prefix(words[i], "to="))
+      *memory = g_ascii_strtoull(words[i] + 3, NULL, 10) * DM_MIB;
+  }
+  return vm;
+}
+
+static const DmFinding *find(const GPtrArray *findings, const Case *c) {
+  for (guint i = 0; i < findings->len; i++) {
+    const DmFinding *finding = findings->pdata[i];
+    if (strcmp(finding->check, c->check) == 0 && g_strcmp0(finding->alias, c->alias) == 0)
+      return finding;
+  }
+  return NULL;
+}
+
+static void check_words(const Case *c, const DmFinding *finding) {
+  for (gsize i = 0; i < G_N_ELEMENTS(c->words) && c->words[i] != NULL; i++) {
+    const char *word = c->words[i];
+    if (strcmp(word, "-") == 0)
+      g_assert_null(finding->remedy);
+    else if (g_str_has_prefix(word, "->"))
+      g_assert_nonnull(finding->remedy != NULL ? strstr(finding->remedy, word + 2) : NULL);
+    else
+      g_assert_nonnull(strstr(finding->evidence, word));
+  }
+}
+
+static void test_case(gconstpointer data) {
+  const Case *c = data;
+  uint64_t memory = 0;
+  g_autoptr(DmVm) vm = vm_of(c, &memory);
+  g_autoptr(GPtrArray) findings = dm_plan_doctor(vm, memory);
+  const DmFinding *finding = find(findings, c);
+  if (c->verdict == NULL || finding == NULL) {
+    g_assert_null(finding);
+    g_assert_null(c->verdict);
+    return;
+  }
+  g_test_message("%s (%s): %s [%s] -> %s", finding->check, dm_verdict_name(finding->verdict), finding->evidence,
+    finding->source != NULL ? finding->source : "", finding->remedy != NULL ? finding->remedy : "");
+  g_assert_cmpstr(dm_verdict_name(finding->verdict), ==, c->verdict);
+  g_assert_cmpstr(finding->source, ==, c->source);
+  check_words(c, finding);
+}
+
+/* The order to read them, each once, each with evidence; and what is known of each device. */
+static void test_order(void) {
+  g_autoptr(DmVm) vm = vm_from("running: 1024 max=4096/16 d256 n128 | -");
+  dm_vm_take_guest(vm, guest_from("agent block=128 total=1024 avail=500 hot-remove onlines 4096+256:k"));
+  g_autoptr(GPtrArray) findings = dm_plan_doctor(vm, 0);
+  g_autoptr(GString) order = g_string_new(NULL);
+  for (guint i = 0; i < findings->len; i++) {
+    const DmFinding *finding = findings->pdata[i];
+    g_assert_nonnull(finding->evidence);
+    g_string_append_printf(order, "%s%s%s%s", i > 0 ? " " : "", finding->check, finding->alias != NULL ? ":" : "",
+      finding->alias != NULL ? finding->alias : "");
+  }
+  g_assert_cmpstr(order->str, ==,
+    "state hot-plugged room slots balloon huge-pages vfio migration request ports guest-os onlining block-size spare "
+    "movable:dimm0 movable:nvdimm1");
+  g_assert_cmpint(dm_plan_worst(findings), ==, DM_VERDICT_BAD);
+  g_autoptr(DmFinding) finding = dm_plan_device_finding(vm, vm->live->devices->pdata[0]);
+  g_assert_cmpstr(finding->check, ==, "movable");
+  g_assert_cmpint(finding->verdict, ==, DM_VERDICT_BAD);
+  g_assert_cmpstr(finding->alias, ==, "dimm0");
+}
+
+static void test_worst(void) {
+  g_autoptr(GPtrArray) findings = g_ptr_array_new();
+  DmFinding good = {.verdict = DM_VERDICT_GOOD}, unknown = {.verdict = DM_VERDICT_UNKNOWN};
+  DmFinding warning = {.verdict = DM_VERDICT_WARNING}, bad = {.verdict = DM_VERDICT_BAD};
+  DmFinding *all[] = {&good, &unknown, &warning, &bad, &good};
+  g_assert_cmpint(dm_plan_worst(findings), ==, DM_VERDICT_GOOD);
+  for (gsize i = 0; i < G_N_ELEMENTS(all); i++) {
+    g_ptr_array_add(findings, all[i]);
+    g_assert_cmpint(dm_plan_worst(findings), ==, MIN(i, 3));
+  }
+}
+
+static void add(const char *group, const Case *cases, gsize count) {
+  for (gsize i = 0; i < count; i++) {
+    g_autofree char *path = g_strdup_printf("/doctor/%s/%s", group, cases[i].name);
+    g_test_add_data_func(path, &cases[i], test_case);
+  }
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_set_nonfatal_assertions();
+  add("host", host, G_N_ELEMENTS(host));
+  add("guest", guest, G_N_ELEMENTS(guest));
+  add("spare", spare, G_N_ELEMENTS(spare));
+  add("device", device, G_N_ELEMENTS(device));
+  g_test_add_func("/doctor/order", test_order);
+  g_test_add_func("/doctor/worst", test_worst);
+  return g_test_run();
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a program inside a guest printed, by way of qemu-guest-agent, and the zones as kernels old and new name them. */
+#include "facts.h"
+
+#include "base/size.h"
+#include "runs_text.h"
+
+/* ---- zones ---- */
+
+static const struct {
+  const char *name, *valid_zones;
+  DmBlockState state;
+  DmZone zone;
+} zones[] = {
+  {"movable", "Movable", DM_BLOCK_ONLINE, DM_ZONE_MOVABLE},
+  {"normal", "Normal", DM_BLOCK_ONLINE, DM_ZONE_KERNEL},
+  {"dma", "DMA", DM_BLOCK_ONLINE, DM_ZONE_KERNEL},
+  {"dma32", "DMA32", DM_BLOCK_ONLINE, DM_ZONE_KERNEL},
+  {"mixed", "none", DM_BLOCK_ONLINE, DM_ZONE_MIXED},
+  {"nothing", "", DM_BLOCK_ONLINE, DM_ZONE_UNKNOWN},
+  {"going", "Movable", DM_BLOCK_GOING_OFFLINE, DM_ZONE_MOVABLE},
+  {"offline", "Normal Movable", DM_BLOCK_OFFLINE, DM_ZONE_MOVABLE},
+  {"offline-movable-node", "Movable Normal", DM_BLOCK_OFFLINE, DM_ZONE_MOVABLE},
+  {"offline-movable-only", "Movable", DM_BLOCK_OFFLINE, DM_ZONE_MOVABLE},
+  {"offline-normal-only", "Normal", DM_BLOCK_OFFLINE, DM_ZONE_KERNEL},
+  /* Before 4.13 online blocks at a zone's border name the neighbour as well, their own first. */
+  {"old-last-of-normal", "Normal Movable", DM_BLOCK_ONLINE, DM_ZONE_KERNEL},
+  {"old-first-of-movable", "Movable Normal", DM_BLOCK_ONLINE, DM_ZONE_MOVABLE},
+  {"old-last-of-dma32", "DMA32 Movable", DM_BLOCK_ONLINE, DM_ZONE_KERNEL},
+};
+
+static void test_zone(gconstpointer data) {
+  const typeof(zones[0]) *c = data;
+  g_assert_cmpint(facts_zone(c->valid_zones, c->state), ==, c->zone);
+}
+
+/* ---- the script ---- */
+
+/* Runs as above, then "total/available" in MiB where known. */
+static const struct {
+  const char *name, *output;
+  const char *told;
+} scripts[] = {
+  {"whole",
+    "kernel 6.1.0\nboot b\nsize 8000000\npolicy offline\nmovable-node no\nudev-rule no\ntotal 1024000\n"
+    "available 512000\nblock 00000000 online Normal\nblock 00000001 online none\nblock 00000020 online Movable\n"
+    "block 00000021 online Movable\nblock 00000022 offline Normal Movable\nhot-remove yes\n",
+    "0+128:ok 128+128:ox 4096+256:om 4352+128:fm 1000/500"},
+  {"any-order", "block 21 online Movable\nblock 20 online Movable\nblock 0 online Normal\nsize 8000000\n",
+    "0+128:ok 4096+256:om"},
+  {"doubled", "size 8000000\nblock 20 online Movable\nblock 20 online Movable\n", "4096+128:om"},
+  {"no-zones", "size 8000000\nblock 20 online\nblock 21 offline \n", "4096+128:o? 4224+128:f?"},
+  {"going", "size 8000000\nblock 20 going-offline Movable\n", "4096+128:gm"},
+  {"no-size", "block 20 online Movable\n", "none"},
+  {"size-odd", "size 8000001\nblock 20 online Movable\n", "none"},
+  {"size-huge", "size 8000000000000000\nblock 20 online Movable\n", "none"},
+  {"size-negative", "size -8000000\nblock 20 online Movable\n", "none"},
+  {"size-no-number", "size big\nblock 20 online Movable\n", "none"},
+  {"size-twice", "size 8000000\nsize oops\nblock 20 online Movable\n", "4096+128:om"},
+  {"odd-blocks",
+    "size 8000000\nblock\nblock \nblock 20\nblock x online Movable\nblock -1 online Movable\nblock 100000000 online\n"
+    "block 0x30 online\nblock 30  online\nblock 31 burnt Movable\n",
+    "6144+128:?k 6272+128:?m"},
+  {"last-index", "size 1000000000\nblock ffffffff online\nblock 1 online\n", "65536+65536:o?"},
+  {"empty", "", "none"},
+  {"odd-lines", "\n\n \nkernel\n  size 8000000\nblock20 online\nBLOCK 20 online\n\tsize 8000000\n", "none"},
+  {"crlf", "size 8000000\r\nblock 20 online Movable\r\n", "4096+128:om"},
+  {"no-end-of-line", "size 8000000\nblock 20 online Movable", "4096+128:om"},
+  {"no-available", "total 1024000\n", "none"},
+  {"no-total", "available 1024000\n", "none"},
+  {"more-available-than-total", "total 1024000\navailable 2048000\n", "none"},
+  {"memory-no-number", "total 1e6\navailable lots\n", "none"},
+  {"memory-above-64-bits", "total 18446744073709551615\navailable 1024\n", "none"},
+};
+
+static void test_script(gconstpointer data) {
+  const typeof(scripts[0]) *c = data;
+  g_autoptr(DmGuest) guest = dm_guest_new();
+  facts_take_script(c->output, guest);
+  g_autofree char *told = runs_text(guest->runs);
+  g_autofree char *memory = guest->memory_source == DM_SOURCE_NONE
+    ? NULL
+    : g_strdup_printf(" %" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT, guest->total / DM_MIB, guest->available / DM_MIB);
+  g_autofree char *both = g_strconcat(told, memory, NULL);
+  g_assert_cmpstr(both, ==, c->told);
+  g_assert_cmpint(guest->run_source, ==, guest->runs != NULL ? DM_SOURCE_QEMU_AGENT : DM_SOURCE_NONE);
+  g_assert_cmpint(guest->memory_source == DM_SOURCE_NONE, ==, guest->total == 0 && guest->available == 0);
+}
+
+static void test_script_texts(void) {
+  g_autoptr(DmGuest) guest = dm_guest_new();
+  guest->kernel = g_strdup("5.10");
+  facts_take_script("kernel \x1b[31m\nboot \xff\npolicy \nmovable-node yes\nhot-remove maybe\n", guest);
+  g_assert_cmpstr(guest->kernel, ==, "5.10");
+  g_assert_null(guest->boot);
+  g_assert_null(guest->policy);
+  g_assert_cmpint(guest->movable_node, ==, DM_FACT_YES);
+  g_assert_cmpint(guest->hot_remove, ==, DM_FACT_NO);
+  g_assert_cmpint(guest->udev_rule, ==, DM_FACT_UNKNOWN);
+  facts_take_script("kernel 6.1\nboot b\npolicy online\nudev-rule yes\n", guest);
+  g_assert_cmpstr(guest->kernel, ==, "6.1");
+  g_assert_cmpstr(guest->boot, ==, "b");
+  g_assert_cmpstr(guest->policy, ==, "online");
+  g_assert_cmpint(guest->udev_rule, ==, DM_FACT_YES);
+  g_assert_cmpint(guest->system, ==, DM_SOURCE_QEMU_AGENT);
+}
+
+/* More blocks than are believed. */
+static void test_script_of_too_many(void) {
+  g_autoptr(GString) output = g_string_new("size 100000\n");
+  for (guint i = 0; i < FACTS_MAX_RUNS + 10; i++)
+    g_string_append_printf(output, "block %x online\n", i * 2);
+  g_autoptr(DmGuest) guest = dm_guest_new();
+  facts_take_script(output->str, guest);
+  g_assert_cmpuint(guest->runs->len, ==, FACTS_MAX_RUNS);
+}
+
+#define ADD(table, topic, test)                                                             \
+  for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {                                         \
+    g_autofree char *path = g_strconcat("/guest-script/" topic "/", (table)[i].name, NULL); \
+    g_test_add_data_func(path, &(table)[i], test);                                          \
+  }
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_set_nonfatal_assertions();
+  ADD(zones, "zone", test_zone)
+  ADD(scripts, "output", test_script)
+  g_test_add_func("/guest-script/texts", test_script_texts);
+  g_test_add_func("/guest-script/too-many", test_script_of_too_many);
+  return g_test_run();
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plans that know what the guest told: what can go, what it can spare, how large its blocks are. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "guest_notation.h"
+#include "notation.h"
+
+typedef struct {
+  const char *name, *vm, *guest; /* NULL: it was not asked */
+  const char *refused;           /* an alias, NULL: none */
+  const char *wish, *expected;
+  const char *words[4]; /* each stands in a note or in the error; "!x": x stands in none */
+} Case;
+
+/* 4096: dimm0, 256 MiB; 4352: dimm1, 256 MiB; 4608: dimm2, 128 MiB; 4736: dimm3, 128 MiB. */
+#define DIMMS "running: 1024 max=8192/16 d256 d256 d128 d128 | -"
+
+static const Case lower[] = {
+  {"not-asked", DIMMS, NULL, NULL, "memory=1536", "-dimm1(256) => 1536/1536 | -", {"!kernel zone"}},
+  {"kernel-is-left-out", DIMMS, "agent 4096+256:m 4352+256:k 4608+256:m", NULL, "memory=1536",
+    "-dimm0(256) => 1536/1536 | -", {"!left out"}},
+  {"not-even-for-a-better-sum", DIMMS, "agent 4096+512:k 4608+128:m 4736+128:k", NULL, "memory=1536",
+    "-dimm2(128) => 1664/1664 | -", {"left out", "dimm", "kernel zone"}},
+  {"only-what-would-have-helped", DIMMS, "agent 4096+512:m 4608+128:k 4736+128:m", NULL, "memory=1280",
+    "-dimm1(256) -dimm0(256) => 1280/1280 | -", {"!left out"}},
+  {"none-would-have-helped", DIMMS, "agent 4096+512:k 4608+256:m", NULL, "memory=1700", "nothing => 1792/1792 | -",
+    {"!left out", "(128 MiB) would leave 1664 MiB", "!(256 MiB)"}},
+  {"tried", DIMMS, "agent 4096+512:k 4608+128:m 4736+128:k", NULL, "memory=1536 try", "-dimm1(256) => 1536/1536 | -",
+    {"will probably refuse", "!left out"}},
+  {"tried-last", DIMMS, "agent 4096+256:m 4352+256:k 4608+256:m", NULL, "memory=1536 try",
+    "-dimm0(256) => 1536/1536 | -", {"!refuse"}},
+  {"all-are-kernel", DIMMS, "agent 4096+768:k", NULL, "memory=1024", "nothing => 1792/1792 | -",
+    {"no hot plugged memory device that could go", "left out, as the guest has memory of them", "!would leave"}},
+  {"offline-goes", DIMMS, "agent 4096+256:o 4352+512:k", NULL, "memory=1536", "-dimm0(256) => 1536/1536 | -",
+    {"!left"}},
+  {"unknown-goes", DIMMS, "agent 4096+512:u 4608+256:k", NULL, "memory=1536", "-dimm1(256) => 1536/1536 | -",
+    {"!left"}},
+  {"movable-before-unknown", DIMMS, "agent 4096+256:m 4352+512:u", NULL, "memory=1536", "-dimm0(256) => 1536/1536 | -",
+    {NULL}},
+  {"refused-last", DIMMS, "agent 4096+768:m", "dimm1", "memory=1536", "-dimm0(256) => 1536/1536 | -", {"!before"}},
+  {"refused-but-needed", DIMMS, "agent 4096+768:m", "dimm1", "memory=1152",
+    "-dimm3(128) -dimm1(256) -dimm0(256) => 1152/1152 | -", {"refused to release", "before"}},
+  {"refused-before-kernel", DIMMS, "agent 4096+256:m 4352+512:k", "dimm0", "memory=1536",
+    "-dimm0(256) => 1536/1536 | -", {"refused to release"}},
+  /* It gives block by block, so part of it can go. */
+  {"virtio-mem-in-a-kernel-zone", "running: 1024 max=8192/16 v1024:512/512:2 | -", "agent 4096+512:kv", NULL,
+    "memory=1280", "virtiomem0(512>256) => 1280/1280 | -", {"may keep some"}},
+  {"virtio-mem-that-is-called-back", "running: 1024 max=8192/16 v1024:256/512:2 d256 | -",
+    "agent 4096+512:kv 5120+256:m", NULL, "memory=1536", "-dimm0(256) virtiomem0(512>512) => 1536/1536 | -",
+    {"!may keep"}},
+  {"virtio-mem-makes-up", "running: 1024 max=8192/16 d256 v1024:512/512:2 | -", "agent 4096+256:k 4352+512:mv", NULL,
+    "memory=1536", "virtiomem0(512>256) => 1536/1536 | -", {"!left out"}},
+};
+
+/* The reserve of a guest of 1024 MiB is 64 MiB, of 4096 MiB 204.8 MiB, of 64 GiB 1024 MiB. */
+static const Case spare[] = {
+  {"enough", DIMMS, "agent total=1024 avail=320", NULL, "memory=1536", "-dimm1(256) => 1536/1536 | -", {"!spare"}},
+  {"one-too-few", DIMMS, "agent total=1024 avail=319", NULL, "memory=1536", "error guest-needs-memory",
+    {"web1 can spare 255 MiB (dimmer-guest: 319 MiB available, less a reserve of 64 MiB)", "256 MiB are to go; ",
+      "least memory that would do is 1664 MiB", "force it"}},
+  {"balloon", DIMMS, "balloon total=1024 avail=319", NULL, "memory=1536", "error guest-needs-memory",
+    {"balloon statistics"}},
+  {"not-known", DIMMS, "nobody", NULL, "memory=1024",
+    "-dimm3(128) -dimm2(128) -dimm1(256) -dimm0(256) => 1024/1024 | -", {"!spare"}},
+  {"forced", DIMMS, "agent total=1024 avail=100", NULL, "memory=1536 force", "-dimm1(256) => 1536/1536 | -",
+    {"can spare no more than 36 MiB", "forced"}},
+  {"forced-without-need", DIMMS, "agent total=1024 avail=320", NULL, "memory=1536 force",
+    "-dimm1(256) => 1536/1536 | -", {"!forced"}},
+  {"try-is-no-force", DIMMS, "agent total=1024 avail=100", NULL, "memory=1536 try", "error guest-needs-memory", {NULL}},
+  {"reserve-of-4-gib", DIMMS, "agent total=4096 avail=460", NULL, "memory=1536", "error guest-needs-memory",
+    {"reserve of 204 MiB"}},
+  {"reserve-of-64-gib", DIMMS, "agent total=65536 avail=1280", NULL, "memory=1536", "-dimm1(256) => 1536/1536 | -",
+    {NULL}},
+  {"reserve-without-total", DIMMS, "agent avail=346", NULL, "memory=1536", "-dimm1(256) => 1536/1536 | -", {NULL}},
+  {"reserve-without-total-too-few", DIMMS, "agent avail=345", NULL, "memory=1536", "error guest-needs-memory", {NULL}},
+  {"offline-needs-nothing", DIMMS, "agent total=1024 avail=70 4096+512:o 4608+256:m", NULL, "memory=1536",
+    "-dimm1(256) => 1536/1536 | -", {"!spare"}},
+  {"half-offline", DIMMS, "agent total=1024 avail=192 4096+256:k 4352+128:o 4480+128:m 4608+256:k", NULL, "memory=1536",
+    "-dimm1(256) => 1536/1536 | -", {"!spare"}},
+  {"nothing-to-spare", DIMMS, "agent total=1024 avail=10", NULL, "memory=1536", "error guest-needs-memory",
+    {"can spare 0 MiB", "no device fits", "!least"}},
+  {"nothing-fits-anyway", DIMMS, "agent total=1024 avail=10", NULL, "memory=1791", "nothing => 1792/1792 | -",
+    {"!spare"}},
+  {"raising-needs-none", DIMMS, "agent total=1024 avail=10", NULL, "memory=1920", "+d128@0 => 1920/1920 | -", {NULL}},
+  {"next-run-needs-none", "running: 1024 max=8192/16 d256 | 1280 max=8192/16", "agent total=1024 avail=10", NULL,
+    "memory=1024 next-run", "nothing => 1280/1280 | 1024 max=8192/16", {NULL}},
+  {"virtio-mem", "running: 1024 max=8192/16 v1024:512/512:2 | -", "agent total=1024 avail=164", NULL, "memory=1280",
+    "error guest-needs-memory", {"can spare 100 MiB", "is 1436 MiB"}},
+  {"pending-counts", DIMMS "| set=1536 -dimm1(256):overdue", "agent total=1024 avail=447", NULL, "memory=1408",
+    "error guest-needs-memory", {"can spare 383 MiB", "384 MiB are to go", "is 1536 MiB"}},
+  {"pending-alone-is-too-much", DIMMS "| set=1536 -dimm1(256):overdue", "agent total=1024 avail=200", NULL,
+    "memory=1536", "error guest-needs-memory", {"no device fits"}},
+};
+
+static const Case blocks[] = {
+  {"as-small-as-the-factor", DIMMS, "agent block=128", NULL, "memory=1920", "+d128@0 => 1920/1920 | -", {NULL}},
+  {"large", "running: 1024 max=65536/16 | -", "agent block=2048", NULL, "memory=3072", "+d2048@0 => 3072/3072 | -",
+    {NULL}},
+  {"large-and-the-rest", "running: 1024 max=65536/16 | -", "agent block=2048", NULL, "memory=7168",
+    "+d2048@0 +d4096@0 => 7168/7168 | -", {NULL}},
+  {"too-small", "running: 1024 max=65536/16 | -", "agent block=2048", NULL, "memory=1280", "error not-a-multiple",
+    {"2048 MiB", "its guest's memory blocks are that large (dimmer-guest)", "256 MiB is not a multiple",
+      "add 2048 MiB"}},
+  {"odd", "running: 1024 max=65536/16 | -", "qga block=2048", NULL, "memory=4096", "error not-a-multiple",
+    {"(qemu-guest-agent)", "add 2048 MiB or 4096 MiB"}},
+  {"not-the-blocks-fault", "running: 1024 max=65536/16 | -", "agent block=128", NULL, "memory=1100",
+    "error not-a-multiple", {"128 MiB", "!blocks"}},
+  {"not-the-block-but-the-page", "running: 1024 max=65536/16 page=1024 | -", "agent block=1024", NULL, "memory=1152",
+    "error not-a-multiple", {"1024 MiB", "!blocks"}},
+  {"virtio-mem-grows-on", "running: 1024 max=65536/16 v4096:0:2 | -", "agent block=2048", NULL, "memory=1280",
+    "virtiomem0(0>256) => 1280/1280 | -", {NULL}},
+};
+
+/* The wish is a list of devices. */
+static const Case unplug[] = {
+  {"movable", DIMMS, "agent 4096+256:m", NULL, "dimm0", "-dimm0(256) => 1536/1536 | -", {"!refuse"}},
+  {"kernel", DIMMS, "agent 4096+128:k 4224+128:m", NULL, "dimm0", "error not-movable",
+    {"dimm0 (256 MiB) of web1 would stay", "has 128 MiB of it in a kernel zone", "try it all the same"}},
+  {"one-of-them-kernel", DIMMS, "agent 4096+256:m 4352+256:x", NULL, "dimm0 dimm1", "error not-movable", {"dimm1"}},
+  {"tried", DIMMS, "agent 4096+256:k", NULL, "dimm0 try", "-dimm0(256) => 1536/1536 | -", {"will probably refuse"}},
+  {"refused-before", DIMMS, "agent 4096+256:m", "dimm0", "dimm0", "-dimm0(256) => 1536/1536 | -", {"before"}},
+  {"virtio-mem", "running: 1024 max=8192/16 v1024:512/512:2 | -", "agent 4096+512:kv", NULL, "virtiomem0",
+    "virtiomem0(512>0) => 1024/1024 | -", {"may keep some"}},
+  {"too-much", DIMMS, "agent total=1024 avail=319", NULL, "dimm0", "error guest-needs-memory",
+    {"256 MiB are to go", "is 1664 MiB"}},
+  {"too-much-together", DIMMS, "agent total=1024 avail=400", NULL, "dimm0 dimm2", "error guest-needs-memory",
+    {"384 MiB are to go"}},
+  {"besides-an-earlier-one", DIMMS "| unplug -dimm1(256):overdue", "agent total=1024 avail=400", NULL, "dimm0",
+    "error guest-needs-memory", {"besides 256 MiB"}},
+  {"the-same-once-more", DIMMS "| unplug -dimm1(256):overdue", "agent total=1024 avail=400", NULL, "dimm1",
+    "-dimm1(256) => 1536/1536 | -", {NULL}},
+  {"beside-a-shrinking-one", "running: 1024 max=8192/16 d256 v1024:256/512:2 | -", "agent total=1024 avail=500", NULL,
+    "dimm0", "error guest-needs-memory", {"besides 256 MiB"}},
+  {"an-empty-one-needs-none", "running: 1024 max=8192/16 d256 v1024:0:2 | - | unplug -dimm0(256):overdue",
+    "agent total=1024 avail=70", NULL, "virtiomem0", "nothing => 1280/1280 | -", {"empty already"}},
+  {"forced", DIMMS, "agent total=1024 avail=319", NULL, "dimm0 force", "-dimm0(256) => 1536/1536 | -", {"forced"}},
+};
+
+static DmVm *vm_of(const Case *c) {
+  DmVm *vm = vm_from(c->vm);
+  if (c->guest != NULL)
+    dm_vm_take_guest(vm, guest_from(c->guest));
+  if (c->refused != NULL) {
+    DmRefusal *refusal = g_new0(DmRefusal, 1);
+    refusal->alias = g_strdup(c->refused);
+    refusal->guest = dm_vm_fingerprint(vm, dm_config_find_alias(vm->live, c->refused));
+    g_ptr_array_add(vm->refusals, refusal);
+  }
+  return vm;
+}
+
+static void check(const Case *c, DmPlan *plan, GError *error) {
+  g_autoptr(GString) all = g_string_new(error != NULL ? error->message : NULL);
+  for (guint i = 0; plan != NULL && i < plan->notes->len; i++)
+    g_string_append_printf(all, "\n%s", (char *)plan->notes->pdata[i]);
+  for (gsize i = 0; i < G_N_ELEMENTS(c->words) && c->words[i] != NULL; i++) {
+    const char *word = c->words[i];
+    if (*word == '!')
+      g_assert_null(strstr(all->str, word + 1));
+    else
+      g_assert_nonnull(strstr(all->str, word));
+  }
+  g_autofree char *text = plan_text_take(plan, error);
+  g_assert_cmpstr(text, ==, c->expected);
+}
+
+static void test_set(gconstpointer data) {
+  const Case *c = data;
+  GError *error = NULL;
+  g_autoptr(DmVm) vm = vm_of(c);
+  DmWish wish = wish_from(c->wish);
+  DmPlan *plan = dm_plan_set(vm, &wish, &error);
+  if (plan != NULL)
+    g_assert_cmpint(plan->flags, ==, wish.flags);
+  check(c, plan, error);
+}
+
+static void test_unplug(gconstpointer data) {
+  const Case *c = data;
+  GError *error = NULL;
+  g_autoptr(DmVm) vm = vm_of(c);
+  g_auto(GStrv) names = g_strsplit(c->wish, " ", -1);
+  DmPlanFlags flags = 0;
+  guint last = g_strv_length(names) - 1;
+  flags |= strcmp(names[last], "try") == 0 ? DM_PLAN_TRY_UNMOVABLE : 0;
+  flags |= strcmp(names[last], "force") == 0 ? DM_PLAN_FORCE : 0;
+  if (flags != 0)
+    g_clear_pointer(&names[last], g_free);
+  DmPlan *plan = dm_plan_unplug_devices(vm, (const char *const *)names, flags, &error);
+  check(c, plan, error);
+}
+
+/* After a refusal, and with the flags of the request. */
+static const struct {
+  const char *name, *vm, *guest;
+  DmPlanFlags flags;
+  const char *expected;
+} again[] = {
+  {"left-out", DIMMS "| set=1536 -dimm1(256):refused", "agent 4096+256:k 4352+512:m", 0, "-dimm3(128) -dimm2(128)"},
+  {"all-left-out", DIMMS "| set=1536 -dimm1(256):refused", "agent 4096+256:k 4352+256:m 4608+256:k", 0, "nothing"},
+  {"tried", DIMMS "| set=1536 -dimm1(256):refused", "agent 4096+256:k 4352+256:m 4608+256:k", DM_PLAN_TRY_UNMOVABLE,
+    "-dimm0(256)"},
+  {"within-what-it-can-spare", DIMMS "| set=1536 -dimm1(256):refused", "agent total=1024 avail=200", 0, "-dimm3(128)"},
+  {"less-what-is-out", DIMMS "| set=1280 -dimm1(256):refused -dimm0(256):asked", "agent total=1024 avail=450", 0,
+    "-dimm3(128)"},
+  {"offline-needs-nothing", DIMMS "| set=1536 -dimm1(256):refused", "agent total=1024 avail=70 4096+256:o 4352+512:m",
+    0, "-dimm0(256)"},
+  {"forced", DIMMS "| set=1536 -dimm1(256):refused", "agent total=1024 avail=200", DM_PLAN_FORCE, "-dimm0(256)"},
+};
+
+static void test_again(gconstpointer data) {
+  const typeof(again[0]) *c = data;
+  g_autoptr(DmVm) vm = vm_from(c->vm);
+  dm_vm_take_guest(vm, guest_from(c->guest));
+  vm->request->flags = c->flags;
+  g_autoptr(GPtrArray) steps = dm_plan_again(vm, vm->request);
+  g_autofree char *text = steps_text(steps);
+  g_assert_cmpstr(text, ==, c->expected);
+  for (guint i = 0; i < steps->len; i++)
+    dm_step_free(steps->pdata[i]);
+}
+
+static void test_settle(void) {
+  g_autoptr(DmVm) vm = vm_from(DIMMS "| unplug -dimm0(256):overdue -dimm1(256):overdue");
+  dm_vm_take_guest(vm, guest_from("agent 4096+256:k 4352+512:m"));
+  g_autoptr(DmPlan) plan = dm_plan_settle(vm);
+  g_assert_cmpuint(plan->notes->len, ==, 1);
+  g_assert_nonnull(strstr(plan->notes->pdata[0], "not asked again: dimm0"));
+  g_autofree char *text = plan_text_take(g_steal_pointer(&plan), NULL);
+  g_assert_cmpstr(text, ==, "-dimm1(256) => 1536/1536 | -");
+
+  vm->request->flags = DM_PLAN_TRY_UNMOVABLE;
+  g_autofree char *tried = plan_text_take(dm_plan_settle(vm), NULL);
+  g_assert_cmpstr(tried, ==, "-dimm0(256) -dimm1(256) => 1280/1280 | -");
+}
+
+/* A virtio-mem device whose ends are no whole blocks would have memory there that never comes online. */
+static void test_plug_of_virtio_mem(void) {
+  g_autoptr(DmVm) vm = vm_from("running: 1024 max=65536/16 | -");
+  dm_vm_take_guest(vm, guest_from("agent block=2048"));
+  DmPlugWish wish = {.kind = DM_DEVICE_VIRTIO_MEM, .size = 512 * DM_MIB, .max_size = 1024 * DM_MIB};
+  GError *error = NULL;
+  DmPlan *plan = dm_plan_plug_devices(vm, &wish, &error);
+  g_autofree char *refused = plan_text_take(plan, error);
+  g_assert_cmpstr(refused, ==, "error not-a-multiple");
+  wish.max_size = 4096 * DM_MIB;
+  g_autofree char *granted = plan_text_take(dm_plan_plug_devices(vm, &wish, NULL), NULL);
+  g_assert_cmpstr(granted, ==, "+v4096:512@0 => 1536/1536 | -");
+}
+
+static void add(const char *group, const Case *cases, gsize count, GTestDataFunc test) {
+  for (gsize i = 0; i < count; i++) {
+    g_autofree char *path = g_strdup_printf("/knowing/%s/%s", group, cases[i].name);
+    g_test_add_data_func(path, &cases[i], test);
+  }
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_set_nonfatal_assertions();
+  add("lower", lower, G_N_ELEMENTS(lower), test_set);
+  add("spare", spare, G_N_ELEMENTS(spare), test_set);
+  add("blocks", blocks, G_N_ELEMENTS(blocks), test_set);
+  add("unplug", unplug, G_N_ELEMENTS(unplug), test_unplug);
+  for (gsize i = 0; i < G_N_ELEMENTS(again); i++) {
+    g_autofree char *path = g_strconcat("/knowing/again/", again[i].name, NULL);
+    g_test_add_data_func(path, &again[i], test_again);
+  }
+  g_test_add_func("/knowing/settle", test_settle);
+  g_test_add_func("/knowing/plug-of-virtio-mem", test_plug_of_virtio_mem);
+  return g_test_run();
+}

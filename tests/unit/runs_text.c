@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runs_text.h"
+
+#include "base/size.h"
+
+char *runs_text(const GArray *runs) {
+  if (runs == NULL)
+    return g_strdup("none");
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < runs->len; i++) {
+    const DmBlockRun *run = &g_array_index(runs, DmBlockRun, i);
+    g_string_append_printf(text, "%s%" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT ":%c%c%s", i > 0 ? " " : "",
+      run->start / DM_MIB, run->size / DM_MIB, "?ofg"[run->state], "?mkx"[run->zone], run -> virtio ? "v" : "");
+  }
+  return g_string_free(text, FALSE);
+}
