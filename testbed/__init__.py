@@ -24,6 +24,7 @@ and when a host ends, however it ends, so does everything it started.
 | runs another kernel                         | kernel='5.10', '6.1' or '6.12'              |
 | runs qemu-guest-agent                       | qga=True; vm.kill_agent(), start_agent()    |
 | is Debian with systemd, udev and the agent  | start_debian()                              |
+| has dimmer-guest                            | agent=True; vm.dimmer_guest() speaks to it  |
 
 | module     | holds                                                             |
 | ---------- | ----------------------------------------------------------------- |
@@ -32,6 +33,8 @@ and when a host ends, however it ends, so does everything it started.
 | domain     | the XML of virtual machines and memory devices                    |
 | vm         | Vm: one virtual machine, its guest and its QEMU                   |
 | wire       | the sockets to the guest and to QEMU                              |
+| overlay    | files put into a guest's image for one VM                         |
+| inside     | what a guest's kernel says of its memory; what holds on to it     |
 | kvm        | whether KVM really runs guests here                               |
 | daemon     | Daemon: dimmerd, run against hosts; Authority: a CA for it        |
 | client     | a plain HTTP client for it, with server-sent events               |

@@ -11,6 +11,9 @@ from . import kvm
 CMDLINE = ('console=ttyS0 panic=-1 quiet edd=off tsc=reliable mitigations=off '
            'cryptomgr.notests')
 
+# What guest/init starts the agent for.
+AGENT_WORD = 'dimmer.agent'
+
 
 @dataclass
 class Spec:
@@ -23,6 +26,8 @@ class Spec:
     kernel is the guest's: '5.10', '6.1' or '6.12'. qga=True gives it a running qemu-guest-agent.
     root is the image of a root filesystem, for a guest of more than busybox. pci_ports is how
     many PCI ports are free, for virtio-mem devices to be plugged into or to be among devices.
+    agent=True puts dimmer-guest into a busybox guest, runs it, and gives it its port.
+    files are more programs for a busybox guest: {name there: file here}.
     metadata, devices and extra are XML put into <metadata>, <devices> and <domain>.
     """
 
@@ -40,6 +45,8 @@ class Spec:
     machine: str = 'q35'
     accel: str = field(default_factory=kvm.accel)
     pci_ports: int = 1
+    agent: bool = False
+    files: dict[str, Path] = field(default_factory=dict)
     metadata: str = ''
     devices: str = ''
     extra: str = ''
@@ -72,6 +79,7 @@ def domain_xml(name: str, spec: Spec, folder: Path, image: tuple[Path, Path]) ->
     </channel>
     {_agent_channel_xml(spec, folder)}
     {disk_xml(folder / 'root.img', 'vda') if spec.root else ''}
+    {_agent_xml(spec, folder)}
     {spec.devices}
   </devices>
   {spec.extra}
@@ -106,6 +114,15 @@ def _agent_channel_xml(spec, folder):
             "<target type='virtio' name='org.qemu.guest_agent.0'/></channel>")
 
 
+def _agent_xml(spec, folder):
+    if not spec.agent:
+        return ''
+    return f"""<channel type='unix'>
+      <source mode='bind' path='{folder}/agent.sock'/>
+      <target type='virtio' name='org.dimmer.guest.0'/>
+    </channel>"""
+
+
 def _pci_ports_xml(spec):
     """The ports, where they are more than the one that libvirt leaves free by itself."""
     if spec.pci_ports == 1 or spec.machine != 'q35':
@@ -119,7 +136,8 @@ def _os_xml(spec, image):
     kernel, initrd = image
     policy = f'memhp_default_state={spec.auto_online}' if spec.auto_online else ''
     root = 'dimmer.root=/dev/vda systemd.getty_auto=no' if spec.root else ''
-    cmdline = ' '.join(filter(None, [CMDLINE, policy, root, spec.cmdline]))
+    agent = AGENT_WORD if spec.agent else ''
+    cmdline = ' '.join(filter(None, [CMDLINE, policy, root, agent, spec.cmdline]))
     boot = (f'<kernel>{kernel}</kernel><initrd>{initrd}</initrd>'
             f'<cmdline>{cmdline}</cmdline>' if spec.os else '')
     return f"<os><type arch='x86_64' machine='{spec.machine}'>hvm</type>{boot}</os>"

@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import supervisor
+from . import overlay, supervisor
 from .domain import Spec, domain_xml
-from .setup import BUILD, SEARCH, User, debian_image, dimmer, guest_image, program
+from .setup import BUILD, SEARCH, User, debian_image, dimmer, dimmer_guest, guest_image, program
 from .vm import Vm
 
 DAEMON_TIMEOUT = 30
@@ -178,6 +178,9 @@ class Host:
             copies.mkdir(exist_ok=True)
             image = [self.user.reachable_copy(file, copies)
                      for file in guest_image(spec.kernel, spec.qga and not spec.root)]
+        if files := ({'bin/dimmer-guest': dimmer_guest()} if spec.agent else {}) | spec.files:
+            image[1] = overlay.put(image[1], files, folder / 'initrd.img')
+            self.user.give(image[1])
         if spec.root:
             # libvirt puts what a VM writes beside the name that it has for the disk.
             copies = self.folder / 'bin' / spec.root.parent.name

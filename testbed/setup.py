@@ -40,6 +40,11 @@ def dimmerd():
     return Path(os.environ.get('DIMMERD', beside)).absolute()
 
 
+def dimmer_guest():
+    """The guest's agent: $DIMMER_GUEST, or the one of the ordinary build, as only a static one runs there."""
+    return Path(os.environ.get('DIMMER_GUEST', BUILD / 'dev/guest/dimmer-guest')).absolute()
+
+
 def web_page():
     """The folder of the WebAdmin page: $DIMMER_WEB, or the one built beside dimmerd."""
     return Path(os.environ.get('DIMMER_WEB', dimmerd().parents[2] / 'web/web')).absolute()

@@ -6,7 +6,7 @@ import tempfile
 import time
 from xml.etree import ElementTree
 
-from .wire import Guest, GuestError, Qmp
+from .wire import Agent, Guest, GuestError, Qmp
 
 BOOT_TIMEOUT = 60
 BOOT_TIMEOUT_DEBIAN = 180
@@ -105,21 +105,27 @@ class Vm:
     def kill_agent(self):
         """End it as if it had crashed; wait until libvirt knows."""
         self.guest('kill -9 $(pidof qemu-ga)')
-        self._wait_agent('disconnected')
+        self.wait_port('org.qemu.guest_agent.0', 'disconnected')
 
     def start_agent(self, block=''):
         """Start one after kill_agent(); it refuses those commands, as 'guest-exec,guest-ping'."""
         self.guest('qemu-ga --daemonize --statedir /run --pidfile /run/qemu-ga.pid '
                    f'--logfile /run/qemu-ga.log {f"--block-rpcs {block}" if block else ""}')
-        self._wait_agent('connected')
+        self.wait_port('org.qemu.guest_agent.0', 'connected')
 
-    def _wait_agent(self, state):
-        """libvirt has an event for it, but none for who comes after it."""
+    def wait_port(self, name, state):
+        """Wait until libvirt knows that somebody in the guest has the port open ('connected'), or
+        nobody: it has an event for that, but none for who comes after it.
+        """
         deadline = time.monotonic() + TIMEOUT
-        path = "devices/channel/target[@name='org.qemu.guest_agent.0']"
+        path = f"devices/channel/target[@name='{name}']"
         while self.live_xml().find(path).get('state') != state:
             if time.monotonic() > deadline:
-                raise TimeoutError(f'{self.name}: the agent is not {state}')
+                raise TimeoutError(f'{self.name}: the port {name} is not {state}')
+
+    def dimmer_guest(self):
+        """A new conversation with its dimmer-guest, if it was made with agent=True."""
+        return Agent(self.folder / 'agent.sock')
 
     # How the guest takes to requests for its DIMMs. The switches are the kernel's own.
 
@@ -173,6 +179,10 @@ class Vm:
         return self._qmp.take_event(
             lambda event: event['event'] == name and fields.items() <= _fields(event).items(),
             timeout)
+
+    def wait_any_event(self, *names, timeout=TIMEOUT):
+        """The first QEMU event since connect() with one of these names, given out once."""
+        return self._qmp.take_event(lambda event: event['event'] in names, timeout)
 
     def wait_plugged(self, alias, *, timeout=TIMEOUT):
         """Wait until the guest has taken a new DIMM into use."""

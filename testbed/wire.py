@@ -78,6 +78,58 @@ class Guest:
         self._lines.close()
 
 
+class Agent:
+    """Speaks docs/guest-protocol.md as a host does, one side of one conversation."""
+
+    def __init__(self, path):
+        self._lines = Lines(path)
+        self._ids = itertools.count(1)
+
+    def send(self, do, **members):
+        """Send a request; its id."""
+        ident = next(self._ids)
+        self.send_line(json.dumps({'id': ident, 'do': do, **members}))
+        return ident
+
+    def send_line(self, line):
+        self._lines.send(line)
+
+    def receive(self, timeout=30):
+        """The next message that is no empty line."""
+        deadline = time.monotonic() + timeout
+        while not (line := self._lines.receive(deadline)):
+            pass
+        return json.loads(line)
+
+    def answer(self, ident, timeout=30):
+        """(the last answer to a request, its progress); other messages are passed over."""
+        progress, deadline = [], time.monotonic() + timeout
+        while True:
+            message = self.receive(deadline - time.monotonic())
+            if message['id'] != ident:
+                continue
+            if 'progress' not in message:
+                return message, progress
+            progress.append(message)
+
+    def ask(self, do, timeout=30, **members):
+        """The last answer to a request."""
+        return self.answer(self.send(do, **members), timeout)[0]
+
+    def hello(self, timeout=30):
+        self.send_line('')
+        return self.ask('hello', timeout, version=1)
+
+    def close(self):
+        self._lines.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class Qmp:
     """QEMU's own account of a VM, beside libvirt's monitor and not through it."""
 

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a busybox guest's own kernel says of its plugged memory, and what can hold on to it there."""
+
+import subprocess
+import time
+
+from .setup import BUILD, REPO
+from .wire import GuestError
+
+PLUGGED = 4 << 30  # where QEMU puts the first device of a small guest
+BLOCK = 128  # MiB
+MOVABLE, KERNEL, OFFLINE = 'online Movable', 'online Normal', 'offline'
+MEMORY = '/sys/devices/system/memory'
+TIMEOUT = 30
+
+
+def blocks(vm):
+    """'STATE ZONE' of each plugged block, or its state if it is not online, by address."""
+    text = vm.guest(f"""cd {MEMORY}
+        for id in $(ls -d memory[0-9]* | sed s/memory// | sort -n); do
+          [ $id -ge {PLUGGED // (BLOCK << 20)} ] || continue
+          state=$(cat memory$id/state)
+          case $state in online) state="$state $(cat memory$id/valid_zones)" ;; esac
+          echo "$state"
+        done""")
+    return text.splitlines()
+
+
+def wait_for_blocks(vm, *wanted):
+    """Wait until they are so: what a guest does by itself, nobody tells a host."""
+    deadline = time.monotonic() + TIMEOUT
+    while (found := blocks(vm)) != list(wanted):
+        assert time.monotonic() < deadline, found
+        vm.guest('sleep 0.2')
+
+
+def wait_whole(vm, mib):
+    """Wait until all plugged memory is there, online, and movable."""
+    wait_for_blocks(vm, *[MOVABLE] * (mib // BLOCK))
+
+
+def wait_going_offline(vm):
+    """Wait until the kernel is at taking a block offline."""
+    vm.guest(f"""n=0
+        until grep -q going-offline {MEMORY}/memory*/state; do
+          sleep 0.1; n=$((n + 1)); [ $n -lt 200 ] || exit 1
+        done""")
+
+
+def times_asked(vm):
+    """How often QEMU has told the guest of its DIMMs, through ACPI: at each plug and each request."""
+    return int(vm.guest('cat /sys/firmware/acpi/interrupts/gpe03').split()[0])
+
+
+def fill(vm, mib):
+    """Let files in memory take so much that not all of what is plugged can go."""
+    vm.guest(f'mount -o remount,size=2g /tmp && dd if=/dev/zero of=/tmp/filled bs=1M count={mib}')
+
+
+def empty(vm):
+    vm.guest('rm /tmp/filled')
+
+
+def holder():
+    """testbed/guest/hold.c, built, for a VM's files."""
+    program = BUILD / 'testbed/hold'
+    source = REPO / 'testbed/guest/hold.c'
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        program.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(['cc', '-static', '-Os', '-o', program, source], check=True)
+    return {'bin/hold': program}
+
+
+def hold(vm, mib, how):
+    """Let a program hold memory: see hold.c. GuestError if the kernel does not let it."""
+    vm.guest(f"""hold {mib} {how} >/run/hold 2>&1 &
+        until grep -q held /run/hold; do kill -0 $! || {{ cat /run/hold; exit 1; }}; sleep 0.1; done""")
+
+
+def holds(vm):
+    """Whether that program is still there."""
+    try:
+        vm.guest('pidof hold')
+    except GuestError:
+        return False
+    return True
+
+
+def signal_agent(vm, name):
+    """To dimmer-guest; to its child too, if one is at work, which comes after it."""
+    vm.guest(f"kill -{name} $(pidof dimmer-guest | tr ' ' '\\n' | sort -n | head -1)")
+
+
+def end_agent(vm):
+    """As if it had crashed; wait until it is gone, with its child."""
+    signal_agent(vm, 'KILL')
+    vm.guest('while pidof dimmer-guest; do sleep 0.1; done')
+    vm.wait_port('org.dimmer.guest.0', 'disconnected')
+
+
+def start_agent(vm):
+    vm.guest('setsid dimmer-guest >>/run/dimmer-guest.log 2>&1 &')
+
+
+def liar():
+    """testbed/guest/liar, for a VM's files."""
+    return {'bin/liar': REPO / 'testbed/guest/liar'}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dimmerd with dimmer-guest in its VMs: memory is freed before it is asked for."""
+
+import pytest
+
+from rest import change, job, jobs, memory, path, plug, put, sizes_of, steps, values, wait_job
+from testbed import inside
+from testbed.inside import MOVABLE
+
+
+def carried(vm):
+    return vm.live_xml().find('metadata').find('.//{urn:dimmer:memory:1}request')
+
+
+@pytest.fixture
+def web(host):
+    """Releases what it is asked for, freed by dimmer-guest."""
+    vm = host.start_guest('web', memory_mib=256, max_mib=2048, agent=True, files=inside.liar())
+    plug(vm, 256)
+    inside.wait_whole(vm, 256)
+    return vm
+
+
+@pytest.fixture
+def stuck(host):
+    """An offline there has no end: memory is pinned for long, as kernels before 5.13 let it."""
+    vm = host.start_guest('stuck', memory_mib=256, max_mib=2048, agent=True, kernel='5.10', files=inside.holder())
+    plug(vm, 256)
+    inside.wait_whole(vm, 256)
+    inside.hold(vm, 30, 'pin')
+    return vm
+
+
+def start_stuck(client, vm):
+    """A job that is in the middle of an offline; its id."""
+    assert memory(put(client, vm, 256)) == (512, 512)
+    inside.wait_going_offline(vm)
+    found = job(client, vm)
+    assert found.findtext('status') == 'started'
+    return found.get('id')
+
+
+@pytest.mark.tsan
+def test_one_is_freed_while_another_is_stuck(web, stuck, serve):
+    asked = inside.times_asked(stuck)
+    client = serve(answer_timeout=1, guest_timeout=6).client()
+    job_id = start_stuck(client, stuck)
+    assert memory(put(client, web, 256)) == (256, 256)
+    assert job(client, web).findtext('status') == 'finished'
+    assert job(client, stuck).findtext('status') == 'started'
+    wait_job(client, job_id, 'failed')
+    (state, description), = steps(client, job_id)
+    assert state == 'failed', description
+    assert inside.times_asked(stuck) == asked and inside.blocks(stuck) == [MOVABLE, MOVABLE]
+    assert values(client, stuck)[0] == 512
+    stuck.guest('kill $(pidof hold)')
+    assert memory(put(client, stuck, 256))[0] == 256
+
+
+@pytest.mark.parametrize('how', ['stop', 'kill'])
+def test_the_daemon_ends_in_the_middle(stuck, serve, how):
+    asked = inside.times_asked(stuck)
+    daemon = serve(answer_timeout=1, guest_timeout=60)
+    start_stuck(daemon.client(), stuck)
+    assert getattr(daemon, how)() in (0, None)
+    inside.wait_whole(stuck, 256)
+    assert inside.times_asked(stuck) == asked
+    assert how == 'kill' or carried(stuck) is None
+    client = daemon.restart().client()
+    client.wait('jobs', lambda found: all(each.findtext('status') != 'started' for each in found))
+    assert carried(stuck) is None and sizes_of(stuck) == [256]
+    assert values(client, stuck)[0] == 512
+    stuck.guest('kill $(pidof hold)')
+    assert client.put(path(stuck), change(256)).status == 200
+    wait_job(client, jobs(client, stuck)[0].get('id'), 'finished')
+    assert sizes_of(stuck) == []
+
+
+def test_a_flood_harms_nobody_else(host, web, serve):
+    flood = host.start_guest('flood', memory_mib=256, max_mib=2048, agent=True, files=inside.liar())
+    plug(flood, 128)
+    inside.end_agent(flood)
+    flood.guest('setsid liar flood cat /dev/zero >/dev/null 2>&1 &')
+    flood.wait_port('org.dimmer.guest.0', 'connected')
+    client = serve().client()
+    assert memory(put(client, flood, 256)) == (256, 256)
+    assert memory(put(client, web, 256)) == (256, 256)
+    notes = [note.text for note in job(client, flood).iter('note')]
+    assert any('dimmer-guest' in note for note in notes), notes

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong while dimmer-guest takes memory offline for dimmer: Ctrl-C, deadlines, kills, refusals.
+
+Whatever it is, a device is either gone or whole: there, online, and movable.
+"""
+
+import json
+import signal
+
+import pytest
+
+from look import fail, plug, read_until, run, show, steps, values
+from testbed import inside
+from testbed.inside import MOVABLE, OFFLINE
+
+
+@pytest.fixture
+def vm(host):
+    """256 MiB, and 256 MiB in one device."""
+    vm = host.start_guest('vm', memory_mib=256, max_mib=4096, agent=True)
+    vm.alias, = plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_whole(vm, 256)
+    return vm
+
+
+@pytest.fixture
+def stuck(host):
+    """The same, with memory pinned for long in it, as kernels before 5.13 let it: an offline has no end."""
+    vm = host.start_guest('vm', memory_mib=256, max_mib=4096, agent=True, kernel='5.10',
+                          files=inside.holder())
+    vm.alias, = plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_whole(vm, 256)
+    inside.hold(vm, 30, 'pin')
+    return vm
+
+
+def start_stuck(host, vm, *args):
+    """A dimmer in the middle of an offline."""
+    process = host.dimmer_start(*args)
+    inside.wait_going_offline(vm)
+    return process
+
+
+def nothing_came_of_it(host, vm, before, mib=256):
+    """Nothing was asked of QEMU, nothing is recorded, and the device is whole."""
+    inside.wait_whole(vm, mib)
+    assert (values(host, 'vm'), inside.times_asked(vm)) == before
+    found = show(host, 'vm')
+    assert found['request'] is None
+    assert vm.live_xml().find('.//{urn:dimmer:memory:1}refusal') is None
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(host, stuck, number):
+    before = values(host, 'vm'), inside.times_asked(stuck)
+    process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=20)
+    assert process.returncode == 5, output + errors
+    assert 'interrupted: no longer waiting for the guest' in output
+    assert 'called off before the device was asked to go' in output
+    assert 'a guest refuses where' not in output
+    nothing_came_of_it(host, stuck, before)
+
+
+def test_set_interrupted(host, stuck):
+    """What was freed already comes back, too. The next run keeps its values, as after any refusal."""
+    plug(host, stuck, 128)
+    inside.wait_whole(stuck, 384)
+    asked = inside.times_asked(stuck)
+    process = start_stuck(host, stuck, 'set', 'vm', '--memory', '256MiB', '-o', 'json')
+    assert inside.blocks(stuck)[2:] == [OFFLINE]
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    result = json.loads(output)
+    assert process.returncode == 5 and result['interrupted'] and result['outcome'] == 'refused'
+    assert steps(result) == [('unplug', 128, 'refused'), ('unplug', 256, 'refused')]
+    nothing_came_of_it(host, stuck, ((640, 640, 256, 256), asked), 384)
+
+
+def test_out_of_time(host, stuck):
+    before = values(host, 'vm'), inside.times_asked(stuck)
+    done = host.dimmer('unplug', 'vm', stuck.alias, '--timeout', '2s', check=5)
+    assert 'stays: the guest did not free it within 2 s; its memory is online as before' in done.stdout
+    assert inside.blocks(stuck) == [MOVABLE, MOVABLE]
+    assert (values(host, 'vm'), inside.times_asked(stuck)) == before
+    assert show(host, 'vm')['request'] is None
+    # That tells of the time, not of the device: it may go another time.
+    report = json.loads(host.dimmer('doctor', 'vm', '-o', 'json').stdout)
+    assert [finding['device'] for finding in report['findings'] if finding['check'] == 'refused'] == []
+
+
+@pytest.mark.parametrize('verb', ['unplug', 'set'])
+def test_dimmer_killed(host, stuck, verb):
+    wish = [stuck.alias] if verb == 'unplug' else ['--memory', '256MiB']
+    asked = inside.times_asked(stuck)
+    process = start_stuck(host, stuck, verb, 'vm', *wish)
+    process.kill()
+    process.communicate()
+    inside.wait_whole(stuck, 256)
+    result = run(host, 'settle', 'vm')
+    assert result['outcome'] == 'done', result
+    nothing_came_of_it(host, stuck, ((512, 512, *([512, 512] if verb == 'unplug' else [256, 256])), asked))
+
+
+@pytest.mark.parametrize(('how', 'words'), [
+    ('KILL', 'dimmer-guest did not answer within 8 s'),
+    ('STOP', 'dimmer-guest did not answer within 8 s'),
+    ('restart', 'dimmer-guest began anew in the middle of its work'),
+])
+def test_agent_ends_in_the_middle(host, stuck, how, words):
+    """It is missed long before the device's time is over."""
+    process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias, '--timeout', '60s')
+    if how == 'STOP':
+        inside.signal_agent(stuck, 'STOP')
+    else:
+        inside.end_agent(stuck)
+    stuck.guest('kill $(pidof hold)')
+    if how == 'restart':
+        inside.start_agent(stuck)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, output + errors
+    assert f'note: {words}; memory is asked for without its help' in output
+    assert stuck.memory_devices() == {}
+    if how == 'STOP':
+        inside.signal_agent(stuck, 'CONT')
+    elif how == 'KILL':
+        inside.start_agent(stuck)
+    alias, = plug(host, stuck, 128)
+    inside.wait_whole(stuck, 128)
+    assert run(host, 'unplug', 'vm', alias)['notes'] == []
+
+
+def test_agent_is_silent(host, vm):
+    """Its port is open, but nobody reads there."""
+    inside.signal_agent(vm, 'STOP')
+    result = run(host, 'unplug', 'vm', vm.alias)
+    assert result['notes'] == ['dimmer-guest did not answer within 3 s'], result
+    report = json.loads(host.dimmer('doctor', 'vm', '-o', 'json').stdout)
+    assert report['guest']['agent'] is None
+    assert 'dimmer-guest did not answer within 3 s' in report['guest']['notes']
+    inside.signal_agent(vm, 'CONT')
+    alias, = plug(host, vm, 128)
+    inside.wait_whole(vm, 128)
+    assert run(host, 'unplug', 'vm', alias)['notes'] == []
+
+
+def test_offline_and_then_refused_by_the_guest(host, vm):
+    vm.set_refusing(True)
+    result = run(host, 'unplug', 'vm', vm.alias, status=5)
+    assert result['steps'][0]['reason'] == 'the guest refused'
+    inside.wait_whole(vm, 256)
+    assert show(host, 'vm')['request'] is None
+    vm.set_refusing(False)
+    run(host, 'unplug', 'vm', vm.alias)
+
+
+def test_offline_and_then_no_answer(host, vm):
+    """It comes back online, and can still go later."""
+    vm.set_deaf(True)
+    run(host, 'unplug', 'vm', vm.alias, '--timeout', '1s', status=6)
+    inside.wait_whole(vm, 256)
+    assert [step['state'] for step in show(host, 'vm')['request']['steps']] == ['overdue']
+    vm.set_deaf(False)
+    vm.wait_removed(vm.alias)
+    vm.wait_gone(vm.alias)
+    assert run(host, 'settle', 'vm')['outcome'] == 'done'
+    assert values(host, 'vm') == (256, 256, 256, 256)
+    assert show(host, 'vm')['request'] is None
+
+
+def test_interrupted_once_asked(host, vm):
+    """Then it is QEMU's: still pending, but online until the guest hears of it."""
+    vm.set_deaf(True)
+    process = host.dimmer_start('unplug', 'vm', vm.alias)
+    read_until(process, 'asked to go')
+    assert inside.blocks(vm) == [OFFLINE, OFFLINE]
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 6 and 'still pending' in output
+    inside.wait_whole(vm, 256)
+    vm.set_deaf(False)
+    vm.wait_gone(vm.alias)
+    run(host, 'settle', 'vm')

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dimmer with dimmer-guest in the VM: it knows before it asks, and what it asks for is free already.
+
+What goes wrong on the way is in test_freeing.py and test_lying.py.
+"""
+
+import json
+
+import pytest
+
+from look import MIB, fail, plug, read_until, run, show, steps, values
+from testbed import inside
+from testbed.inside import KERNEL, MOVABLE, OFFLINE
+
+
+@pytest.fixture
+def vm(host):
+    """256 MiB, and 256 MiB in one device."""
+    vm = host.start_guest('vm', memory_mib=256, max_mib=4096, agent=True,
+                          files=inside.holder())
+    vm.alias, = plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_whole(vm, 256)
+    return vm
+
+
+def verdicts(host, vm, *checks):
+    report = json.loads(host.dimmer('doctor', vm.name, '-o', 'json').stdout)
+    return {finding['verdict'] for finding in report['findings'] if finding['check'] in checks}, report
+
+
+@pytest.mark.parametrize(('kind', 'kernel', 'qga'), [
+    ('host', '6.1', False), ('host', '6.1', True), ('host', '5.10', False), ('host', '6.12', False),
+    ('embed', '6.1', False)])
+def test_worked_example(request, kind, kernel, qga):
+    host = request.getfixturevalue(kind)
+    vm = host.start_guest('web1', memory_mib=1024, max_mib=4096, agent=True, qga=qga, kernel=kernel,
+                          auto_online='offline')
+    vm.set_auto_online('offline')  # the agent has told the kernel to do it itself
+    for _ in range(3):
+        plug(host, vm, 256, '--policy', 'ovirt')
+    inside.wait_whole(vm, 768)
+    found, report = verdicts(host, vm, 'ports', 'guest-os', 'movable', 'onlining', 'spare')
+    assert found == {'good'}, report
+    assert report['guest']['agent'].startswith('dimmer-guest ')
+    assert report['guest']['qemu_agent'] == qga
+    result = run(host, 'set', 'web1', '--memory', str(1400 * MIB), '--guaranteed', str(900 * MIB))
+    assert result['outcome'] == 'done' and result['notes'] == ['no set of devices gives exactly 1400 MiB: '
+                                                               'web1 runs on with 1408 MiB']
+    assert sorted(steps(result)) == [('unplug', 128, 'removed'), ('unplug', 256, 'removed')]
+    assert values(host, 'web1') == (1408, 900, 1400, 900)
+    assert vm.guest_memory_mib() == 1408
+    assert set(inside.blocks(vm)) == {MOVABLE} and len(inside.blocks(vm)) == 3
+    assert show(host, 'web1')['request'] is None
+
+
+def test_what_is_asked_for_is_free_already(host, vm):
+    """The guest hears nothing of the request, and has freed the device all the same."""
+    vm.set_deaf(True)
+    process = host.dimmer_start('unplug', 'vm', vm.alias)
+    read_until(process, 'asked to go')
+    assert inside.blocks(vm) == [OFFLINE, OFFLINE]
+    vm.set_deaf(False)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, output + errors
+    assert inside.blocks(vm) == [] and vm.memory_devices() == {}
+
+
+def test_kernel_memory_is_left_out_or_told_of_without_asking(host, vm):
+    vm.set_auto_online('online_kernel')
+    kernel, = plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_for_blocks(vm, MOVABLE, MOVABLE, KERNEL, KERNEL)
+    vm.pin_memory(150)
+    before = inside.times_asked(vm)
+    assert 'in a kernel zone' in fail(host, 'unplug', 'vm', kernel, status=3, code='not-movable')
+    result = run(host, 'unplug', 'vm', kernel, '--try-unmovable', status=5)
+    step, = result['steps']
+    assert step['state'] == 'refused' and step['seconds'] is None
+    assert 'the guest cannot free the memory block at 0x1' in step['reason']
+    assert 'stays online: the kernel keeps something in it' in step['reason']
+    assert inside.times_asked(vm) == before
+    assert [state.split()[0] for state in inside.blocks(vm)] == ['online'] * 4
+    done = host.dimmer('unplug', 'vm', kernel, '--try-unmovable', check=5)
+    assert 'stays: the guest cannot free' in done.stdout and 'a guest refuses where' not in done.stdout
+    result = run(host, 'set', 'vm', '--memory', '256MiB')
+    assert [step['alias'] for step in result['steps']] == [vm.alias]
+    assert any('left out' in note and 'kernel zone' in note for note in result['notes']), result
+    assert inside.times_asked(vm) == before + 1
+    assert show(host, 'vm')['request'] is None
+
+
+def test_the_guest_keeps_what_it_needs(host, vm):
+    """The rule refuses before anything is asked; forced, the guest itself says no, and is well."""
+    inside.fill(vm, 350)
+    before, asked = values(host, 'vm'), inside.times_asked(vm)
+    for wish in (['set', 'vm', '--memory', '256MiB'], ['unplug', 'vm', vm.alias]):
+        message = fail(host, *wish, status=3, code='guest-needs-memory')
+        assert 'dimmer-guest: ' in message and 'force it' in message
+    result = run(host, 'unplug', 'vm', vm.alias, '--force', '--timeout', '2s', status=5)
+    step, = result['steps']
+    assert 'the guest did not free it within 2 s' in step['reason'] or 'no memory left' in step['reason']
+    assert any('forced beyond that' in note for note in result['notes'])
+    assert (values(host, 'vm'), inside.times_asked(vm)) == (before, asked)
+    assert inside.blocks(vm) == [MOVABLE, MOVABLE]
+    # Where memory ran out, none but the one who took it away was ended for it.
+    killed = [line for line in vm.console().splitlines() if 'Killed process' in line]
+    assert all('(dimmer-guest)' in line and 'oom_score_adj:1000' in line for line in killed), killed
+    inside.empty(vm)
+    run(host, 'unplug', 'vm', vm.alias)
+
+
+@pytest.mark.parametrize('how', ['touch', 'lock', 'pin'])
+def test_programs_lose_nothing(host, vm, how):
+    """Used and locked memory moves, and what io_uring pins has moved when it was pinned."""
+    plug(host, vm, 512, '--policy', 'whole')
+    inside.wait_whole(vm, 768)
+    inside.hold(vm, 60 if how == 'pin' else 400, how)
+    run(host, 'set', 'vm', '--memory', '768MiB' if how != 'pin' else '512MiB')
+    assert inside.holds(vm) and set(inside.blocks(vm)) <= {MOVABLE}
