@@ -3,9 +3,11 @@
 // What a person does with WebAdmin, each as a function; test_web.py prepares the guests and says which.
 
 import { check, deviceCount, equal, figure, login, look, open, openVm, tell, waitFigure } from './browser.mjs';
+import { guest } from './guest.mjs';
 import { trouble } from './trouble.mjs';
 
 const scenarios = {
+  ...guest,
   ...trouble,
 
   async logging_in(page) {
@@ -287,7 +289,7 @@ const scenarios = {
     await page.mouse.move(0, 0);
     await look(page, 'webadmin-vms');
     await openVm(page, 'web1', 'VM Devices');
-    await page.waitForSelector('table[aria-label="Memory devices"]');
+    await page.waitForSelector('.can-go >> nth=2');
     await page.setViewportSize({ width: 1200, height: 810 });
     await page.mouse.move(0, 0);
     await look(page, 'webadmin-devices');

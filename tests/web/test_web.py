@@ -132,6 +132,24 @@ def test_dialogs(host, started, browse):
            suspend=vm.suspend, resume=vm.resume, destroy=vm.destroy, undefine=lambda: host.remove(vm))
 
 
+def test_guest_tells(host, started, browse):
+    vm = host.start_guest('web1', memory_mib=512, max_mib=2048, qga=True, auto_online='online_kernel')
+    daemon = started()
+    plug(daemon, vm, 128)
+    vm.set_refusing(True)
+    fill = 'mkdir /full && mount -t tmpfs -o size=600m none /full && dd if=/dev/zero of=/full/file bs=1M count=500'
+    browse(daemon, 'guest_tells', prepare=lambda: vm.set_auto_online('online_movable'),
+           plug=lambda: plug(daemon, vm, 128), fill=lambda: vm.guest(fill))
+
+
+def test_guest_is_silent(host, started, browse):
+    vm = host.start_guest('web1', memory_mib=256, max_mib=2048, qga=True)
+    daemon = started(answer_timeout=2)
+    plug(daemon, vm, 128)
+    vm.guest('kill -STOP $(pidof qemu-ga)')
+    browse(daemon, 'guest_is_silent', wake=lambda: vm.guest('kill -CONT $(pidof qemu-ga)'))
+
+
 def test_viewer(host, started, browse):
     vm = host.start_guest('web1', os=False)
     daemon = started()
@@ -156,9 +174,10 @@ def test_restart(host, started, browse):
 
 
 def test_pictures(host, started, browse):
-    """A few VMs in as many states; none of their guests answers, so what is on its way out stays in the picture."""
+    """A few VMs in as many states; what is on its way out stays in the picture, as no guest answers the request."""
     vms = {name: host.start_guest(name, os=False, memory_mib=mib, max_mib=most) for name, mib, most in
-           (('web1', 1024, 4096), ('web2', 1024, 4096), ('db1', 2048, 6144), ('mail', 512, 2048))}
+           (('web2', 1024, 4096), ('db1', 2048, 6144), ('mail', 512, 2048))}
+    vms['web1'] = host.start_guest('web1', memory_mib=1024, max_mib=4096, qga=True, auto_online='online_kernel')
     host.define('build1', os=False, memory_mib=2048, max_mib=8192)
     host.define('spare', os=False, memory_mib=1024, max_mib=4096)
     daemon = started(guest_timeout=1, answer_timeout=2)
@@ -170,6 +189,10 @@ def test_pictures(host, started, browse):
     for name, sizes in (('web1', (256, 512, 256)), ('web2', (512,)), ('db1', (1024, 2048)), ('mail', (256, 256))):
         for mib in sizes:
             plug(daemon, vms[name], mib)
+            if name == 'web1':  # the first stays with its kernel
+                vms[name].wait_plugged(list(vms[name].memory_devices())[-1])
+                vms[name].set_auto_online('online_movable')
+    vms['web1'].set_deaf(True)
     for name, mib in (('web1', 1792), ('db1', 4096)):
         guaranteed = f'<memory_policy><guaranteed>{mib // 2 * MIB}</guaranteed></memory_policy>'
         assert client.put(resource(name), f'<vm><memory>{mib * MIB}</memory>{guaranteed}</vm>').status == 200

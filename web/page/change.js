@@ -2,40 +2,20 @@
 // The dialog that changes a VM's memory: each value that is dragged or typed is shown with its plan, which the server
 // makes. Nothing here knows the rules.
 
-import { ask, get, query } from './api.js';
+import { anywayChoice, anywayFlags, planFor } from './anyway.js';
+import { ask, query } from './api.js';
+import { checkbox, mibField, policyChoice, readMib, stepOf } from './change_fields.js';
 import { dialog } from './dialog.js';
 import { h } from './dom.js';
-import { isOut, MIB, planOf, shortName, size, statusWords } from './model.js';
+import { isOut, MIB, shortName, size, statusWords } from './model.js';
 import { alert, errorAlert, legend, memoryMap, spinner, toast } from './parts.js';
 import { afterwards, limitations, noPlan, notes, vmIsGone } from './unplug.js';
 
 const TYPING_MS = 120;
-const policies = [
-  ['ovirt', 'As oVirt does', 'the smallest device first, where there is none, then the rest as one'],
-  ['whole', 'One device', 'it can go only as a whole'],
-  ['fine', 'Many devices', 'sizes of powers of two, so that nearly any part can go again'],
-];
-
-// Fine enough to aim with a mouse, whatever the maximum.
-function stepOf(max) {
-  const gib = max / MIB / 1024;
-  return gib <= 16 ? 64 : gib <= 256 ? 256 : 1024;
-}
-
-// What was typed, as MiB, or why it is none. now: the value as it is, which need not be whole MiB.
-function readMib(text, now) {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) return { problem: 'Type a number of MiB' };
-  if (value === now) return { value };
-  if (!Number.isInteger(value)) return { problem: 'Type whole MiB' };
-  if (value < 1) return { problem: 'Type 1 MiB or more' };
-  return value * MIB > Number.MAX_SAFE_INTEGER ? { problem: 'No VM can have so much memory' } : { value };
-}
-
 // now: the VM's view, of which vm and next change while the dialog is open. Returns { refresh() }, for when they have.
 export function changeDialog(app, now) {
   // What was typed; null: nothing yet, it is as it is, or for the server to choose.
-  const wish = { memory: null, guaranteed: null, policy: 'ovirt', nextRun: false };
+  const wish = { memory: null, guaranteed: null, policy: 'ovirt', nextRun: false, anyway: false };
   const ranAtFirst = now.vm.status === 'up';
   let plan = null;
   let seen = 0; // the memory that the plan was made for
@@ -54,6 +34,8 @@ export function changeDialog(app, now) {
   const memory = () => readMib(wish.memory ?? String(base().memory / MIB), base().memory / MIB);
   const bytes = () => memory().value * MIB;
   const grows = () => !onlyNextRun() && bytes() > now.vm.memory;
+  const falls = () => !onlyNextRun() && bytes() < now.vm.memory;
+  const tries = () => wish.anyway && falls();
   // A next run of its own is replaced by whatever is set here.
   const replaces = () => !onlyNextRun() && now.vm.nextRun && now.next && now.next.memory !== now.vm.memory;
 
@@ -83,11 +65,11 @@ export function changeDialog(app, now) {
       policy: wish.policy,
     };
     try {
-      plan = planOf(await get(`vms/${now.vm.id}/memoryplan?${query(parameters)}`, { signal: mine.signal }));
+      plan = await planFor(now.vm.id, parameters, tries(), mine.signal);
       seen = onlyNextRun() ? mineSeen : plan.now.memory;
       error = null;
     } catch (wrong) {
-      if (wrong.name === 'AbortError') return;
+      if (mine.signal.aborted) return;
       error = wrong;
     }
     stale = false;
@@ -128,6 +110,7 @@ export function changeDialog(app, now) {
       next_run: nextRun ? 'true' : '',
       policy: grows() ? wish.policy : '',
       if_memory: seen,
+      ...anywayFlags(tries()),
     };
     try {
       await ask(`vms/${now.vm.id}?${query(parameters)}`, { method: 'PUT', body });
@@ -138,68 +121,6 @@ export function changeDialog(app, now) {
     }
     sending = false;
     if (open) later();
-  }
-
-  function field(name, text, value, is, oninput, more) {
-    return h(
-      'div',
-      { class: 'pf-v6-c-form__group' },
-      h(
-        'div',
-        { class: 'pf-v6-c-form__group-label' },
-        h('label', { class: 'pf-v6-c-form__label', for: name }, h('span', { class: 'pf-v6-c-form__label-text' }, text)),
-      ),
-      h(
-        'div',
-        { class: 'pf-v6-c-form__group-control with-unit' },
-        more,
-        h(
-          'span',
-          { class: `pf-v6-c-form-control mib${is.problem ? ' pf-m-error' : ''}` },
-          h('input', {
-            id: name,
-            type: 'number',
-            min: '1',
-            step: 'any',
-            value,
-            oninput,
-            'aria-invalid': is.problem ? 'true' : undefined,
-            'aria-describedby': is.problem ? `${name}-problem` : undefined,
-            'data-first': name === 'memory',
-          }),
-        ),
-        h('span', { class: 'unit', 'aria-hidden': 'true' }, 'MiB'),
-        is.problem && h('span', { class: 'problem', id: `${name}-problem`, role: 'alert' }, is.problem),
-      ),
-    );
-  }
-
-  function policyChoice() {
-    return h(
-      'fieldset',
-      { class: 'policy' },
-      h('legend', null, 'How it is split into devices'),
-      policies.map(([name, text, why]) =>
-        h(
-          'div',
-          { class: 'pf-v6-c-radio' },
-          h('input', {
-            class: 'pf-v6-c-radio__input',
-            type: 'radio',
-            name: 'policy',
-            id: `policy-${name}`,
-            checked: wish.policy === name,
-            onchange: () => set({ policy: name }),
-          }),
-          h(
-            'label',
-            { class: 'pf-v6-c-radio__label', for: `policy-${name}` },
-            text,
-            h('span', { class: 'hint' }, `: ${why}`),
-          ),
-        ),
-      ),
-    );
   }
 
   const unplugs = () => (plan?.steps ?? []).filter((planned) => planned.op !== 'plug');
@@ -278,7 +199,7 @@ export function changeDialog(app, now) {
   const typed = (event) => event.target.value;
 
   const guaranteedField = () =>
-    field(
+    mibField(
       'guaranteed',
       'Physical memory guaranteed',
       guaranteedText(),
@@ -287,18 +208,12 @@ export function changeDialog(app, now) {
     );
 
   const nextRunChoice = () =>
-    h(
-      'div',
-      { class: 'pf-v6-c-check' },
-      h('input', {
-        class: 'pf-v6-c-check__input',
-        type: 'checkbox',
-        id: 'next-run',
-        checked: wish.nextRun,
-        onchange: (event) => set({ nextRun: event.target.checked, memory: null, guaranteed: null }),
-      }),
-      h('label', { class: 'pf-v6-c-check__label', for: 'next-run' }, 'Only for the next run'),
+    checkbox('next-run', 'Only for the next run', wish.nextRun, (nextRun) =>
+      set({ nextRun, memory: null, guaranteed: null }),
     );
+
+  // Worth offering where a rule stands in the way, or a device that would help is left out.
+  const mayTry = () => falls() && (wish.anyway || error?.anyway || now.vm.devices.some((one) => one.movable === false));
 
   const deed = () => (unplugs().length > 0 ? 'Hot unplug' : grows() ? 'Hot plug' : 'Change');
 
@@ -317,7 +232,7 @@ export function changeDialog(app, now) {
         },
       },
       powerAlert(),
-      field(
+      mibField(
         'memory',
         'Memory',
         wish.memory ?? String(base().memory / MIB),
@@ -336,12 +251,13 @@ export function changeDialog(app, now) {
         }),
       ),
       h('div', { class: 'side-by-side' }, guaranteedField(), running() && nextRunChoice()),
-      grows() && policyChoice(),
+      grows() && policyChoice(wish.policy, (policy) => set({ policy })),
       replaces() &&
         alert('warning', 'The next run has values of its own', {
           body: h('p', null, `It would start with ${size(now.next.memory)}; what is set here takes the place of that.`),
         }),
       error && noPlan(error, 'This cannot be', askPlan),
+      mayTry() && anywayChoice(wish.anyway, (anyway) => set({ anyway })),
       failed && errorAlert(failed),
       !plan && !error && !problem() && spinner('Asking for the plan'),
       whatHappens(),
@@ -375,6 +291,7 @@ export function changeDialog(app, now) {
     },
   });
   later();
+  now.check.ask();
   return {
     refresh() {
       if (open && !sending) later();

@@ -26,11 +26,15 @@ export function deviceOf(json) {
     address: json.address,
     busAddress: json.bus_address,
     state: json.state,
+    movable: json.movable === undefined ? null : json.movable === 'true', // null: nobody has told
   };
 }
 
 // A device that dimmer plugged has a UUID for a name; eight characters tell them apart.
 export const shortName = (device) => (device.alias || device.id).replace(/^(?:ua-)?([0-9a-f]{8})-[0-9a-f-]{27}$/, '$1');
+
+// Its memory devices, as far as it matters to what a guest told of them.
+export const devicesKey = (vm) => vm.devices.map((device) => `${device.id} ${device.size}`).join();
 
 export const devicesOf = (json) => (json?.memory_device ?? []).map(deviceOf);
 
@@ -118,6 +122,28 @@ export function planOf(json) {
       node: step.node,
     })),
     notes: json.notes?.note ?? [],
+  };
+}
+
+// What a look at the guest found; the worst first.
+export function checkOf(json) {
+  const order = ['bad', 'warning', 'unknown', 'good'];
+  const findings = (json.findings?.finding ?? []).map((finding) => ({
+    check: finding.check,
+    verdict: finding.verdict,
+    evidence: finding.evidence,
+    source: finding.source,
+    remedy: finding.remedy,
+    deviceId: finding.device?.id,
+  }));
+  const { guest = {} } = json;
+  return {
+    verdict: json.verdict,
+    spare: json.spare === undefined ? null : number(json.spare),
+    guest: { os: guest.os, kernel: guest.kernel, block: number(guest.block), available: number(guest.available) },
+    answers: [guest.agent, guest.qemu_agent === 'true' && 'qemu-guest-agent'].filter(Boolean),
+    notes: guest.notes?.note ?? [],
+    findings: findings.sort((a, b) => order.indexOf(a.verdict) - order.indexOf(b.verdict)),
   };
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hot Unplug of one device, asked for twice.
 
-import { ask, get, query } from './api.js';
+import { anywayChoice, anywayFlags, planFor } from './anyway.js';
+import { ask, query } from './api.js';
 import { dialog } from './dialog.js';
 import { h } from './dom.js';
-import { planOf, shortName, size } from './model.js';
+import { shortName, size } from './model.js';
 import { alert, button, errorAlert, pairs, spinner, toast } from './parts.js';
 
 // The specification's limitations: what nobody on the host can know beforehand.
@@ -114,6 +115,7 @@ export function unplugDialog(app, now, first) {
   const device = () => now.vm.devices.find((one) => one.id === first.id) ?? first;
   let plan = null;
   let error = null;
+  let anyway = false;
   let open = true;
   let asked = null;
 
@@ -121,13 +123,19 @@ export function unplugDialog(app, now, first) {
     asked?.abort();
     const mine = (asked = new AbortController());
     try {
-      const path = `vms/${now.vm.id}/memoryplan?${query({ device: first.id })}`;
-      plan = planOf(await get(path, { signal: mine.signal }));
+      plan = await planFor(now.vm.id, { device: first.id }, anyway, mine.signal);
       error = null;
     } catch (wrong) {
-      if (wrong.name === 'AbortError') return;
+      if (mine.signal.aborted) return;
       error = wrong;
     }
+    handle.update();
+  }
+
+  function tryAnyway(checked) {
+    anyway = checked;
+    plan = null;
+    askPlan();
     handle.update();
   }
 
@@ -144,6 +152,7 @@ export function unplugDialog(app, now, first) {
         : plan
           ? [afterwards(now.vm, plan), notes(plan)]
           : spinner('Asking for the plan'),
+      (anyway || error?.anyway) && anywayChoice(anyway, tryAnyway),
       limitations(now.vm),
     ],
     action: {
@@ -152,7 +161,7 @@ export function unplugDialog(app, now, first) {
       why: whyNoUnplug(app, now, device()) ?? error?.message ?? (plan ? undefined : 'The plan is being made'),
       onclick: () => {
         close();
-        unplug(now, first);
+        unplug(now, first, anyway);
       },
     },
   });
@@ -164,6 +173,7 @@ export function unplugDialog(app, now, first) {
     },
   });
   askPlan();
+  now.check.ask();
   return {
     refresh() {
       if (open && !whyOver(now, first)) askPlan();
@@ -172,10 +182,10 @@ export function unplugDialog(app, now, first) {
 }
 
 // What comes of it, the job tells, where there is one and the VM's view is still to be seen.
-async function unplug(now, device) {
+async function unplug(now, device, anyway) {
   const name = shortName(device);
   try {
-    const path = `vms/${now.vm.id}/memorydevices/${encodeURIComponent(device.id)}`;
+    const path = `vms/${now.vm.id}/memorydevices/${encodeURIComponent(device.id)}?${query(anywayFlags(anyway))}`;
     await ask(path, { method: 'DELETE', patient: true });
   } catch (error) {
     if (error.status === 401) return;

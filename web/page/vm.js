@@ -3,6 +3,7 @@
 
 import { get, query } from './api.js';
 import { changeDialog } from './change.js';
+import { checker } from './check.js';
 import { h } from './dom.js';
 import { jobBody, outcome } from './jobs.js';
 import { eventOf, isOut, jobOf, size, vmOf } from './model.js';
@@ -37,6 +38,7 @@ export function vmView(app, id) {
     closed: new Set(),
     load,
   };
+  now.check = checker(app, now, () => now.tab.guest);
   let loading = false;
   let again = false; // something happened while it was asked for, and may not be in the answer
 
@@ -73,6 +75,7 @@ export function vmView(app, id) {
       now.error = null;
       now.gone = false;
       now.dialog?.refresh();
+      now.check.follow();
     } catch (error) {
       if (error.status === 404) now.gone = true;
       else if (error.status !== 401) now.error = error;
@@ -102,6 +105,7 @@ export function vmView(app, id) {
     } else if (kind === 'event' && data.vm?.id === id) {
       now.events = [eventOf(data), ...now.events.filter((known) => known.id !== data.id)].slice(0, MANY);
     }
+    now.check.follow();
   }
 
   function takeJob(job) {
@@ -228,9 +232,11 @@ export function vmView(app, id) {
     title: () => now.vm?.name ?? 'Virtual Machine',
     go({ tab }) {
       now.tab = tabs.find((one) => one.name === tab) ?? tabs[0];
+      now.check.follow();
     },
     leave() {
       now.left = true;
+      now.check.leave();
     },
   };
 }

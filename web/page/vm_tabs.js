@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tabs of one VM. Each is a function of the page and of the VM's view, as vm.js keeps it.
 
+import { canGo, checkTab } from './check.js';
 import { h } from './dom.js';
 import { jobBody, jobLabel } from './jobs.js';
 import { shortName, size, time } from './model.js';
@@ -83,7 +84,7 @@ function devices(app, now) {
     { class: 'table-box' },
     table(
       'Memory devices',
-      ['Type', 'Device', 'Alias', 'Size', 'Node', 'Slot', 'Address', 'State', 'Action'],
+      ['Type', 'Device', 'Alias', 'Size', 'Node', 'Slot', 'Address', 'State', 'Can it go', 'Action'],
       vm.devices.map((device) => ({
         key: device.id,
         cells: [
@@ -93,8 +94,9 @@ function devices(app, now) {
           h('span', { class: 'number' }, sizes(device)),
           device.node ?? '–',
           device.slot ?? '–',
-          device.address ? h('code', null, device.address) : (device.busAddress ?? '–'),
+          device.address ? h('code', { class: 'nowrap' }, device.address) : (device.busAddress ?? '–'),
           stateLabel(device),
+          canGo(now, device),
           button('Hot Unplug', {
             kind: 'secondary pf-m-small pf-m-danger',
             why: whyNoUnplug(app, now, device),
@@ -157,9 +159,11 @@ function jobs(app, now) {
   );
 }
 
+// guest: it shows what the guest tells.
 export const tabs = [
   { name: 'general', text: 'General', view: general },
-  { name: 'devices', text: 'VM Devices', view: devices },
+  { name: 'devices', text: 'VM Devices', view: devices, guest: true },
+  { name: 'check', text: 'Memory check', view: checkTab, guest: true },
   { name: 'events', text: 'Events', view: events },
   { name: 'jobs', text: 'Jobs', view: jobs },
 ];

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the guest tells of its memory: what can go, and what cannot and why. It is asked when somebody looks and when
+// the VM has other devices, never by the clock.
+
+import { get } from './api.js';
+import { h } from './dom.js';
+import { checkOf, devicesKey, MIB, shortName, size } from './model.js';
+import { button, card, errorAlert, label, pairs, spinner, table } from './parts.js';
+
+const CALM_MS = 400; // several devices come or go at once
+
+// Keeps what was found for a VM's view, which says in wanted() whether anybody looks.
+export function checker(app, now, wanted) {
+  const check = { found: null, error: null, asking: false, ask, follow, leave };
+  let key = null; // of the VM as it was when it was asked
+  let timer = null;
+  const asked = new AbortController();
+
+  const keyNow = () => `${now.vm.status} ${devicesKey(now.vm)}`;
+  // A guest speaks with one at a time, and now with the request that is under way.
+  const busy = () =>
+    now.jobs.some((job) => job.status === 'started' && job.steps.some((one) => /planned|asked/.test(one.state)));
+
+  async function ask() {
+    clearTimeout(timer);
+    timer = null;
+    if (check.asking || now.left) return;
+    if (busy()) {
+      key = null;
+      return;
+    }
+    check.asking = true;
+    key = keyNow();
+    app.update();
+    try {
+      check.found = checkOf(await get(`vms/${now.vm.id}/memorycheck`, { signal: asked.signal }));
+      check.error = null;
+    } catch (error) {
+      if (asked.signal.aborted || error.status === 401) return;
+      check.error = error;
+      if (!error.status) key = null; // dimmerd itself was not there: again when it is
+    }
+    check.asking = false;
+    follow();
+    app.update();
+  }
+
+  // Something has changed: the VM, what is under way, or what is looked at.
+  function follow() {
+    if (!now.vm || app.state.lost || !wanted() || check.asking || busy() || key === keyNow()) return;
+    clearTimeout(timer);
+    timer = setTimeout(ask, check.found ? CALM_MS : 0);
+  }
+
+  function leave() {
+    clearTimeout(timer);
+    asked.abort();
+  }
+
+  return check;
+}
+
+const verdicts = {
+  good: ['Good', 'green'],
+  warning: ['Warning', 'orange'],
+  bad: ['Bad', 'red'],
+  unknown: ['Not known', 'grey'],
+};
+
+const verdictLabel = (verdict) => label(...(verdicts[verdict] ?? [verdict, 'grey']));
+
+const names = {
+  state: 'State of the VM',
+  'hot-plugged': 'Hot plugged devices',
+  room: 'Room below the maximum',
+  slots: 'Memory slots',
+  balloon: 'Memory balloon',
+  'huge-pages': 'Huge pages',
+  vfio: 'Host devices (VFIO)',
+  migration: 'Migration',
+  request: 'Earlier requests',
+  ports: 'Agent in the guest',
+  'guest-os': 'Guest OS',
+  onlining: 'What becomes of plugged memory',
+  'block-size': 'Size of memory blocks',
+  spare: 'Memory that the guest can spare',
+  movable: 'Can it go',
+  refused: 'Refused before',
+};
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const words = (finding) => [
+  h('p', null, `${capital(finding.evidence)}.`),
+  finding.remedy && h('p', { class: 'remedy' }, h('strong', null, 'What helps: '), `${finding.remedy}.`),
+];
+
+// ---- one device ----
+
+function deviceLabel(device, findings) {
+  if (device.movable === false) return device.kind === 'virtio-mem' ? label('In part', 'orange') : label('No', 'red');
+  if (findings.some((finding) => finding.verdict === 'bad')) return label('No', 'red');
+  if (findings.some((finding) => finding.check === 'refused')) return label('Refused before', 'orange');
+  return device.movable ? label('Yes', 'green') : label('Not known', 'grey');
+}
+
+// Whether it can go, and behind that, why.
+export function canGo(now, device) {
+  const { found, asking } = now.check;
+  const findings = (found?.findings ?? []).filter((finding) => finding.deviceId === device.id);
+  if (findings.length === 0)
+    return asking && device.movable === null ? spinner('Asking the guest') : deviceLabel(device, findings);
+  return h(
+    'details',
+    { class: 'can-go' },
+    h('summary', null, deviceLabel(device, findings), h('span', { class: 'hidden' }, `: why, of ${shortName(device)}`)),
+    findings.map((finding) =>
+      h(
+        'div',
+        { class: 'can-go-why', key: finding.check },
+        words(finding),
+        finding.source && h('p', { class: 'hint' }, `Told by ${finding.source}`),
+      ),
+    ),
+  );
+}
+
+// ---- the tab ----
+
+function guestWords({ guest, answers }) {
+  const system = [guest.os, guest.kernel && `kernel ${guest.kernel}`].filter(Boolean).join(', ');
+  return system || (answers.length > 0 ? 'It does not tell' : 'Nobody in the guest answers');
+}
+
+const whole = (bytes) => size(Math.floor(bytes / MIB) * MIB);
+
+const summary = (found) =>
+  pairs(
+    ['Guest', guestWords(found)],
+    ['Who answers', found.answers.join(', ') || '–'],
+    ['Can spare', found.spare === null ? 'Not known' : `${whole(found.spare)} of ${whole(found.guest.available)} available`],
+    ['Memory block', found.guest.block ? size(found.guest.block) : 'Not known'],
+    ...found.notes.map((note) => ['Note', `${capital(note)}.`]),
+  );
+
+function subject(now, finding) {
+  const text = names[finding.check] ?? finding.check;
+  if (!finding.deviceId) return text;
+  const device = now.vm.devices.find((one) => one.id === finding.deviceId) ?? { id: finding.deviceId };
+  return [`${text}: `, h('strong', { class: 'nowrap' }, shortName(device))];
+}
+
+const findingsTable = (now, found) =>
+  h(
+    'div',
+    { class: 'table-box findings' },
+    table(
+      'Findings',
+      ['Verdict', 'Check', 'What was seen', 'Who told'],
+      found.findings.map((finding) => ({
+        key: `${finding.check} ${finding.deviceId ?? ''}`,
+        cells: [
+          verdictLabel(finding.verdict),
+          h('span', null, subject(now, finding)),
+          h('div', null, words(finding)),
+          h('span', { class: 'nowrap' }, finding.source ?? '–'),
+        ],
+      })),
+    ),
+  );
+
+export function checkTab(app, now) {
+  const { found, error, asking, ask } = now.check;
+  return h(
+    'div',
+    { class: 'checked' },
+    card(
+      'Memory check',
+      h(
+        'div',
+        { class: 'check-head' },
+        h(
+          'span',
+          { class: 'state', role: 'status' },
+          asking && spinner('Asking the guest'),
+          asking
+            ? 'The guest is being asked'
+            : found
+              ? ['Altogether:', verdictLabel(found.verdict)]
+              : 'Nothing is known of this guest yet',
+        ),
+        button('Check again', {
+          kind: 'secondary',
+          why: asking ? 'The guest is being asked' : app.state.lost ? 'dimmerd cannot be reached' : undefined,
+          onclick: ask,
+        }),
+      ),
+      found && h('div', { class: 'check-summary' }, summary(found)),
+    ),
+    error && errorAlert(error, 'The guest could not be checked'),
+    found && findingsTable(now, found),
+  );
+}
