@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""usage: bench.py [--rounds N] [--counts 1,8,16]
+"""usage: bench.py [--rounds N] [--counts 1,8,16] [--only unplug|plan|daemon|yield]
 
 Measures dimmer side by side with the ways people have, on real guests, and its planner.
 Prints tables in Markdown and writes build/bench.json. All ways take turns in each round, on
@@ -16,6 +16,9 @@ the same guest, so that ratios hold when the machine's speed drifts.
     polling   one by one over QMP, looking every 3 s whether it is gone
 (b) the planner and (c) the plug policies: see plan.c.
 (d) dimmerd with 10,000 VMs: see daemon.py.
+(e) what each way gets out of guests whose memory cannot all go: see yields.py.
+
+With --only, build/bench.json keeps what it has of the other parts.
 """
 
 import argparse
@@ -31,10 +34,12 @@ REPO = Path(__file__).resolve().parent.parent
 RELEASE = REPO / 'build/release'
 os.environ.setdefault('DIMMER', str(RELEASE / 'src/cli/dimmer'))
 os.environ.setdefault('DIMMERD', str(RELEASE / 'src/daemon/dimmerd'))
+os.environ.setdefault('DIMMER_GUEST', str(RELEASE / 'guest/dimmer-guest'))
 sys.path.insert(0, str(REPO))
 
 import daemon as scale  # noqa: E402
 import testbed  # noqa: E402
+import yields  # noqa: E402
 from testbed.daemon import Daemon, make_users  # noqa: E402
 
 POLL_SECONDS = 3
@@ -148,19 +153,20 @@ def summarize(results):
     return table
 
 
-def print_tables(result):
+def print_unplug(table):
     names = {'floor': 'floor: bare device_del', 'libvirt': 'bare libvirt: asking to last event',
              'guest': 'dimmer, asking to last event',
              'request': 'dimmer, plan to last event', 'process': 'dimmer, whole process',
              'put': 'dimmerd, PUT to its answer',
              'virsh': 'virsh, one after the other', 'polling': 'one by one, polled every 3 s'}
-    print(f"\n{result['machine']}\n")
-    print('| devices | way | median s | min | max | × floor |\n| ---: | --- | ---: | ---: | ---: | ---: |')
-    for row in result['unplug']:
+    print('\n| devices | way | median s | min | max | × floor |\n| ---: | --- | ---: | ---: | ---: | ---: |')
+    for row in table:
         print(f"| {row['devices']} | {names[row['way']]} | {row['seconds_median']:.3f} | "
               f"{row['seconds_min']:.3f} | {row['seconds_max']:.3f} | "
               f"{row['ratio_to_floor_median']:.2f} |")
-    plan = result['plan']
+
+
+def print_plan(plan):
     print(f"\nOver {plan['requests']} random requests each:\n")
     print('| way to choose | MiB missed, mean | requests short of the best |\n| --- | ---: | ---: |')
     for row in plan['ways']:
@@ -176,8 +182,6 @@ def print_tables(result):
     for row in plan['policies']:
         print(f"| {row['policy']} | {row['missed_mib_mean']:.1f} | {row['slots_mean']:.1f} |")
 
-    scale.print_tables(result['daemon'])
-
 
 def machine():
     qemu = subprocess.run(['qemu-system-x86_64', '--version'], capture_output=True, text=True,
@@ -185,21 +189,33 @@ def machine():
     return f'{os.cpu_count()} cores, {qemu}, {testbed.accel()}'
 
 
+def measure_plan():
+    return json.loads(subprocess.run([RELEASE / 'bench/bench-plan'], capture_output=True,
+                                     check=True).stdout)
+
+
 def main():
+    parts = {'unplug': print_unplug, 'plan': print_plan, 'daemon': scale.print_tables,
+             'yield': yields.print_tables}
     parser = argparse.ArgumentParser()
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--counts', default='1,8,16')
+    parser.add_argument('--only', choices=parts)
     arguments = parser.parse_args()
     lacks = testbed.missing()
     if lacks:
         raise SystemExit('bench: this machine lacks\n  ' + '\n  '.join(lacks))
-    plan = subprocess.run([RELEASE / 'bench/bench-plan'], capture_output=True, check=True)
     counts = [int(count) for count in arguments.counts.split(',')]
-    result = {'machine': machine(),
-              'unplug': summarize(measure_unplug(counts, arguments.rounds)),
-              'plan': json.loads(plan.stdout), 'daemon': scale.measure()}
-    (REPO / 'build/bench.json').write_text(json.dumps(result, indent=2) + '\n')
-    print_tables(result)
+    measures = {'unplug': lambda: summarize(measure_unplug(counts, arguments.rounds)),
+                'plan': measure_plan, 'daemon': scale.measure, 'yield': yields.measure}
+    chosen = [arguments.only] if arguments.only else list(parts)
+    measured = {'machine': machine()} | {part: measures[part]() for part in chosen}
+    file = REPO / 'build/bench.json'
+    kept = json.loads(file.read_text()) if arguments.only and file.exists() else {}
+    file.write_text(json.dumps(kept | measured, indent=2) + '\n')
+    print(f"\n{measured['machine']}")
+    for part in chosen:
+        parts[part](measured[part])
 
 
 main()
