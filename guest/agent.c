@@ -2,7 +2,12 @@
 #include "agent.h"
 
 #include "online.h"
+#include "system.h"
 #include "uevent.h"
+
+/* A kernel that is busy may refuse a block once, and one of before 4.13 for good: milliseconds between the tries. */
+#define FIRST_PAUSE 250
+#define LONGEST_PAUSE 64000
 
 void agent_news(Agent *agent) {
   if (agent->job.kind != JOB_NONE || !agent->news)
@@ -10,6 +15,22 @@ void agent_news(Agent *agent) {
   agent->news = false;
   if (agent->onlines)
     online_new(&agent->blocks);
+}
+
+void agent_retry(Agent *agent) {
+  int64_t now = system_now();
+  if (agent->again != 0 && agent->again <= now) {
+    agent->again = 0;
+    agent->news = true;
+    agent_news(agent);
+  }
+  if (!agent->blocks.stuck || !agent->onlines) {
+    agent->again = 0;
+    agent->pause = 0;
+  } else if (agent->again == 0) {
+    agent->pause = agent->pause == 0 ? FIRST_PAUSE : agent->pause < LONGEST_PAUSE ? agent->pause * 2 : LONGEST_PAUSE;
+    agent->again = now + agent->pause;
+  }
 }
 
 void agent_uevent(Agent *agent, const char *message, size_t length) {

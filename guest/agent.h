@@ -41,9 +41,11 @@ typedef struct {
 
 typedef struct {
   Blocks blocks;
-  bool onlines; /* new blocks, as movable */
-  bool news;    /* there may be new blocks */
-  bool greeted; /* the host has said hello */
+  int64_t again;  /* when to try once more what did not come online, 0: not */
+  uint32_t pause; /* before that, milliseconds */
+  bool onlines;   /* new blocks, as movable */
+  bool news;      /* there may be new blocks */
+  bool greeted;   /* the host has said hello */
   Job job;
   Hold holds[HOLDS];
   size_t hold_count;
@@ -53,6 +55,9 @@ typedef struct {
 
 /* online what is new, now or when the job is done */
 void agent_news(Agent *agent);
+
+/* Tries once more what did not come online, when it is time; sets that time. */
+void agent_retry(Agent *agent);
 
 /* What the kernel told: a message of its, or that some were lost. */
 void agent_uevent(Agent *agent, const char *message, size_t length);

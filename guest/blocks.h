@@ -29,6 +29,7 @@ typedef struct {
   uint64_t size; /* of each; 0: no memory hot plug */
   Block *list;   /* ascending */
   size_t count, room;
+  bool stuck; /* some did not come online when they were last tried */
 } Blocks;
 
 typedef enum {

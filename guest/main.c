@@ -118,7 +118,8 @@ static int64_t sooner(int64_t a, int64_t b) {
 }
 
 static int timeout_of(const Loop *loop, const Agent *agent) {
-  int64_t next = sooner(holds_deadline(agent), sooner(loop->retry, loop->port.grace)), now = system_now();
+  int64_t next = sooner(sooner(holds_deadline(agent), agent->again), sooner(loop->retry, loop->port.grace)),
+          now = system_now();
   if (next == 0)
     return -1;
   return next > now ? (int)(next - now) : 0;
@@ -139,6 +140,7 @@ static void serve_for_ever(Loop *loop, Agent *agent) {
       loop->retry = port_open(&loop->port) ? 0 : system_now() + PORT_RETRY;
     more = loop->port.file >= 0 && port_serve(&loop->port, agent);
     holds_expire(agent, system_now());
+    agent_retry(agent);
   }
 }
 

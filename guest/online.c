@@ -88,7 +88,7 @@ static bool is_any(const Block *block) {
 
 void online_new(Blocks *blocks) {
   uint32_t left;
-  passes(blocks, 0, blocks->count, is_new, &left);
+  blocks->stuck = !passes(blocks, 0, blocks->count, is_new, &left);
 }
 
 static bool range(Blocks *blocks, uint32_t first, uint32_t last, Choice chosen, uint32_t *left) {
@@ -96,7 +96,7 @@ static bool range(Blocks *blocks, uint32_t first, uint32_t last, Choice chosen, 
   while (to < blocks->count && blocks->list[to].id <= last)
     to++;
   bool all = passes(blocks, from, to, chosen, left);
-  /* What did not come back is tried again with the next event. */
+  blocks->stuck |= !all; /* what did not come back is tried again later */
   for (size_t i = from; i < to; i++) {
     if (is_ours(&blocks->list[i]))
       blocks->list[i].flags &= (uint8_t) ~(BLOCK_OURS | BLOCK_SEEN);
