@@ -125,7 +125,8 @@ int verb_doctor(int argc, char **argv) {
         "and what helps. The guest is asked through dimmer-guest or qemu-guest-agent, where\n"
         "one is there. The exit status is 3 if a check is bad.",
         entries, &common, &argc, &argv, 1, 1, &error) ||
-    (text != NULL && !options_size("--memory", text, &memory, &error)))
+    (text != NULL &&
+      (!options_size("--memory", text, &memory, &error) || !dm_rule_size("memory", memory, &memory, &error))))
     return options_fail(&common, error);
   return visit_vm(&common, argv[1], memory);
 }

@@ -199,16 +199,17 @@ static void on_made(const DmAgentAnswer *answer, gpointer data) {
   Making *making = data;
   const DmMemoryDevice *device = making->vm->live->devices->pdata[making->next++];
   g_autofree char *size = dm_size_format(device->size);
+  g_autofree char *name = g_strdup_printf("%s %.8s", dm_memory_device_kind_name(device), device->id);
   if (answer->ok && answer->done == answer->of)
-    add(making->prepared->did, "made %s (%s) movable", device->alias, size);
+    add(making->prepared->did, "made %s (%s) movable", name, size);
   else if (answer->ok)
     add(making->prepared->left,
       "%s (%s) stays as it is by %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
       " memory blocks: the kernel has something in them that it cannot move; a reboot of the guest with memhp_default_state=online_movable on "
       "its kernel's command line mends that",
-      device->alias, size, answer->of - answer->done, answer->of);
+      name, size, answer->of - answer->done, answer->of);
   else
-    add(making->prepared->left, "%s (%s) stays as it is: %s", device->alias, size, answer->detail);
+    add(making->prepared->left, "%s (%s) stays as it is: %s", name, size, answer->detail);
   make_next(making);
 }
 

@@ -13,12 +13,16 @@ fi
 
 # udev, ahead of the rule that distributions bring.
 if [ -d /etc/udev ] || [ -d /usr/lib/udev ] || [ -d /lib/udev ]; then
-  mkdir -p /etc/udev/rules.d &&
-    cat >/etc/udev/rules.d/39-dimmer-memory.rules <<'RULE' &&
+  rules=/etc/udev/rules.d/39-dimmer-memory.rules
+  rule=$(
+    cat <<'RULE'
 @RULE@
 RULE
-    echo "did wrote /etc/udev/rules.d/39-dimmer-memory.rules" ||
-    echo "left the udev rule could not be written"
+  )
+  if [ "$(cat $rules 2>/dev/null)" != "$rule" ]; then
+    mkdir -p /etc/udev/rules.d && echo "$rule" >$rules && echo "did wrote $rules" ||
+      echo "left the udev rule could not be written"
+  fi
   udevadm control --reload 2>/dev/null
   udev=yes
 fi
@@ -41,9 +45,11 @@ if [ -e $memory/auto_online_blocks ]; then
         ;;
     esac
     if [ -d /etc/tmpfiles.d ] || [ -d /run/systemd/system ]; then
-      mkdir -p /etc/tmpfiles.d &&
-        echo "w $memory/auto_online_blocks - - - - $policy" >/etc/tmpfiles.d/dimmer-memory.conf &&
-        echo "did wrote /etc/tmpfiles.d/dimmer-memory.conf, which sets it at every start"
+      conf=/etc/tmpfiles.d/dimmer-memory.conf
+      line="w $memory/auto_online_blocks - - - - $policy"
+      if [ "$(cat $conf 2>/dev/null)" != "$line" ]; then
+        mkdir -p /etc/tmpfiles.d && echo "$line" >$conf && echo "did wrote $conf, which sets it at every start"
+      fi
     else
       echo "left auto_online_blocks goes back with a reboot: add memhp_default_state=online_movable to the kernel's command line"
     fi

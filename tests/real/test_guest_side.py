@@ -53,6 +53,8 @@ def test_an_unprepared_debian_is_explained_prepared_and_then_releases(host):
     done = host.dimmer('guest', 'prepare', vm.name, '-o', 'json', check=0)
     prepared = validate('prepared', done.stdout)
     assert prepared['ready'], prepared
+    again = validate('prepared', host.dimmer('guest', 'prepare', vm.name, '-o', 'json').stdout)
+    assert again['ready'] and again['did'] == [], again  # there is nothing left to do
     assert 'online_movable' in vm.guest('cat /etc/udev/rules.d/39-dimmer-memory.rules')
     assert vm.guest(f'cat {POLICY}') == 'online_movable\n'
     assert POLICY in vm.guest('cat /etc/tmpfiles.d/dimmer-memory.conf')
