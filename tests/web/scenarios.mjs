@@ -89,6 +89,14 @@ const scenarios = {
     equal(await deviceCount(page), 4, 'devices');
     await look(page, 'devices');
     await page.click('text=Change memory');
+    // Dragged with the mouse first: the plan follows, and the field shows the same.
+    const slider = await page.locator('dialog input[type=range]').boundingBox();
+    const typed = await page.inputValue('dialog #memory');
+    await page.mouse.move(slider.x + slider.width * 0.6, slider.y + slider.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(slider.x + slider.width * 0.35, slider.y + slider.height / 2, { steps: 5 });
+    await page.mouse.up();
+    await page.waitForFunction((before) => document.querySelector('dialog #memory').value !== before, typed);
     await page.fill('dialog #memory', '1400');
     await page.fill('dialog #guaranteed', '900');
     await page.waitForSelector('dialog .plan >> text=/128 MiB.* is hot unplugged/');
