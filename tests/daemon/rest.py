@@ -9,6 +9,7 @@ from testbed import dimm_xml
 MIB = 1 << 20
 BAD_SYNTAX = 'Request syntactically incorrect.'
 FAILED = 'Operation Failed'
+NEXT_RUN = '?next_run=true'
 
 
 def mib(text):
@@ -44,7 +45,7 @@ def memory(element):
 
 def values(client, vm):
     """(memory, guaranteed) of the VM as it is, and then as it will be."""
-    live, later = (client.get(path(vm, rest)) for rest in ('', '?next_run=true'))
+    live, later = (client.get(path(vm, rest)) for rest in ('', NEXT_RUN))
     assert (live.status, later.status) == (200, 200), (live, later)
     return memory(live.xml) + memory(later.xml)
 
@@ -93,9 +94,9 @@ def sizes_of(vm):
     return sorted(vm.memory_devices().values())
 
 
-def wait_memory(client, vm, size):
-    """Wait until the daemon says that the VM has this much memory; the <vm>."""
-    return client.wait(path(vm), lambda found: memory(found)[0] == size)
+def wait_memory(client, vm, size, rest=''):
+    """Wait until the daemon says that the VM has this much memory; the <vm>. rest: see path()."""
+    return client.wait(path(vm, rest), lambda found: memory(found)[0] == size)
 
 
 def wait_status(client, vm, status):

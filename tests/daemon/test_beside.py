@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from rest import change, event, path, plug, put, rule, values, wait_job, wait_memory
+from rest import (NEXT_RUN, change, event, path, plug, put, rule, values, wait_job,
+                  wait_memory)
 
 DETACH = 'virDomainDetachDeviceAlias'
 
@@ -38,9 +39,10 @@ def test_the_daemon_follows_what_dimmer_does(host, guest, client):
     wait_memory(client, guest, 512)
     for alias in guest.memory_devices():
         guest.wait_plugged(alias)
+    wait_memory(client, guest, 512, NEXT_RUN)  # the definition is written last, and told of in an event of its own
     assert values(client, guest) == (512, 300, 512, 300)
     host.dimmer('set', 'web1', '--memory', '384MiB', check=0)
-    wait_memory(client, guest, 384)
+    wait_memory(client, guest, 384, NEXT_RUN)
     assert values(client, guest) == (384, 300, 384, 300)
     assert jobs(client) == []
     assert values(client, guest) == values(client, put_nothing(client, guest))
