@@ -12,7 +12,10 @@ the same guest, so that ratios hold when the machine's speed drifts.
               request: from the plan to that event: with the record and the configuration
               process: the whole command
     virsh     virsh detach-device, one after the other
-    put       PUT of the lower memory to dimmerd, until its answer
+    recorded  the same, after what a request that survives a crash has to do: see floor-libvirt.c
+    put       PUT of the lower memory to dimmerd
+              gone:   until QEMU's last removed event
+              answer: until its answer
     polling   one by one over QMP, looking every 3 s whether it is gone
 (b) the planner and (c) the plug policies: see plan.c.
 (d) dimmerd with 10,000 VMs: see daemon.py.
@@ -43,7 +46,8 @@ import yields  # noqa: E402
 from testbed.daemon import Daemon, make_users  # noqa: E402
 
 POLL_SECONDS = 3
-WAYS = ['floor', 'libvirt', 'guest', 'request', 'process', 'put', 'virsh', 'polling']
+WAYS = ['floor', 'libvirt', 'guest', 'request', 'process', 'recorded', 'gone', 'answer', 'virsh',
+        'polling']
 MIB = 1024 * 1024
 
 
@@ -68,6 +72,17 @@ def run_libvirt(host, vm, aliases, bare):
     return {'libvirt': float(done.stdout)}
 
 
+def run_recorded(host, vm, aliases, bare):
+    done = host.run([bare, '--recorded', host.uri, vm.name, *aliases], check=0)
+    return {'recorded': float(done.stdout)}
+
+
+def last_removed(vm):
+    """When QEMU told of the last device that has gone, in seconds since 1970."""
+    stamp = [event['timestamp'] for event in vm.events() if event['event'] == 'DEVICE_DELETED'][-1]
+    return stamp['seconds'] + stamp['microseconds'] / 1e6
+
+
 def run_dimmer(host, vm, aliases):
     started = time.monotonic()
     done = host.dimmer('unplug', vm.name, *aliases, '-o', 'json', check=0)
@@ -79,12 +94,12 @@ def run_put(vm, count, client):
     path = f"vms/{vm.live_xml().findtext('uuid')}"
     memory = int(client.get(path).xml.findtext('memory')) - count * 128 * MIB
     body = f'<vm><memory>{memory}</memory></vm>'
-    started = time.monotonic()
+    started = time.time()
     answer = client.put(path, body)
-    seconds = time.monotonic() - started
+    answered = time.time()
     if answer.status != 200 or int(answer.xml.findtext('memory')) != memory:
         raise SystemExit(f'bench: {answer}')
-    return {'put': seconds}
+    return {'gone': last_removed(vm) - started, 'answer': answered - started}
 
 
 def run_virsh(host, vm, aliases):
@@ -120,6 +135,7 @@ def measure_unplug(counts, rounds):
         runs = [lambda aliases: run_floor(host, vm, aliases, floor),
                 lambda aliases: run_libvirt(host, vm, aliases, bare),
                 lambda aliases: run_dimmer(host, vm, aliases),
+                lambda aliases: run_recorded(host, vm, aliases, bare),
                 lambda aliases: run_put(vm, len(aliases), client),
                 lambda aliases: run_virsh(host, vm, aliases)]
         poll = lambda aliases: run_polling(host, vm, aliases)  # noqa: E731
@@ -157,7 +173,8 @@ def print_unplug(table):
     names = {'floor': 'floor: bare device_del', 'libvirt': 'bare libvirt: asking to last event',
              'guest': 'dimmer, asking to last event',
              'request': 'dimmer, plan to last event', 'process': 'dimmer, whole process',
-             'put': 'dimmerd, PUT to its answer',
+             'recorded': 'bare libvirt: record, define, asking to last event',
+             'gone': 'dimmerd, PUT to last event', 'answer': 'dimmerd, PUT to its answer',
              'virsh': 'virsh, one after the other', 'polling': 'one by one, polled every 3 s'}
     print('\n| devices | way | median s | min | max | × floor |\n| ---: | --- | ---: | ---: | ---: | ---: |')
     for row in table:

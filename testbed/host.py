@@ -20,6 +20,9 @@ from .vm import Vm
 DAEMON_TIMEOUT = 30
 COMMAND_TIMEOUT = 60
 
+# A file system in memory, where there is one.
+MEMORY = Path('/dev/shm')
+
 # What separates the output of the command that waits from that of the one asked for.
 WAITED = '=dimmer-testbed='
 
@@ -45,7 +48,7 @@ class Host:
                 cwd=self.folder, env=self.environment(**self._daemon_environment()),
                 stdin=subprocess.PIPE, start_new_session=True)
         except BaseException:
-            shutil.rmtree(self.folder)
+            supervisor.remove(self.folder)
             raise
         try:
             self._wait_for_daemon()
@@ -194,6 +197,11 @@ class Host:
     # Its making.
 
     def _make_folders(self):
+        # In memory, as on real systems: libvirt writes a VM's state there at each change, and syncs it.
+        if os.access(MEMORY, os.W_OK):
+            runtime = MEMORY / self.folder.name
+            runtime.mkdir()
+            (self.folder / 'run').symlink_to(runtime)
         for name in ('', 'bin', 'home', 'tmp', 'run', 'config', 'cache', 'vm'):
             folder = self.folder / name
             folder.mkdir(exist_ok=True)

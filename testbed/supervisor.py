@@ -2,7 +2,7 @@
 """usage: supervisor.py FOLDER [COMMAND [ARGUMENT...]]
 
 Runs COMMAND and waits for the end of its standard input. Then it kills every process that
-has FOLDER in its command line or environment, and removes FOLDER.
+has FOLDER in its command line or environment, and removes FOLDER, with what its run leads to.
 
 Each host has one and holds the other end of the pipe. QEMU processes outlive whoever
 started them, and a test can be killed in a way that leaves it no time to clean up; the
@@ -78,6 +78,14 @@ def bury():
         pass
 
 
+def remove(folder):
+    """Remove a host's folder, and what its run leads to."""
+    runtime = Path(folder) / 'run'
+    if runtime.is_symlink():
+        shutil.rmtree(runtime.resolve())
+    shutil.rmtree(folder)
+
+
 def main():
     folder, *command = sys.argv[1:]
     if command:
@@ -88,7 +96,7 @@ def main():
     if sys.stdin.buffer.read() == KEEP:
         return
     kill_all(folder)
-    shutil.rmtree(folder)
+    remove(folder)
 
 
 if __name__ == '__main__':
