@@ -22,12 +22,12 @@ VM = """<domain type='test'><name>vm{n:05}</name><uuid>{id}</uuid><memory unit='
 """
 
 
-class TestDriverHost(testbed.EmbedHost):
-    """No libvirt of its own: the test driver lives in the process that opens it."""
+class TestDriverHost(testbed.SessionHost):
+    """The test driver within libvirtd, where the VMs of real hosts are kept as well."""
 
     @property
     def uri(self):
-        return f'test://{self.folder}/vms.xml'
+        return f'test+unix://{self.folder}/vms.xml?socket={self.folder}/run/libvirt/libvirt-sock'
 
     def fill(self):
         text = '<node>\n' + ''.join(VM.format(n=n, id=uuid.uuid5(uuid.NAMESPACE_URL, str(n)))

@@ -36,22 +36,17 @@ static DmConfig *read_config(virDomainPtr domain, guint flags, DmVm *vm, DmReque
   return config;
 }
 
-static DmVm *read_vm(virDomainPtr domain, GError **error) {
+DmVm *domain_read_standing(virDomainPtr domain, const Standing *standing, GError **error) {
   g_autoptr(DmVm) vm = dm_vm_new();
-  int state = 0;
   vm->name = g_strdup(virDomainGetName(domain)); /* later it would take libvirt's last error away */
-  if (virDomainGetState(domain, &state, NULL, 0) < 0) {
-    virt_error_set(error, "cannot read the state of %s", vm->name);
-    return NULL;
-  }
-  vm->state = state_of(state);
-  vm->saved = vm->state == DM_VM_SHUT_OFF && virDomainHasManagedSaveImage(domain, 0) == 1;
+  vm->state = state_of(standing->state);
+  vm->saved = vm->state == DM_VM_SHUT_OFF && standing->saved;
   if (vm->state != DM_VM_SHUT_OFF) {
     vm->live = read_config(domain, 0, vm, &vm->request, error);
     if (vm->live == NULL)
       return NULL;
   }
-  if (virDomainIsPersistent(domain) == 1) {
+  if (standing->persistent) {
     vm->next_run = read_config(domain, VIR_DOMAIN_XML_INACTIVE, vm, NULL, error);
     if (vm->next_run == NULL)
       return NULL;
@@ -63,38 +58,15 @@ static DmVm *read_vm(virDomainPtr domain, GError **error) {
   return g_steal_pointer(&vm);
 }
 
-static void free_vm(gpointer vm) {
-  dm_vm_free(vm);
-}
-
-static int by_name(gconstpointer a, gconstpointer b) {
-  return g_strcmp0((*(const DmVm *const *)a)->name, (*(const DmVm *const *)b)->name);
-}
-
-GPtrArray *dm_domain_list(DmConnection *connection, GError **error) {
-  virDomainPtr *domains = NULL;
-  int count = virConnectListAllDomains(connection_get_virt(connection), &domains, 0);
-  if (count < 0) {
-    virt_error_set(error, "cannot list the VMs of %s", dm_connection_uri(connection));
+DmVm *domain_read(virDomainPtr domain, GError **error) {
+  Standing standing = {0};
+  if (virDomainGetState(domain, &standing.state, NULL, 0) < 0) {
+    virt_error_set(error, "cannot read the state of %s", virDomainGetName(domain));
     return NULL;
   }
-  g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func(free_vm);
-  g_autoptr(GError) failed = NULL;
-  for (int i = 0; i < count; i++) {
-    DmVm *vm = failed == NULL ? read_vm(domains[i], &failed) : NULL;
-    if (vm != NULL)
-      g_ptr_array_add(vms, vm);
-    else if (g_error_matches(failed, DM_ERROR, DM_ERROR_NO_SUCH_VM)) /* it went away since the list was made */
-      g_clear_error(&failed);
-    virDomainFree(domains[i]);
-  }
-  free(domains);
-  if (failed != NULL) {
-    g_propagate_error(error, g_steal_pointer(&failed));
-    return NULL;
-  }
-  g_ptr_array_sort(vms, by_name);
-  return g_steal_pointer(&vms);
+  standing.persistent = virDomainIsPersistent(domain) == 1;
+  standing.saved = state_of(standing.state) == DM_VM_SHUT_OFF && virDomainHasManagedSaveImage(domain, 0) == 1;
+  return domain_read_standing(domain, &standing, error);
 }
 
 virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError **error) {
@@ -120,7 +92,7 @@ virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError *
 
 DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error) {
   g_autoptr(virDomain) domain = domain_look_up(connection, name, error);
-  return domain != NULL ? read_vm(domain, error) : NULL;
+  return domain != NULL ? domain_read(domain, error) : NULL;
 }
 
 gboolean dm_domain_store(
