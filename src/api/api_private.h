@@ -138,9 +138,12 @@ void sign_on_free(SignOn *sign_on);
 gboolean sign_on_reload(SignOn *sign_on, GError **error);
 /* Finds out who asks; then @then, with call->user set, or 401 is answered. */
 void sign_on_check(Call *call, void (*then)(Call *call));
+guint sign_on_count(const SignOn *sign_on);
+
+/* ---- oauth.c ---- */
+
 void handle_token(Call *call);
 void handle_logout(Call *call);
-guint sign_on_count(const SignOn *sign_on);
 
 /* ---- static.c ---- */
 
