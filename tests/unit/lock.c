@@ -43,9 +43,8 @@ static void test_asked_often(void) {
   }
 }
 
-/* It goes with its process, however that ends; until then everybody sees whose it is. */
-static void test_goes_with_its_process(void) {
-  g_autofree char *uuid = g_uuid_string_random();
+/* Another process that has the lock, and lives until it is killed. */
+static pid_t holder(const char *uuid) {
   int taken[2];
   char byte = 0;
   g_assert_cmpint(pipe(taken), ==, 0);
@@ -58,6 +57,15 @@ static void test_goes_with_its_process(void) {
   }
   g_assert_cmpint(read(taken[0], &byte, 1), ==, 1);
   g_assert_cmpint(byte, ==, 1);
+  close(taken[0]);
+  close(taken[1]);
+  return child;
+}
+
+/* It goes with its process, however that ends; until then everybody sees whose it is. */
+static void test_goes_with_its_process(void) {
+  g_autofree char *uuid = g_uuid_string_random();
+  pid_t child = holder(uuid);
   g_assert_cmpint(dm_lock_owner(uuid), ==, child);
   g_autoptr(GError) error = NULL;
   g_assert_null(dm_lock_take(uuid, "web1", &error));
@@ -67,8 +75,6 @@ static void test_goes_with_its_process(void) {
   g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
   g_autoptr(DmLock) lock = dm_lock_take(uuid, "web1", NULL);
   g_assert_nonnull(lock);
-  close(taken[0]);
-  close(taken[1]);
 }
 
 static void on_released(gpointer data) {
@@ -102,25 +108,13 @@ static void test_watched(void) {
 
 static void test_watched_process_is_killed(void) {
   g_autofree char *uuid = g_uuid_string_random();
-  int taken[2];
-  char byte = 0;
   gboolean told = FALSE;
-  g_assert_cmpint(pipe(taken), ==, 0);
-  pid_t child = fork();
-  if (child == 0) {
-    byte = dm_lock_take(uuid, "web1", NULL) != NULL;
-    if (write(taken[1], &byte, 1) == 1)
-      pause();
-    _exit(1);
-  }
-  g_assert_cmpint(read(taken[0], &byte, 1), ==, 1);
+  pid_t child = holder(uuid);
   g_assert_nonnull(dm_lock_watch(uuid, on_released, &told)); /* though its main loop does not run */
   g_assert_cmpint(kill(child, SIGKILL), ==, 0);
   while (!told)
     g_main_context_iteration(NULL, TRUE);
   g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
-  close(taken[0]);
-  close(taken[1]);
 }
 
 int main(int argc, char **argv) {
