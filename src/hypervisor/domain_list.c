@@ -4,6 +4,7 @@
  * Only the definitions have to be read one by one, some at a time.
  */
 #include "base/error.h"
+#include "base/handoff.h"
 #include "domain_private.h"
 #include "hypervisor/domain.h"
 
@@ -53,32 +54,37 @@ static GHashTable *read_standings(DmConnection *connection, GError **error) {
   return NULL;
 }
 
+/* One VM on its way through a thread of the pool. */
 typedef struct {
-  GHashTable *standings;
-  GMutex mutex;   /* guards what follows */
-  GPtrArray *vms; /* DmVm */
+  virDomainPtr domain;
+  const Standing *standing; /* NULL: it came up after the states were read */
+  DmVm *vm;
   GError *error;
 } Reading;
 
-/* One that came up after the states were read is asked for its own. */
-static DmVm *read_vm(virDomainPtr domain, GHashTable *standings, GError **error) {
-  char uuid[VIR_UUID_STRING_BUFLEN];
-  const Standing *standing = virDomainGetUUIDString(domain, uuid) == 0 ? g_hash_table_lookup(standings, uuid) : NULL;
-  return standing != NULL ? domain_read_standing(domain, standing, error) : domain_read(domain, error);
+static void read_one(gpointer data, gpointer unused) {
+  Reading *reading = data;
+  DM_TAKE_OVER(reading);
+  reading->vm = reading->standing != NULL ? domain_read_standing(reading->domain, reading->standing, &reading->error)
+                                          : domain_read(reading->domain, &reading->error);
+  virDomainFree(reading->domain);
+  DM_HAND_OVER(reading);
 }
 
-/* In a thread of the pool. */
-static void read_one(gpointer data, gpointer user_data) {
-  g_autoptr(virDomain) domain = data;
-  Reading *reading = user_data;
-  g_autoptr(GError) error = NULL;
-  DmVm *vm = read_vm(domain, reading->standings, &error);
-  g_mutex_lock(&reading->mutex);
-  if (vm != NULL)
-    g_ptr_array_add(reading->vms, vm);
-  else if (reading->error == NULL && !g_error_matches(error, DM_ERROR, DM_ERROR_NO_SUCH_VM)) /* gone meanwhile */
-    reading->error = g_steal_pointer(&error);
-  g_mutex_unlock(&reading->mutex);
+/* Reads all; the domains are used up. */
+static Reading *read_all(virDomainPtr *domains, guint count, GHashTable *standings) {
+  Reading *readings = g_new0(Reading, count);
+  GThreadPool *pool = g_thread_pool_new(read_one, NULL, READERS, FALSE, NULL);
+  for (guint i = 0; i < count; i++) {
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    readings[i].domain = domains[i];
+    if (virDomainGetUUIDString(domains[i], uuid) == 0)
+      readings[i].standing = g_hash_table_lookup(standings, uuid);
+    DM_HAND_OVER(&readings[i]);
+    g_thread_pool_push(pool, &readings[i], NULL);
+  }
+  g_thread_pool_free(pool, FALSE, TRUE); /* once all are read */
+  return readings;
 }
 
 static void free_vm(gpointer vm) {
@@ -97,17 +103,22 @@ GPtrArray *dm_domain_list(DmConnection *connection, GError **error) {
     virt_error_set(error, "cannot list the VMs of %s", dm_connection_uri(connection));
   if (standings == NULL || count < 0)
     return NULL;
-  Reading reading = {.standings = standings, .vms = g_ptr_array_new_with_free_func(free_vm)};
-  GThreadPool *pool = g_thread_pool_new(read_one, &reading, READERS, FALSE, NULL);
-  for (int i = 0; i < count; i++)
-    g_thread_pool_push(pool, domains[i], NULL);
-  g_thread_pool_free(pool, FALSE, TRUE); /* once all are read */
+  g_autofree Reading *readings = read_all(domains, (guint)count, standings);
+  g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func(free_vm);
+  g_autoptr(GError) failed = NULL;
   free(domains);
-  if (reading.error != NULL) {
-    g_propagate_error(error, reading.error);
-    g_ptr_array_unref(reading.vms);
+  for (int i = 0; i < count; i++) {
+    DM_TAKE_OVER(&readings[i]);
+    if (readings[i].vm != NULL)
+      g_ptr_array_add(vms, readings[i].vm);
+    else if (failed == NULL && !g_error_matches(readings[i].error, DM_ERROR, DM_ERROR_NO_SUCH_VM)) /* gone meanwhile */
+      failed = g_steal_pointer(&readings[i].error);
+    g_clear_error(&readings[i].error);
+  }
+  if (failed != NULL) {
+    g_propagate_error(error, g_steal_pointer(&failed));
     return NULL;
   }
-  g_ptr_array_sort(reading.vms, by_name);
-  return reading.vms;
+  g_ptr_array_sort(vms, by_name);
+  return g_steal_pointer(&vms);
 }
