@@ -24,12 +24,13 @@ static void reply_oauth_error(Call *call, const char *code, const char *text) {
   reply_node(call, 400, node);
 }
 
-static void token_verified(Call *call, gboolean good, const char *name, gpointer data) {
+static void token_verified(Call *call, SignOnResult result, const char *name, gpointer data) {
   SignOn *sign_on = call->api->sign_on;
   g_autoptr(GError) error = NULL;
-  if (!good || dm_users_find(sign_on->users, name) == NULL) {
-    g_autofree char *text =
-      g_strdup_printf("Cannot authenticate user %s: the user name or password is incorrect.", name);
+  if (result != SIGN_ON_GOOD) {
+    g_autofree char *text = g_strdup_printf("Cannot authenticate user %s: %s.", name,
+      result == SIGN_ON_LATER ? "too many attempts have failed, and this one was not looked at; wait half a minute"
+                              : "the user name or password is incorrect");
     reply_oauth_error(call, "access_denied", text);
     return;
   }

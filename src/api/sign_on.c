@@ -9,11 +9,9 @@
 #include "base/handoff.h"
 #include "sign_on_private.h"
 
-#define REMEMBER_BASIC (300 * G_USEC_PER_SEC)
+#define REMEMBER_PASSWORD (300 * G_USEC_PER_SEC)
 #define REMEMBER_TOKEN (1 * G_USEC_PER_SEC) /* the store renews its tokens now and then */
 #define MOST_REMEMBERED 4096
-#define FREE_TRIES 3          /* of one name from one address */
-#define FREE_TRIES_OF_PEER 30 /* of any names from one address */
 #define VERIFIERS 2
 
 #define CHALLENGE "Basic realm=\"RESTAPI\""
@@ -23,14 +21,19 @@ typedef struct {
   gint64 until; /* monotonic */
 } Known;
 
-/* One password on its way through a verifier. */
 typedef struct {
   Call *call;
-  char *name, *password, *hash;
-  char *key, *peer_key; /* of its failures */
-  gboolean good;
-  void (*then)(struct Call *call, gboolean good, const char *name, gpointer data);
+  SignOnFunc then;
   gpointer data;
+} Waiter;
+
+/* One password on its way through a verifier, for all who came with it meanwhile. */
+typedef struct {
+  SignOn *sign_on;
+  char *credentials; /* their keyed hash */
+  char *name, *password, *hash, *peer;
+  gboolean good;
+  GArray *waiters; /* Waiter */
 } Check;
 
 static void free_known(gpointer data) {
@@ -42,19 +45,16 @@ static void free_known(gpointer data) {
 static void free_check(Check *check) {
   if (check->password != NULL)
     explicit_bzero(check->password, strlen(check->password));
+  g_free(check->credentials);
   g_free(check->name);
   g_free(check->password);
   g_free(check->hash);
-  g_free(check->key);
-  g_free(check->peer_key);
+  g_free(check->peer);
+  g_array_unref(check->waiters);
   g_free(check);
 }
 
 /* ---- what is remembered ---- */
-
-static char *keyed_hash(const SignOn *sign_on, const char *text) {
-  return g_compute_hmac_for_string(G_CHECKSUM_SHA256, sign_on->key, sizeof sign_on->key, text, -1);
-}
 
 static const char *recall(SignOn *sign_on, const char *hash) {
   Known *known = g_hash_table_lookup(sign_on->known, hash);
@@ -70,11 +70,6 @@ static void remember(SignOn *sign_on, const char *hash, const char *user, gint64
   g_hash_table_replace(sign_on->known, g_strdup(hash), known);
 }
 
-/* Of one name from one address, and of any name from it: who tries many names is slowed down as well. */
-static char *failure_key(const Call *call, const char *name) {
-  return g_strdup_printf("%s %s", dm_http_request_peer(call->http), name != NULL ? name : "");
-}
-
 static void tell_failure(Call *call, const char *name) {
   audit(call->api, AUDIT_USER_LOGIN_FAILED, DM_SEVERITY_ERROR, NULL, NULL, call->correlation_id,
     "User %s from %s failed to log in", name, dm_http_request_peer(call->http));
@@ -82,14 +77,25 @@ static void tell_failure(Call *call, const char *name) {
 
 /* ---- verifying ---- */
 
+static void tell_waiter(const Waiter *waiter, SignOnResult result, const char *name) {
+  if (result != SIGN_ON_GOOD)
+    tell_failure(waiter->call, name);
+  waiter->then(waiter->call, result, name, waiter->data);
+}
+
 static gboolean verified(gpointer data) {
   Check *check = data;
   DM_TAKE_OVER(check);
-  attempts_end(check->call->api->sign_on->attempts, check->key, check->good);
-  attempts_end(check->call->api->sign_on->attempts, check->peer_key, check->good);
-  if (!check->good)
-    tell_failure(check->call, check->name);
-  check->then(check->call, check->good, check->name, check->data);
+  SignOn *sign_on = check->sign_on;
+  const DmUser *user = dm_users_find(sign_on->users, check->name);
+  attempts_end(sign_on->attempts, check->peer, check->name, check->good);
+  g_hash_table_remove(sign_on->checks, check->credentials);
+  /* The users may have been read again meanwhile. */
+  gboolean good = check->good && user != NULL && g_strcmp0(user->hash, check->hash) == 0;
+  if (good)
+    remember(sign_on, check->credentials, check->name, REMEMBER_PASSWORD);
+  for (guint i = 0; i < check->waiters->len; i++)
+    tell_waiter(&g_array_index(check->waiters, Waiter, i), good ? SIGN_ON_GOOD : SIGN_ON_WRONG, check->name);
   free_check(check);
   return G_SOURCE_REMOVE;
 }
@@ -105,28 +111,55 @@ static void verify_in_thread(gpointer data, gpointer unused) {
 static gboolean begin_verify(gpointer data) {
   Check *check = data;
   DM_HAND_OVER(check);
-  g_thread_pool_push(check->call->api->sign_on->verifiers, check, NULL);
+  g_thread_pool_push(check->sign_on->verifiers, check, NULL);
   return G_SOURCE_REMOVE;
 }
 
-void sign_on_verify(Call *call, const char *name, const char *password,
-  void (*then)(Call *call, gboolean good, const char *name, gpointer data), gpointer data) {
-  SignOn *sign_on = call->api->sign_on;
-  const DmUser *user = dm_users_find(sign_on->users, name);
+static Check *new_check(Call *call, const char *credentials, const char *name, const char *password) {
   Check *check = g_new0(Check, 1);
-  check->call = call;
+  check->sign_on = call->api->sign_on;
+  const DmUser *user = dm_users_find(check->sign_on->users, name);
+  check->credentials = g_strdup(credentials);
   check->name = g_strdup(name);
   check->password = g_strdup(password);
   check->hash = user != NULL ? g_strdup(user->hash) : NULL;
-  check->then = then;
-  check->data = data;
-  check->key = failure_key(call, name);
-  check->peer_key = failure_key(call, NULL);
-  gint64 wait = attempts_begin(sign_on->attempts, check->key, FREE_TRIES);
-  wait = MAX(wait, attempts_begin(sign_on->attempts, check->peer_key, FREE_TRIES_OF_PEER));
-  if (wait > ATTEMPTS_LONGEST_WAIT)
-    g_idle_add(verified, check); /* too many wait already: not even looked at */
-  else if (wait > 0)
+  check->peer = g_strdup(dm_http_request_peer(call->http));
+  check->waiters = g_array_new(FALSE, FALSE, sizeof(Waiter));
+  return check;
+}
+
+/* A keyed hash of name and password; of the address too, as each has its own turns. */
+static char *hash_credentials(Call *call, const char *name, const char *password) {
+  char *text = g_strjoin("\n", dm_http_request_peer(call->http), name, password, NULL);
+  char *hash =
+    g_compute_hmac_for_string(G_CHECKSUM_SHA256, call->api->sign_on->key, sizeof call->api->sign_on->key, text, -1);
+  explicit_bzero(text, strlen(text));
+  g_free(text);
+  return hash;
+}
+
+void sign_on_verify(Call *call, const char *name, const char *password, SignOnFunc then, gpointer data) {
+  SignOn *sign_on = call->api->sign_on;
+  const Waiter waiter = {call, then, data};
+  g_autofree char *credentials = hash_credentials(call, name, password);
+  if (recall(sign_on, credentials) != NULL) {
+    tell_waiter(&waiter, SIGN_ON_GOOD, name);
+    return;
+  }
+  Check *check = g_hash_table_lookup(sign_on->checks, credentials);
+  if (check != NULL) {
+    g_array_append_val(check->waiters, waiter);
+    return;
+  }
+  gint64 wait = attempts_begin(sign_on->attempts, dm_http_request_peer(call->http), name);
+  if (wait < 0) {
+    tell_waiter(&waiter, SIGN_ON_LATER, name);
+    return;
+  }
+  check = new_check(call, credentials, name, password);
+  g_array_append_val(check->waiters, waiter);
+  g_hash_table_insert(sign_on->checks, check->credentials, check);
+  if (wait > 0)
     g_timeout_add((guint)(wait / 1000), begin_verify, check);
   else
     begin_verify(check);
@@ -149,21 +182,12 @@ static gboolean admit(Call *call, const char *name) {
   return TRUE;
 }
 
-typedef struct {
-  char *hash;
-  void (*then)(Call *call);
-} Basic;
-
-static void basic_verified(Call *call, gboolean good, const char *name, gpointer data) {
-  Basic *basic = data;
-  if (good && admit(call, name)) {
-    remember(call->api->sign_on, basic->hash, name, REMEMBER_BASIC);
-    basic->then(call);
-  } else {
+static void basic_verified(Call *call, SignOnResult result, const char *name, gpointer data) {
+  void (*then)(Call *) = data;
+  if (result == SIGN_ON_GOOD && admit(call, name))
+    then(call);
+  else
     reply_unauthorized(call);
-  }
-  g_free(basic->hash);
-  g_free(basic);
 }
 
 static void check_basic(Call *call, const char *encoded, void (*then)(Call *call)) {
@@ -175,17 +199,8 @@ static void check_basic(Call *call, const char *encoded, void (*then)(Call *call
     reply_unauthorized(call);
     return;
   }
-  g_autofree char *hash = keyed_hash(call->api->sign_on, text);
-  const char *known = recall(call->api->sign_on, hash);
-  if (known != NULL && admit(call, known)) {
-    then(call);
-    return;
-  }
-  Basic *basic = g_new0(Basic, 1);
-  basic->hash = g_steal_pointer(&hash);
-  basic->then = then;
   *colon = '\0';
-  sign_on_verify(call, text, colon + 1, basic_verified, basic);
+  sign_on_verify(call, text, colon + 1, basic_verified, then);
   explicit_bzero(text, length);
 }
 
@@ -229,6 +244,7 @@ SignOn *sign_on_new(DmStore *store, const char *users_file, guint idle_seconds, 
   if (getrandom(sign_on->key, sizeof sign_on->key, 0) != (ssize_t)sizeof sign_on->key)
     g_error("the kernel gives no random numbers");
   sign_on->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_known);
+  sign_on->checks = g_hash_table_new(g_str_hash, g_str_equal);
   sign_on->attempts = attempts_new();
   sign_on->verifiers = g_thread_pool_new(verify_in_thread, NULL, VERIFIERS, FALSE, NULL);
   return sign_on;
@@ -239,6 +255,7 @@ void sign_on_free(SignOn *sign_on) {
     return;
   g_thread_pool_free(sign_on->verifiers, FALSE, TRUE);
   g_hash_table_unref(sign_on->known);
+  g_hash_table_unref(sign_on->checks);
   attempts_free(sign_on->attempts);
   dm_users_free(sign_on->users);
   g_free(sign_on->users_file);

@@ -203,9 +203,32 @@ def test_tries_side_by_side_take_turns(daemon):
     """Three are free; the fourth waits a second, the fifth two more behind it."""
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(lambda _: daemon.anonymous().ask_token(ADMIN[0], 'wrong'), range(5)))
+        answers = list(pool.map(
+            lambda n: daemon.anonymous().ask_token(ADMIN[0], f'wrong {n}'), range(5)))
     assert [answer.status for answer in answers] == [400] * 5
     assert time.monotonic() - started >= 3
+
+
+def test_right_passwords_never_wait(daemon):
+    """More than there are free tries, side by side before any is known, then one by one."""
+    def ask(_):
+        return daemon.anonymous().ask_token(*ADMIN).status
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        assert set(pool.map(ask, range(40))) == {200}
+    assert {ask(number) for number in range(60)} == {200}
+    assert daemon.anonymous().ask_token(*VIEWER).status == 200
+
+
+def test_a_try_that_is_not_looked_at_is_told_why(daemon):
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        asked = [pool.submit(daemon.anonymous().ask_token, ADMIN[0], f'wrong {number}')
+                 for number in range(12)]
+        answered = concurrent.futures.as_completed(asked)
+        answers = [next(answered).result() for _ in range(6)]
+        daemon.kill()  # the others wait longer than a test should
+    assert {answer.status for answer in answers} == {400}
+    texts = [answer.json['error'] for answer in answers]
+    assert any('too many attempts' in text for text in texts), texts
 
 
 # The users file.
