@@ -5,10 +5,14 @@
 #include "api_private.h"
 #include "base/error.h"
 
-typedef struct {
-  Call *call;
+struct Action {
+  DmApi *api;
+  Call *call; /* that waits for it; NULL: none any more */
   DmPower power;
-} Action;
+  char *vm_id, *user, *correlation_id;
+  gboolean done;
+  const GError *error; /* once it is done */
+};
 
 static const struct {
   const char *verb;
@@ -63,18 +67,36 @@ static GError *why_not(const DmEntry *entry, DmPower power) {
   return NULL;
 }
 
+void action_abandon(Call *call) {
+  if (call->action != NULL)
+    call->action->call = NULL;
+  call->action = NULL;
+}
+
+/* Where the time is up first, libvirt has been asked, and what comes of it is in the VM and the events. */
+static void answer(Call *call) {
+  const Action *action = call->action;
+  action_abandon(call);
+  if (action->error != NULL)
+    reply_failed(call, action->error);
+  else
+    reply_node(call, 200, action_node(call, action->done ? "complete" : "pending"));
+}
+
 static void on_done(DmEntry *entry, const GError *error, gpointer data) {
   Action *action = data;
-  Call *call = action->call;
-  gsize i = action_of(action->power);
-  if (error != NULL) {
-    audit(call->api, actions[i].failed, DM_SEVERITY_ERROR, entry, call->user, call->correlation_id,
-      "Failed to %s VM %s: %s", dm_power_name(action->power), entry != NULL ? entry->vm->name : call->ids[0],
-      error->message);
-    reply_failed(call, error);
-  } else {
-    reply_node(call, 200, action_node(call, "complete"));
-  }
+  if (error != NULL)
+    audit(action->api, actions[action_of(action->power)].failed, DM_SEVERITY_ERROR, entry, action->user,
+      action->correlation_id, "Failed to %s VM %s: %s", dm_power_name(action->power),
+      entry != NULL ? entry->vm->name : action->vm_id, error->message);
+  action->done = TRUE;
+  action->error = error;
+  action->api->acting--;
+  if (action->call != NULL)
+    stop_waiting(action->call);
+  g_free(action->vm_id);
+  g_free(action->user);
+  g_free(action->correlation_id);
   g_free(action);
 }
 
@@ -103,12 +125,18 @@ void handle_vm_action(Call *call) {
     reply_failed(call, error);
     return;
   }
-  Action *action = g_new0(Action, 1);
-  action->call = call;
-  action->power = power;
   /* A guest that has a next run waiting gets it by its reboot. */
   gboolean cold = power == DM_POWER_REBOOT && dm_vm_has_next_run(entry->vm);
   audit(call->api, actions[i].asked, DM_SEVERITY_NORMAL, entry, call->user, call->correlation_id, "%s %s %s %s%s",
     actions[i].before, entry->vm->name, actions[i].after, call->user, cold ? " (cold, for its next run)" : "");
-  dm_inventory_power(call->api->inventory, entry, cold ? DM_POWER_COLD_REBOOT : power, on_done, action);
+  call->action = g_new0(Action, 1);
+  *call->action = (Action){.api = call->api,
+    .call = call,
+    .power = power,
+    .vm_id = g_strdup(call->ids[0]),
+    .user = g_strdup(call->user),
+    .correlation_id = g_strdup(call->correlation_id)};
+  call->api->acting++;
+  wait_for(call, answer);
+  dm_inventory_power(call->api->inventory, entry, cold ? DM_POWER_COLD_REBOOT : power, on_done, call->action);
 }

@@ -18,6 +18,7 @@ static void free_call(gpointer data) {
   if (call->timer != 0)
     g_source_remove(call->timer);
   check_abandon(call);
+  action_abandon(call);
   if (call->waited != NULL && call->job != NULL)
     dm_jobs_forget(call->api->jobs, call->job);
   g_ptr_array_remove_fast(call->api->waiting, call);
@@ -224,7 +225,7 @@ void dm_api_set_answer_seconds(DmApi *api, double seconds) {
 }
 
 guint dm_api_busy(const DmApi *api) {
-  return g_hash_table_size(api->checks);
+  return g_hash_table_size(api->checks) + api->acting;
 }
 
 void dm_api_drain(DmApi *api) {

@@ -25,6 +25,7 @@ typedef struct Live Live;
 typedef struct Metrics Metrics;
 typedef struct SignOn SignOn;
 typedef struct Page Page;
+typedef struct Action Action;
 typedef struct GuestCheck GuestCheck;
 
 struct DmApi {
@@ -39,6 +40,7 @@ struct DmApi {
   Page *page;
   GPtrArray *waiting; /* Call that waits for a job or a check: borrowed */
   GHashTable *checks; /* VM's UUID → GuestCheck that is under way; both belong to it */
+  guint acting;       /* actions that libvirt has not answered for */
   guint minute;       /* counts those that have passed */
   guint minute_timer;
 };
@@ -67,6 +69,7 @@ struct Call {
   DmBody *body;      /* NULL: none was asked for */
   DmJob *job;        /* that it waits for; once waited is NULL, only while waited() runs */
   GuestCheck *check; /* that it waits for */
+  Action *action;    /* that it waits for */
   guint timer;
   void (*waited)(Call *call); /* job is settled, or the time is up; NULL: it does not wait */
 };
@@ -113,6 +116,11 @@ void stop_waiting(Call *call);
 void wait_for_job(Call *call, DmJob *job, void (*waited)(Call *call));
 /* The DmJobFunc for it. */
 void job_moved(DmJob *job, DmJobEvent event, const DmStep *step, gpointer call);
+
+/* ---- actions.c ---- */
+
+/* Waits for no action any more, if it did. */
+void action_abandon(Call *call);
 
 /* ---- check.c ---- */
 

@@ -146,7 +146,7 @@ static int finish(Prepare *prepare) {
 }
 
 static int prepare_vm(Prepare *prepare, const char *name) {
-  prepare->connection = dm_connection_open(prepare->common->uri, FALSE, &prepare->error);
+  prepare->connection = dm_connection_open(prepare->common->uri, DM_CONNECTION_CHANGES, &prepare->error);
   prepare->loop = g_main_loop_new(NULL, FALSE);
   prepare->prepared = dm_prepared_new();
   if (prepare->connection == NULL)

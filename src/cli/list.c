@@ -68,7 +68,7 @@ int verb_list(int argc, char **argv) {
         "RUN tells what the next start of a running VM will change.",
         NULL, &common, &argc, &argv, 0, 0, &error))
     return options_fail(&common, error);
-  g_autoptr(DmConnection) connection = dm_connection_open(common.uri, TRUE, &error);
+  g_autoptr(DmConnection) connection = dm_connection_open(common.uri, DM_CONNECTION_LOOKS, &error);
   g_autoptr(GPtrArray) vms = connection != NULL ? dm_domain_list(connection, &error) : NULL;
   if (vms == NULL)
     return options_fail(&common, error);

@@ -158,10 +158,10 @@ int options_fail(const CommonOptions *common, const GError *error) {
 
 DmConnection *options_connect(const CommonOptions *common, gboolean may_read_only, GError **error) {
   g_autoptr(GError) failed = NULL;
-  DmConnection *connection = dm_connection_open(common->uri, FALSE, &failed);
+  DmConnection *connection = dm_connection_open(common->uri, DM_CONNECTION_CHANGES, &failed);
   if (connection != NULL)
     return connection;
-  if (may_read_only && (connection = dm_connection_open(common->uri, TRUE, NULL)) != NULL)
+  if (may_read_only && (connection = dm_connection_open(common->uri, DM_CONNECTION_LOOKS, NULL)) != NULL)
     return connection;
   g_propagate_error(error, g_steal_pointer(&failed));
   return NULL;

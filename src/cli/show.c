@@ -172,7 +172,7 @@ int verb_show(int argc, char **argv) {
         "(lighter: asked to go), and room up to the maximum. Sizes in it are MiB.",
         NULL, &common, &argc, &argv, 1, 1, &error))
     return options_fail(&common, error);
-  g_autoptr(DmConnection) connection = dm_connection_open(common.uri, TRUE, &error);
+  g_autoptr(DmConnection) connection = dm_connection_open(common.uri, DM_CONNECTION_LOOKS, &error);
   g_autoptr(DmVm) vm = connection != NULL ? dm_domain_read(connection, argv[1], &error) : NULL;
   if (vm == NULL)
     return options_fail(&common, error);

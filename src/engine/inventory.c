@@ -200,8 +200,14 @@ static gboolean begins_anew(DmEventKind kind) {
 static void started_again(DmEntry *entry, const GError *error, gpointer data) {
 }
 
+/* libvirt tells that a VM which it starts has been resumed, and after that that it has been started. */
+static gboolean is_starting(const DmEntry *entry) {
+  return entry->starting || entry->vm->live == NULL || (entry->stopped != 0 && entry->started == 0);
+}
+
 static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event) {
   DmLife life;
+  gboolean part_of_start = event->kind == DM_EVENT_VM_RESUMED && is_starting(&slot->entry);
   if (event->kind == DM_EVENT_VM_STARTED)
     slot->entry.started = g_get_real_time() / 1000;
   if (event->kind == DM_EVENT_VM_STOPPED || event->kind == DM_EVENT_VM_CRASHED) {
@@ -215,7 +221,7 @@ static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event)
     inventory_touch(inventory, slot);
   if (event->kind <= DM_EVENT_DEVICE_RESIZED)
     EACH_LISTENER(inventory, device, &slot->entry, event)
-  if (life_of(event->kind, &life))
+  if (life_of(event->kind, &life) && !part_of_start)
     EACH_LISTENER(inventory, life, &slot->entry, life)
   gboolean down = event->kind == DM_EVENT_VM_STOPPED || event->kind == DM_EVENT_VM_CRASHED;
   if (down && inventory_forget_cold(slot) && event->by_guest)

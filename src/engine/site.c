@@ -210,7 +210,7 @@ static gboolean attempt_done(gpointer data) {
 /* A thread of its own: a host that does not answer may hold it for minutes. */
 static gpointer attempt_work(gpointer data) {
   Attempt *attempt = data;
-  attempt->connection = dm_connection_open(attempt->uri, FALSE, &attempt->error);
+  attempt->connection = dm_connection_open(attempt->uri, DM_CONNECTION_SERVES, &attempt->error);
   if (attempt->connection != NULL && !dm_host_read(attempt->connection, &attempt->facts, &attempt->error))
     g_clear_pointer(&attempt->connection, dm_connection_close);
   DM_HAND_OVER(attempt);

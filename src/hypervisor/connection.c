@@ -4,6 +4,12 @@
  * list of watches belongs to that thread and needs no lock. Only the end of a connection is told in any thread. libvirt
  * frees a callback's data some time after it was deregistered, perhaps with an event still on its way: each callback
  * holds a reference to the connection.
+ *
+ * A daemon's connection is two of libvirt's: one that is kept alive and tells of events, and one for the calls.
+ * libvirt's client must not find its connection dead while several calls are under way on it: before 10.4
+ * (CVE-2024-4418) all but one of them then hang for good, and what they leave behind is a pointer to a stack that is
+ * gone. So the first one, which has no calls, finds out that a host hangs; on the second the calls just stay until the
+ * host answers or its libvirtd ends.
  */
 #include "connection_private.h"
 
@@ -15,7 +21,7 @@
 #include "base/handoff.h"
 #include "base/size.h"
 
-/* A host that does not answer for this long is lost; only remote connections have a keepalive. */
+/* A host that does not answer for this long is lost; only connections to a libvirtd have a keepalive. */
 #define KEEPALIVE_SECONDS 5
 #define KEEPALIVE_COUNT 6
 
@@ -31,7 +37,7 @@
  */
 struct DmConnection {
   gatomicrefcount users, references;
-  virConnectPtr virt;
+  virConnectPtr events, calls; /* perhaps the same */
   char *uri;
   GPtrArray *watches; /* Watch */
   guint last_watch;
@@ -196,8 +202,8 @@ static gboolean subscribe(DmConnection *connection, GError **error) {
   };
   for (gsize i = 0; i < G_N_ELEMENTS(events); i++) {
     g_atomic_ref_count_inc(&connection->references);
-    int callback =
-      virConnectDomainEventRegisterAny(connection->virt, NULL, events[i].event, events[i].callback, connection, unref);
+    int callback = virConnectDomainEventRegisterAny(
+      connection->events, NULL, events[i].event, events[i].callback, connection, unref);
     if (callback < 0) {
       unref(connection);
       if (virt_error_last() == VIR_ERR_NO_SUPPORT) /* the test driver lacks some */
@@ -208,7 +214,9 @@ static gboolean subscribe(DmConnection *connection, GError **error) {
     g_array_append_val(connection->callbacks, callback);
   }
   /* Without a reference, which not every driver gives back: dm_connection_close() takes the callback away first. */
-  virConnectRegisterCloseCallback(connection->virt, on_close, connection, NULL);
+  virConnectRegisterCloseCallback(connection->events, on_close, connection, NULL);
+  if (connection->calls != connection->events)
+    virConnectRegisterCloseCallback(connection->calls, on_close, connection, NULL);
   return TRUE;
 }
 
@@ -290,27 +298,46 @@ void dm_hypervisor_end(void) {
 
 /* ---- open and close ---- */
 
-DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **error) {
-  virConnectPtr virt = virConnectOpenAuth(uri, virConnectAuthPtrDefault, read_only ? VIR_CONNECT_RO : 0);
-  if (virt == NULL) {
-    virt_error_set(error, "cannot connect to %s", uri != NULL ? uri : "the default hypervisor");
-    if (error != NULL)
-      (*error)->code = DM_ERROR_CONNECTION;
+static virConnectPtr open_virt(const char *uri, guint flags, GError **error) {
+  virConnectPtr virt = virConnectOpenAuth(uri, virConnectAuthPtrDefault, flags);
+  if (virt != NULL)
+    return virt;
+  virt_error_set(error, "cannot connect to %s", uri != NULL ? uri : "the default hypervisor");
+  if (error != NULL)
+    (*error)->code = DM_ERROR_CONNECTION;
+  return NULL;
+}
+
+/* Each connection to the test driver may have VMs of its own; the embedded driver needs no keepalive. */
+static virConnectPtr open_calls(virConnectPtr events, const char *uri, DmConnectionUse use, GError **error) {
+  gboolean kept_alive = virConnectSetKeepAlive(events, KEEPALIVE_SECONDS, KEEPALIVE_COUNT) == 0;
+  if (use == DM_CONNECTION_SERVES && kept_alive && g_strcmp0(virConnectGetType(events), "TEST") != 0)
+    return open_virt(uri, 0, error);
+  virConnectRef(events);
+  return events;
+}
+
+DmConnection *dm_connection_open(const char *uri, DmConnectionUse use, GError **error) {
+  virConnectPtr events = open_virt(uri, use == DM_CONNECTION_LOOKS ? VIR_CONNECT_RO : 0, error);
+  virConnectPtr calls = events != NULL ? open_calls(events, uri, use, error) : NULL;
+  if (calls == NULL) {
+    if (events != NULL)
+      virConnectClose(events);
     return NULL;
   }
   DmConnection *connection = g_new0(DmConnection, 1);
   g_atomic_ref_count_init(&connection->users);
   g_atomic_ref_count_init(&connection->references);
   connection->pool = g_thread_pool_new(run_task, NULL, THREADS, FALSE, NULL);
-  connection->virt = virt;
+  connection->events = events;
+  connection->calls = calls;
   connection->watches = g_ptr_array_new_with_free_func(free_watch);
   connection->callbacks = g_array_new(FALSE, FALSE, sizeof(int));
-  char *spelled = virConnectGetURI(virt);
+  char *spelled = virConnectGetURI(events);
   connection->uri = g_strdup(spelled != NULL ? spelled : "unknown");
   free(spelled);
-  wait_for_reconnect(virt, connection->uri);
-  virConnectSetKeepAlive(virt, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
-  if (!read_only && !subscribe(connection, error)) {
+  wait_for_reconnect(calls, connection->uri);
+  if (use != DM_CONNECTION_LOOKS && !subscribe(connection, error)) {
     dm_connection_close(connection);
     return NULL;
   }
@@ -326,11 +353,14 @@ DmConnection *dm_connection_ref(DmConnection *connection) {
 static gpointer close_last(gpointer data) {
   DmConnection *connection = data;
   for (guint i = 0; i < connection->callbacks->len; i++)
-    virConnectDomainEventDeregisterAny(connection->virt, g_array_index(connection->callbacks, int, i));
-  virConnectUnregisterCloseCallback(connection->virt, on_close);
+    virConnectDomainEventDeregisterAny(connection->events, g_array_index(connection->callbacks, int, i));
+  virConnectUnregisterCloseCallback(connection->events, on_close);
+  if (connection->calls != connection->events)
+    virConnectUnregisterCloseCallback(connection->calls, on_close);
   g_ptr_array_set_size(connection->watches, 0);
   g_thread_pool_free(connection->pool, FALSE, FALSE); /* each task has a user of its own, so none is left */
-  virConnectClose(connection->virt);
+  virConnectClose(connection->calls);
+  virConnectClose(connection->events);
   unref(connection);
   return NULL;
 }
@@ -358,11 +388,11 @@ const char *dm_connection_uri(const DmConnection *connection) {
 }
 
 gboolean dm_connection_is_alive(DmConnection *connection) {
-  return virConnectIsAlive(connection->virt) == 1;
+  return virConnectIsAlive(connection->events) == 1 && virConnectIsAlive(connection->calls) == 1;
 }
 
 virConnectPtr connection_get_virt(DmConnection *connection) {
-  return connection->virt;
+  return connection->calls;
 }
 
 guint dm_connection_watch(DmConnection *connection, const char *uuid, DmEventFunc func, gpointer data) {

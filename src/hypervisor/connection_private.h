@@ -4,5 +4,5 @@
 #include "hypervisor/connection.h"
 #include "virt_error.h"
 
-/* libvirt's own connection; the DmConnection keeps it. */
+/* libvirt's own connection for calls; the DmConnection keeps it. */
 virConnectPtr connection_get_virt(DmConnection *connection);

@@ -50,11 +50,17 @@ void dm_hypervisor_end(void);
 /* Whether @uri can be one of libvirt's at all, without connecting. FALSE with DM_ERROR_BAD_VALUE. */
 gboolean dm_connection_check_uri(const char *uri, GError **error);
 
+typedef enum {
+  DM_CONNECTION_LOOKS,   /* needs no rights on qemu:///system; can neither change anything nor hear of devices */
+  DM_CONNECTION_CHANGES, /* and hears of what happens; for one call at a time */
+  DM_CONNECTION_SERVES,  /* the same for many at a time: a host that hangs is found out beside them. It asks twice for
+                            whatever a connection needs, such as a password */
+} DmConnectionUse;
+
 /*
- * Opens @uri (NULL: libvirt's own default, which honours LIBVIRT_DEFAULT_URI). A read-only connection needs no rights
- * on qemu:///system; it can neither change anything nor hear of devices. Blocks. NULL with DM_ERROR_CONNECTION.
+ * Opens @uri (NULL: libvirt's own default, which honours LIBVIRT_DEFAULT_URI). Blocks. NULL with DM_ERROR_CONNECTION.
  */
-DmConnection *dm_connection_open(const char *uri, gboolean read_only, GError **error);
+DmConnection *dm_connection_open(const char *uri, DmConnectionUse use, GError **error);
 
 /* For whoever makes calls in worker threads: the connection stays open until as many dm_connection_close(). */
 DmConnection *dm_connection_ref(DmConnection *connection);
