@@ -34,6 +34,7 @@ and when a host ends, however it ends, so does everything it started.
 | vm         | Vm: one virtual machine, its guest and its QEMU                   |
 | wire       | the sockets to the guest and to QEMU                              |
 | overlay    | files put into a guest's image for one VM                         |
+| migration  | a live migration from one host to another, as slow as wanted      |
 | inside     | what a guest's kernel says of its memory; what holds on to it     |
 | kvm        | whether KVM really runs guests here                               |
 | daemon     | Daemon: dimmerd, run against hosts; Authority: a CA for it        |

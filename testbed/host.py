@@ -132,13 +132,13 @@ class Host:
 
     def define(self, name, **spec):
         """A persistent VM, shut off. The arguments are domain.Spec's fields."""
-        vm, path = self._prepare(name, spec)
+        vm, path = self.prepare(name, spec)
         self.virsh('define', path)
         return vm
 
     def create(self, name, *, paused=False, **spec):
         """A transient VM, started."""
-        vm, path = self._prepare(name, spec)
+        vm, path = self.prepare(name, spec)
         self.virsh('create', path, *(['--paused'] if paused else []))
         vm.connect()
         return vm
@@ -168,7 +168,8 @@ class Host:
         for vm in list(self.vms):
             self.remove(vm)
 
-    def _prepare(self, name, spec):
+    def prepare(self, name, spec):
+        """A Vm of this host, and the file with its XML, which libvirt has not been told yet."""
         spec = Spec(**spec)
         folder = self.folder / 'vm' / name
         folder.mkdir()

@@ -64,6 +64,17 @@ def host(session_host, request):
     yield from emptied(session_host, request)
 
 
+@pytest.fixture(scope='session')
+def other_session_host():
+    yield from run_host(testbed.SessionHost)
+
+
+@pytest.fixture
+def other(other_session_host, request):
+    """A second host, for a VM to move to."""
+    yield from emptied(other_session_host, request)
+
+
 @pytest.fixture
 def embed(embed_host, request):
     yield from emptied(embed_host, request)
