@@ -195,6 +195,7 @@ static void on_life(DmEntry *entry, DmLife life, gpointer data) {
     [DM_LIFE_STARTED] = {AUDIT_USER_RUN_VM, DM_SEVERITY_NORMAL, "started on"},
     [DM_LIFE_STOPPED] = {AUDIT_VM_DOWN, DM_SEVERITY_NORMAL, "is down. It ran on"},
     [DM_LIFE_CRASHED] = {AUDIT_VM_DOWN_ERROR, DM_SEVERITY_ERROR, "is down with error. It ran on"},
+    [DM_LIFE_MOVED] = {AUDIT_VM_MIGRATION_DONE, DM_SEVERITY_NORMAL, "has moved away from"},
     [DM_LIFE_PAUSED] = {AUDIT_VM_PAUSED, DM_SEVERITY_NORMAL, "has been paused on"},
     [DM_LIFE_RESUMED] = {AUDIT_VM_RESUMED, DM_SEVERITY_NORMAL, "has been resumed on"},
     [DM_LIFE_REBOOTED] = {AUDIT_USER_REBOOT_VM, DM_SEVERITY_NORMAL, "was rebooted on"},

@@ -46,6 +46,7 @@ static const DmErrorInfo table[] = {
   {DM_ERROR_GUEST_NEEDS_MEMORY, "guest-needs-memory", 409, DM_EXIT_RULE},
   {DM_ERROR_BUSY, "busy", 409, DM_EXIT_RULE},
   {DM_ERROR_VM_STOPPED, "vm-stopped", 409, DM_EXIT_FAILED},
+  {DM_ERROR_VM_MOVED, "vm-moved", 409, DM_EXIT_FAILED},
   {DM_ERROR_PERMISSION, "permission", 403, DM_EXIT_FAILED},
   {DM_ERROR_BAD_REQUEST, "bad-request", 400, DM_EXIT_NONE},
   {DM_ERROR_BAD_VALUE, "bad-value", 400, DM_EXIT_NONE},

@@ -9,6 +9,7 @@
 #include "hypervisor/channel.h"
 #include "json.h"
 #include "plan/doctor.h"
+#include "plan/rules.h"
 
 typedef struct {
   const CommonOptions *common;
@@ -164,7 +165,7 @@ static int prepare_vm(Prepare *prepare, const char *name) {
   }
   /* A request may have memory offline at this moment, on its way out. */
   g_autoptr(DmLock) lock = dm_lock_take(prepare->vm->uuid, prepare->vm->name, &prepare->error);
-  if (lock == NULL)
+  if (lock == NULL || !dm_rule_idle(prepare->vm, &prepare->error))
     return finish(prepare);
   run_worker(prepare, work_ports);
   if (prepare->error == NULL)

@@ -40,14 +40,26 @@ void account_on_device(DmEntry *entry, const DmEvent *event, gpointer data) {
     jobs_account(jobs, entry, event->alias);
 }
 
-/* With the VM the devices have gone, and nothing more can be asked. A driven job sees to it by itself. */
+static GError *make_end(const char *name, DmLife life) {
+  if (life == DM_LIFE_MOVED)
+    return g_error_new(DM_ERROR, DM_ERROR_VM_MOVED,
+      "%s has moved to a host that dimmerd does not know, and took the request along, to be settled there", name);
+  return g_error_new(
+    DM_ERROR, DM_ERROR_VM_STOPPED, "%s stopped before its guest had answered; nothing more can be asked of it", name);
+}
+
+/*
+ * With the VM the devices have gone, and nothing more can be asked; or both are where nobody here sees them. A driven
+ * job sees to it by itself.
+ */
 void account_on_life(DmEntry *entry, DmLife life, gpointer data) {
   DmJobs *jobs = data;
-  if (life != DM_LIFE_STOPPED && life != DM_LIFE_CRASHED)
+  gboolean moved = life == DM_LIFE_MOVED && dm_inventory_hosts(jobs->inventory)->len == 1;
+  if (life != DM_LIFE_STOPPED && life != DM_LIFE_CRASHED && !moved)
     return;
   for (Work *work; (work = find_waiting(jobs, entry->vm->uuid, NULL)) != NULL;) {
-    work->job.error = g_error_new(DM_ERROR, DM_ERROR_VM_STOPPED,
-      "%s stopped before its guest had answered; nothing more can be asked of it", entry->vm->name);
+    g_clear_error(&work->job.error);
+    work->job.error = make_end(entry->vm->name, life);
     work_end_if_answered(work);
   }
 }

@@ -30,6 +30,8 @@ static void take_answer(DmChange *change, const Answer *answer) {
   DmStep *step = change->request != NULL ? dm_request_find_step(change->request, answer->alias) : NULL;
   if (answer->kind == DM_EVENT_VM_STOPPED || answer->kind == DM_EVENT_VM_CRASHED)
     change->vm_stopped = TRUE;
+  else if (answer->kind == DM_EVENT_VM_MOVED)
+    change->vm_moved = TRUE;
   else if (answer->kind == DM_EVENT_CONNECTION_LOST)
     change->connection_lost = TRUE;
   if (step == NULL || answer->alias == NULL)

@@ -30,6 +30,7 @@
 #include "change_private.h"
 #include "hypervisor/domain.h"
 #include "outcome.h"
+#include "plan/rules.h"
 #include "record.h"
 
 /* As people know it; it may have been asked for by its UUID. */
@@ -56,8 +57,8 @@ static gboolean replace_vm(DmChange *change, GError **error) {
   return TRUE;
 }
 
-static gboolean is_final(const DmChange *change) {
-  return change->vm_stopped || change->connection_lost;
+gboolean change_is_final(const DmChange *change) {
+  return change->vm_stopped || change->vm_moved || change->connection_lost;
 }
 
 /* ---- waiting ---- */
@@ -75,7 +76,7 @@ static gboolean has_retry(const DmChange *change) {
 /* A refusal leads to AGAIN once, wherever it came from: dimmer-guest can tell one while other devices are still asked.
  */
 Phase change_after_answers(DmChange *change) {
-  if (is_final(change))
+  if (change_is_final(change))
     return PHASE_CLOSE;
   if (answers_count_refused(change) > change->refused_seen && has_retry(change))
     return PHASE_AGAIN;
@@ -130,6 +131,9 @@ static gboolean belongs_to_other_host(const DmRequest *request) {
 
 static gboolean work_read(DmChange *change, GError **error) {
   if (!replace_vm(change, error))
+    return FALSE;
+  dm_domain_read_job(change->connection, change->vm);
+  if (!dm_rule_idle(change->vm, error))
     return FALSE;
   const DmRequest *request = change->vm->request;
   if (request == NULL)
@@ -298,7 +302,7 @@ static Phase then_again(DmChange *change) {
   if (change->error != NULL)
     return PHASE_CLOSE;
   answers_take(change);
-  if (is_final(change))
+  if (change_is_final(change))
     return PHASE_CLOSE;
   g_autoptr(GPtrArray) steps = dm_plan_again(change->vm, change->request);
   for (guint i = 0; i < steps->len; i++)
@@ -332,6 +336,14 @@ static gboolean connection_lost(const DmChange *change, GError **error) {
   return FALSE;
 }
 
+static gboolean close_moved(const DmChange *change, GError **error) {
+  g_set_error(error, DM_ERROR, DM_ERROR_VM_MOVED, "%s was migrated to another host in the middle of the request%s",
+    name_of(change),
+    change->recorded ? ", which it took along, to be settled there"
+                     : "; nothing was asked of it, so repeat that there");
+  return FALSE;
+}
+
 static gboolean close_stopped(DmChange *change, GError **error) {
   g_autoptr(DmVm) last = dm_vm_copy(change->vm_before);
   drop_removed(last, change->request);
@@ -351,6 +363,8 @@ static gboolean work_close(DmChange *change, GError **error) {
   gboolean was_live = change->vm_before->live != NULL;
   if (change->connection_lost)
     return connection_lost(change, error);
+  if (change->vm_moved)
+    return close_moved(change, error);
   if (!change->vm_stopped && !replace_vm(change, error)) {
     if (!was_live || error == NULL || !g_error_matches(*error, DM_ERROR, DM_ERROR_NO_SUCH_VM))
       return FALSE;
@@ -359,6 +373,14 @@ static gboolean work_close(DmChange *change, GError **error) {
   }
   if (was_live && (change->vm_stopped || change->vm->live == NULL))
     return close_stopped(change, error);
+  dm_domain_read_job(change->connection, change->vm);
+  if (touches_live(change) && change->vm->job != NULL) { /* it lets nothing be written: the request stays with the VM */
+    g_ptr_array_add(change->plan->notes,
+      g_strdup_printf("%s is being %s, so what came of this is accounted for only when that is over and the request is "
+                      "settled",
+        change->vm->name, change->vm->job));
+    return TRUE;
+  }
   inside_merge_refusals(change, change->vm);
   if (was_live && touches_live(change) && !record_settle(change->connection, change->vm, change->request, NULL, error))
     return FALSE;
@@ -405,7 +427,8 @@ static Phase after_failure(DmChange *change, GError *error) {
   gboolean gone = g_error_matches(error, DM_ERROR, DM_ERROR_NO_SUCH_VM);
   if (gone && change->phase > PHASE_READ && change->phase < PHASE_CLOSE) {
     g_error_free(error);
-    change->vm_stopped = TRUE;
+    answers_take(change); /* it may be gone to another host */
+    change->vm_stopped = !change->vm_moved;
     return PHASE_CLOSE;
   }
   keep_first_error(change, error);

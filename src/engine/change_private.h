@@ -36,8 +36,7 @@ struct DmChange {
   guint watch, timer;
   DmLock *lock;
   DmVm *vm_before, *vm;
-  DmGuest *guest; /* what its guest told; NULL: it was not asked */
-  gboolean migrating;
+  DmGuest *guest;      /* what its guest told; NULL: it was not asked */
   DmAgent *agent;      /* the conversation with dimmer-guest; NULL: there is none */
   DmStep *freeing;     /* whose memory it takes offline at this moment */
   GPtrArray *refusals; /* DmRefusal: of this change, to be remembered in the VM */
@@ -50,7 +49,7 @@ struct DmChange {
   guint refused_seen;          /* steps whose refusal AGAIN has seen to */
   gboolean recorded;           /* the VM carries the request */
   gboolean look;               /* the VM was read after the asking, as no event may be coming */
-  gboolean vm_stopped, connection_lost;
+  gboolean vm_stopped, vm_moved, connection_lost;
   GError *failed; /* of the work that a thread has just done; NULL: none */
   GError *error;  /* the first one */
 };
@@ -60,6 +59,9 @@ void change_enter(DmChange *change, Phase phase);
 
 /* Where to go from READ and LOOK: the plan is made. */
 Phase change_then_plan(DmChange *change);
+
+/* The VM, or the connection to it, is gone: no answer can come any more. */
+gboolean change_is_final(const DmChange *change);
 
 /* Where to go from the answers there are. */
 Phase change_after_answers(DmChange *change);

@@ -20,16 +20,17 @@ static void finish(Checkup *checkup, DmAgent *agent) {
   g_free(checkup);
 }
 
-static void on_look(DmGuest *guest, DmAgent *agent, gboolean migrating, gpointer data) {
+static void on_look(DmGuest *guest, DmAgent *agent, gpointer data) {
   Checkup *checkup = data;
   dm_vm_take_guest(checkup->vm, guest);
-  checkup->vm->migrating = migrating;
   finish(checkup, agent);
 }
 
 static void work_read(gpointer data) {
   Checkup *checkup = data;
   checkup->vm = dm_domain_read(checkup->connection, checkup->vm_name, &checkup->error);
+  if (checkup->vm != NULL)
+    dm_domain_read_job(checkup->connection, checkup->vm);
 }
 
 static void on_read(gpointer data) {

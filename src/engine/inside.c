@@ -30,7 +30,6 @@ void inside_take(const DmChange *change, DmVm *vm) {
   guest->total = dm_size_minus(guest->total, released);
   guest->available = dm_size_minus(guest->available, released);
   dm_vm_take_guest(vm, guest);
-  vm->migrating = change->migrating;
 }
 
 /* Its port is open, and yet it helps with nothing: why, was told. */
@@ -41,11 +40,10 @@ static void note_no_help(const DmChange *change) {
     g_ptr_array_add(change->found, g_strdup(change->guest->notes->pdata[i]));
 }
 
-static void on_look(DmGuest *guest, DmAgent *agent, gboolean migrating, gpointer data) {
+static void on_look(DmGuest *guest, DmAgent *agent, gpointer data) {
   DmChange *change = data;
   change->guest = guest;
   change->agent = agent;
-  change->migrating = migrating;
   note_no_help(change);
   inside_take(change, change->vm);
   change_enter(change, change_then_plan(change));
@@ -99,7 +97,7 @@ static void call_off(DmChange *change) {
 
 static void end_free(DmChange *change) {
   answers_take(change);
-  if (change->vm_stopped || change->connection_lost) {
+  if (change_is_final(change)) {
     change_enter(change, PHASE_CLOSE);
     return;
   }

@@ -177,6 +177,9 @@ static gboolean life_of(DmEventKind kind, DmLife *life) {
     case DM_EVENT_VM_CRASHED:
       *life = DM_LIFE_CRASHED;
       return TRUE;
+    case DM_EVENT_VM_MOVED:
+      *life = DM_LIFE_MOVED;
+      return TRUE;
     case DM_EVENT_VM_PAUSED:
       *life = DM_LIFE_PAUSED;
       return TRUE;
@@ -215,6 +218,8 @@ static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event)
     slot->entry.stopped = g_get_real_time() / 1000;
     slot->entry.stats = (DmMemoryStats){0};
   }
+  if (event->kind == DM_EVENT_VM_MOVED)
+    inventory_forget_cold(slot);
   if (begins_anew(event->kind))
     dm_vm_take_guest(slot->entry.vm, NULL);
   if (apply_device(slot->entry.vm, event))

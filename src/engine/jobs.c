@@ -85,7 +85,7 @@ static void refuse_plugs(Work *work) {
 static void forget_losses(DmJobs *jobs, const char *vm_id) {
   for (guint i = 0; i < jobs->list->len; i++) {
     Work *work = jobs->list->pdata[i];
-    if (work_is_open(work) && !work->job.driven && work_lost_connection(work) && g_str_equal(work->job.vm_id, vm_id))
+    if (work_is_open(work) && !work->job.driven && work_lost_sight(work) && g_str_equal(work->job.vm_id, vm_id))
       g_clear_error(&work->job.error);
   }
 }

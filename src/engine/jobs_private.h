@@ -54,8 +54,11 @@ void work_tell(Work *work, DmJobEvent event, const DmStep *step);
 DmStep *work_find_step(const Work *work, const char *alias);
 gboolean work_has_pending(const Work *work);
 gboolean work_is_open(const Work *work);
-/* The VM carries the request: its devices may still go, and are seen when the host is back. */
-gboolean work_lost_connection(const Work *work);
+/*
+ * The VM carries the request: its devices may still go, and are seen when the host is back, or when the VM shows on the
+ * host that it has moved to.
+ */
+gboolean work_lost_sight(const Work *work);
 /* What the VM has now. */
 void work_note_values(Work *work);
 /*

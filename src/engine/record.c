@@ -161,6 +161,15 @@ static void describe_fates(const DmRequest *request, const char *vm_name, GPtrAr
   }
 }
 
+/* Nobody waits for them any more, as remains_of() has it too. */
+static void expire(DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    DmStep *step = request->steps->pdata[i];
+    if (step->op != DM_OP_PLUG && step->state == DM_STEP_ASKED)
+      dm_step_advance(step, DM_STEP_OVERDUE);
+  }
+}
+
 gboolean record_recover(
   DmConnection *connection, const DmVm *vm, DmRequest *request, GPtrArray *notes, GError **error) {
   gboolean unchanged = vm->next_run != NULL && dm_config_memory(vm->next_run) == request->next_run_before.memory &&
@@ -169,6 +178,7 @@ gboolean record_recover(
     return FALSE;
   if (!record_settle(connection, vm, request, notes, error))
     return FALSE;
+  expire(request);
   describe_fates(request, vm->name, notes);
   return TRUE;
 }

@@ -41,6 +41,21 @@ static void read_work(gpointer data) {
   read->vm = dm_domain_read(read->connection, read->uuid, &read->error);
 }
 
+/* It ran on this host and does not any more. */
+static gboolean is_gone(const Slot *slot, const Read *read) {
+  if (slot == NULL || slot->entry.host != &read->site->host || slot->entry.vm->live == NULL)
+    return FALSE;
+  return read->vm != NULL ? read->vm->live == NULL : g_error_matches(read->error, DM_ERROR, DM_ERROR_NO_SUCH_VM);
+}
+
+/* Whether it has moved there: those hosts told of it while it still belonged to this one. */
+static void ask_others(const Site *site, const char *uuid) {
+  for (guint i = 0; i < site->inventory->sites->len; i++) {
+    if (site->inventory->sites->pdata[i] != site)
+      site_read(site->inventory->sites->pdata[i], uuid);
+  }
+}
+
 static void read_done(gpointer data) {
   Read *read = data;
   Site *site = read->site;
@@ -48,6 +63,8 @@ static void read_done(gpointer data) {
   Slot *slot = inventory_find(site->inventory, uuid);
   gboolean current = site->host.connection == read->connection;
   gboolean again = read->again || (slot != NULL && slot->puts != read->puts);
+  if (current && !again && is_gone(slot, read))
+    ask_others(site, uuid);
   if (current && !again && read->vm != NULL)
     inventory_take(site->inventory, site, g_steal_pointer(&read->vm));
   else if (current && !again && slot != NULL && slot->entry.host == &site->host &&

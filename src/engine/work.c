@@ -122,15 +122,16 @@ void work_note_values(Work *work) {
   work->job.guaranteed_after = dm_config_guaranteed(config);
 }
 
-/* The VM carries the request: its devices may still go, and are seen when the host is back. */
-gboolean work_lost_connection(const Work *work) {
+gboolean work_lost_sight(const Work *work) {
+  if (g_error_matches(work->job.error, DM_ERROR, DM_ERROR_VM_MOVED))
+    return dm_inventory_hosts(work->jobs->inventory)->len > 1;
   return g_error_matches(work->job.error, DM_ERROR, DM_ERROR_CONNECTION);
 }
 
 static void take_end(Work *work) {
   if (!work_is_open(work) || work->job.driven)
     return;
-  if (work_has_pending(work) && (work->job.error == NULL || work_lost_connection(work)))
+  if (work_has_pending(work) && (work->job.error == NULL || work_lost_sight(work)))
     return;
   work_note_values(work);
   work->job.ended = jobs_now();

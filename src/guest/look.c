@@ -49,7 +49,7 @@ static void finish(Look *look) {
   } else if (guest->memory_source == DM_SOURCE_NONE && look->started) {
     note(look, "the balloon's statistics were turned on just now: in a few seconds they tell what the guest can spare");
   }
-  look->done(guest, look->agent, look->domain.migrating, look->data);
+  look->done(guest, look->agent, look->data);
   dm_vm_free(look->vm);
   dm_connection_close(look->connection);
   g_free(look);
@@ -120,7 +120,7 @@ static void work_hypervisor(gpointer data) {
   g_autoptr(GError) error = NULL;
   if (!dm_domain_look(look->connection, look->vm, &look->domain, &error))
     note(look, error->message);
-  if (look->whole && look->vm->balloon && look->vm->balloon_period == 0)
+  if (look->whole && look->vm->balloon && look->vm->balloon_period == 0 && look->vm->job == NULL)
     look->started = dm_domain_start_counting(look->connection, look->vm, NULL);
   g_clear_error(&error);
   if (look->vm->agent_port != DM_PORT_OPEN)

@@ -128,15 +128,25 @@ static void on_resized(virConnectPtr virt, virDomainPtr domain, const char *alia
   deliver_of(data, domain, (DmEvent){.kind = DM_EVENT_DEVICE_RESIZED, .alias = alias, .size = kib * DM_KIB});
 }
 
+static DmEventKind kind_of_stop(int detail) {
+  switch (detail) {
+    case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+      return DM_EVENT_VM_CRASHED;
+    case VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
+      return DM_EVENT_VM_MOVED;
+    default:
+      return DM_EVENT_VM_STOPPED;
+  }
+}
+
 static int on_lifecycle(virConnectPtr virt, virDomainPtr domain, int event, int detail, void *data) {
   switch (event) {
     case VIR_DOMAIN_EVENT_STARTED:
       deliver_kind(data, domain, DM_EVENT_VM_STARTED);
       break;
     case VIR_DOMAIN_EVENT_STOPPED:
-      deliver_of(data, domain,
-        (DmEvent){.kind = detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED ? DM_EVENT_VM_CRASHED : DM_EVENT_VM_STOPPED,
-          .by_guest = detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN});
+      deliver_of(
+        data, domain, (DmEvent){.kind = kind_of_stop(detail), .by_guest = detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN});
       break;
     case VIR_DOMAIN_EVENT_CRASHED:
       deliver_kind(data, domain, DM_EVENT_VM_CRASHED);

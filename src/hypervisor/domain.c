@@ -38,7 +38,7 @@ static DmConfig *read_config(virDomainPtr domain, guint flags, DmVm *vm, DmReque
 
 DmVm *domain_read_standing(virDomainPtr domain, const Standing *standing, GError **error) {
   g_autoptr(DmVm) vm = dm_vm_new();
-  vm->name = g_strdup(virDomainGetName(domain)); /* later it would take libvirt's last error away */
+  vm->name = g_strdup(virDomainGetName(domain));
   vm->state = state_of(standing->state);
   vm->saved = vm->state == DM_VM_SHUT_OFF && standing->saved;
   if (vm->state != DM_VM_SHUT_OFF) {
@@ -60,8 +60,9 @@ DmVm *domain_read_standing(virDomainPtr domain, const Standing *standing, GError
 
 DmVm *domain_read(virDomainPtr domain, GError **error) {
   Standing standing = {0};
+  const char *name = virDomainGetName(domain); /* later it would take libvirt's last error away */
   if (virDomainGetState(domain, &standing.state, NULL, 0) < 0) {
-    virt_error_set(error, "cannot read the state of %s", virDomainGetName(domain));
+    virt_error_set(error, "cannot read the state of %s", name);
     return NULL;
   }
   standing.persistent = virDomainIsPersistent(domain) == 1;
@@ -93,6 +94,37 @@ virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError *
 DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error) {
   g_autoptr(virDomain) domain = domain_look_up(connection, name, error);
   return domain != NULL ? domain_read(domain, error) : NULL;
+}
+
+/* A backup is none of them: libvirt lets a VM change meanwhile. */
+static const char *const job_words[] = {
+  [VIR_DOMAIN_JOB_OPERATION_SAVE] = "saved to a file",
+  [VIR_DOMAIN_JOB_OPERATION_RESTORE] = "restored from a file",
+  [VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN] = "migrated",
+  [VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT] = "migrated",
+  [VIR_DOMAIN_JOB_OPERATION_SNAPSHOT] = "captured in a snapshot",
+  [VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT] = "reverted to a snapshot",
+  [VIR_DOMAIN_JOB_OPERATION_DUMP] = "dumped to a file",
+};
+
+/* The host that a VM comes to has no statistics of that, but waits for it with the VM paused. */
+const char *domain_job(virDomainPtr domain) {
+  virTypedParameterPtr stats = NULL;
+  int count = 0, type = VIR_DOMAIN_JOB_NONE, operation = 0, state = 0, reason = 0;
+  if (virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+    reason == VIR_DOMAIN_PAUSED_MIGRATION)
+    return job_words[VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN];
+  if (virDomainGetJobStats(domain, &type, &stats, &count, 0) < 0)
+    return NULL;
+  if (type != VIR_DOMAIN_JOB_NONE)
+    virTypedParamsGetInt(stats, count, VIR_DOMAIN_JOB_OPERATION, &operation);
+  virTypedParamsFree(stats, count);
+  return operation >= 0 && operation < (int)G_N_ELEMENTS(job_words) ? job_words[operation] : NULL;
+}
+
+void dm_domain_read_job(DmConnection *connection, DmVm *vm) {
+  g_autoptr(virDomain) domain = vm->live != NULL ? domain_look_up(connection, vm->uuid, NULL) : NULL;
+  vm->job = domain != NULL ? domain_job(domain) : NULL;
 }
 
 gboolean dm_domain_store(

@@ -18,3 +18,6 @@ DmVm *domain_read(virDomainPtr domain, GError **error);
 
 /* The same where the standing is known already. */
 DmVm *domain_read_standing(virDomainPtr domain, const Standing *standing, GError **error);
+
+/* As dm_domain_read_job(); NULL: nothing. */
+const char *domain_job(virDomainPtr domain);

@@ -52,11 +52,9 @@ gboolean dm_domain_look(DmConnection *connection, const DmVm *vm, DmDomainLook *
   g_autoptr(virDomain) domain = domain_look_up(connection, vm->uuid, error);
   if (domain == NULL)
     return FALSE;
-  virDomainJobInfo job = {0};
   *look = (DmDomainLook){0};
   if (vm->balloon && vm->balloon_period != 0)
     read_statistics(domain, vm->balloon_period, look);
-  look->migrating = virDomainGetJobInfo(domain, &job) == 0 && job.type == VIR_DOMAIN_JOB_UNBOUNDED;
   return TRUE;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/size.h"
-#include "connection_private.h"
+#include "domain_private.h"
 #include "hypervisor/domain.h"
 
 #define PERIOD_SECONDS 5
@@ -10,10 +10,13 @@ static uint64_t kib_of(const virDomainStatsRecord *record, const char *name) {
   return virTypedParamsGetULLong(record->params, record->nparams, name, &kib) == 1 ? kib * DM_KIB : 0;
 }
 
-/* QEMU asks the guest's balloon driver only where it was told how often. Once for each run of a VM: it takes a job. */
+/*
+ * QEMU asks the guest's balloon driver only where it was told how often. Once for each run of a VM: it waits for any
+ * other job, for up to 30 s, so that of a VM in migration is left for later.
+ */
 static void start_counting(virDomainPtr domain, const char *uuid, GHashTable *counting) {
   g_autofree char *run = g_strdup_printf("%s %u", uuid, virDomainGetID(domain));
-  if (g_hash_table_contains(counting, run))
+  if (g_hash_table_contains(counting, run) || domain_job(domain) != NULL)
     return;
   virDomainSetMemoryStatsPeriod(domain, PERIOD_SECONDS, VIR_DOMAIN_AFFECT_LIVE); /* it may have no balloon */
   g_hash_table_add(counting, g_steal_pointer(&run));

@@ -35,8 +35,10 @@ void virt_error_set(GError **error, const char *format, ...) {
   va_end(arguments);
 
   int number = last != NULL ? last->code : VIR_ERR_INTERNAL_ERROR;
-  GError *made = g_error_new(DM_ERROR, code_for(number), "%s: %s", context,
-    last != NULL && last->message != NULL ? last->message : "libvirt gave no reason");
+  GError *made = g_error_new(DM_ERROR, code_for(number), "%s: %s%s", context,
+    last != NULL && last->message != NULL ? last->message : "libvirt gave no reason",
+    number == VIR_ERR_OPERATION_TIMEOUT ? "; wait until libvirt has done with the VM what holds it, and repeat this"
+                                        : "");
   dm_error_set_origin(made, last != NULL ? last->domain : VIR_FROM_NONE, number);
   g_propagate_error(error, made);
 }

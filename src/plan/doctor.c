@@ -41,6 +41,8 @@ void doctor_add(GPtrArray *findings, const char *check, const DmMemoryDevice *de
 
 /* How to have a guest that can answer. */
 static char *advise_state(const DmVm *vm) {
+  if (vm->job != NULL)
+    return g_strdup("wait until that is over");
   switch (vm->state) {
     case DM_VM_PAUSED:
       return g_strdup_printf("resume it: 'virsh resume %s'", vm->name);
@@ -60,7 +62,8 @@ static void check_state(GPtrArray *findings, const DmVm *vm) {
   gboolean runs = vm->state == DM_VM_RUNNING && vm->live != NULL;
   doctor_add(findings, "state", NULL, runs ? DM_VERDICT_GOOD : DM_VERDICT_BAD, HOST,
     runs ? g_strdup("the VM is running")
-         : g_strdup_printf("the VM is %s, so its guest cannot give or take memory", dm_vm_state_name(vm->state)),
+         : g_strdup_printf("the VM is %s%s%s, so its guest cannot give or take memory", dm_vm_state_name(vm->state),
+             vm->job != NULL ? " while it is being " : "", vm->job != NULL ? vm->job : ""),
     runs ? NULL : advise_state(vm));
 }
 

@@ -108,10 +108,14 @@ static void check_vfio(GPtrArray *findings, const DmVm *vm) {
 }
 
 static void check_migration(GPtrArray *findings, const DmVm *vm) {
-  doctor_add(findings, "migration", NULL, vm->migrating ? DM_VERDICT_BAD : DM_VERDICT_GOOD, HOST,
-    g_strdup(vm->migrating ? "the VM is being migrated, and until that is over QEMU neither plugs nor unplugs"
-                           : "no migration is under way"),
-    vm->migrating ? g_strdup("wait until it has moved") : NULL);
+  if (vm->job == NULL)
+    doctor_add(findings, "migration", NULL, DM_VERDICT_GOOD, HOST, g_strdup("no migration is under way"), NULL);
+  else
+    doctor_add(findings, "migration", NULL, DM_VERDICT_BAD, HOST,
+      g_strdup_printf("the VM is being %s, and until that is over nothing can be plugged or unplugged", vm->job),
+      vm->state == DM_VM_RUNNING
+        ? g_strdup_printf("wait until that is over, or abort it: 'virsh domjobabort %s'", vm->name)
+        : g_strdup("wait until that is over"));
 }
 
 static void check_request(GPtrArray *findings, const DmVm *vm) {

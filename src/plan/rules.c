@@ -48,6 +48,15 @@ gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {
   return FALSE;
 }
 
+gboolean dm_rule_idle(const DmVm *vm, GError **error) {
+  if (vm->job == NULL)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_BUSY,
+    "%s is being %s, and cannot be changed until that is over; wait for it, or abort it%s", vm->name, vm->job,
+    vm->state == DM_VM_RUNNING ? "" : " where it began");
+  return FALSE;
+}
+
 gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error) {
   if (vm->next_run != NULL)
     return TRUE;

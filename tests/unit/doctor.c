@@ -64,7 +64,7 @@ static const Case host[] = {
   {"vfio-virtio-mem", "running: 1024 v1024:512/512:2 | -", NULL, "vfio", "vfio", NULL, "warning", "libvirt",
     {"QEMU 6.1"}},
   {"migration-none", PLAIN, NULL, NULL, "migration", NULL, "good", "libvirt", {"no migration", "-"}},
-  {"migration", PLAIN, NULL, "migrating", "migration", NULL, "bad", "libvirt", {"being migrated", "->wait"}},
+  {"migration", PLAIN, NULL, "migrating", "migration", NULL, "bad", "libvirt", {"being migrated", "->domjobabort"}},
   {"request-none", DIMMS, NULL, NULL, "request", NULL, "good", "libvirt", {"no earlier request", "-"}},
   {"request-done", DIMMS "| set=1024 -dimm0(256):refused -dimm9(128):removed", NULL, NULL, "request", NULL, "good",
     "libvirt", {"no earlier"}},
@@ -204,7 +204,8 @@ static void apply(DmVm *vm, const char *word) {
     vm->facts.os = "http://microsoft.com/win/2k22";
   vm->vfio |= strcmp(word, "vfio") == 0;
   vm->balloon |= strcmp(word, "balloon") == 0;
-  vm->migrating |= strcmp(word, "migrating") == 0;
+  if (strcmp(word, "migrating") == 0)
+    vm->job = "migrated";
   if (!g_str_has_prefix(word, "refused="))
     return;
   DmRefusal *refusal = g_new0(DmRefusal, 1);

@@ -35,8 +35,9 @@ typedef enum {
   DM_ERROR_NOT_REMOVABLE,      /* a memory device of a kind that cannot be hot unplugged */
   DM_ERROR_NOT_MOVABLE,        /* a memory device that the guest has in a kernel zone */
   DM_ERROR_GUEST_NEEDS_MEMORY, /* more is to be released than the guest can spare */
-  DM_ERROR_BUSY,               /* another request for the same VM is in flight */
+  DM_ERROR_BUSY,               /* another request for the same VM is in flight, or a job of libvirt's */
   DM_ERROR_VM_STOPPED,         /* the VM stopped, or went away, in the middle of the request */
+  DM_ERROR_VM_MOVED,           /* the VM went to another host in the middle of the request, and took it along */
   DM_ERROR_PERMISSION,         /* the connection does not allow the change */
   DM_ERROR_BAD_REQUEST,        /* the daemon's, as the next ones: a request that is not well formed */
   DM_ERROR_BAD_VALUE,          /* a value in it makes no sense */

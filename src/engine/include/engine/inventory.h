@@ -48,6 +48,7 @@ typedef enum {
   DM_LIFE_STARTED,
   DM_LIFE_STOPPED, /* shut down, or destroyed */
   DM_LIFE_CRASHED,
+  DM_LIFE_MOVED, /* to another host, which may be one of the inventory */
   DM_LIFE_PAUSED,
   DM_LIFE_RESUMED,
   DM_LIFE_REBOOTED,       /* by its guest, or from outside: warm */

@@ -12,9 +12,9 @@
 
 /*
  * @guest: what was told (owned by the caller; with notes where somebody did not answer). @agent: the conversation with
- * dimmer-guest, open (owned by the caller; NULL: there is none). @migrating: a migration is under way.
+ * dimmer-guest, open (owned by the caller; NULL: there is none).
  */
-typedef void (*DmLookFunc)(DmGuest *guest, DmAgent *agent, gboolean migrating, gpointer data);
+typedef void (*DmLookFunc)(DmGuest *guest, DmAgent *agent, gpointer data);
 
 /*
  * Asks whoever is there in @vm, a running VM as it was just read. @done is called in the main loop's thread, later than

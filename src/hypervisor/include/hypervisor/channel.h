@@ -43,7 +43,6 @@ char *dm_domain_qemu_agent(
 
 typedef struct {
   uint64_t total, usable; /* bytes; usable: what it could do without, without swapping. 0: not known */
-  gboolean migrating;     /* a migration of the VM is under way */
 } DmDomainLook;
 
 /* What the hypervisor itself can tell of the inside of @vm, as it is now. May block, in any thread. */

@@ -20,6 +20,7 @@ typedef enum {
   DM_EVENT_VM_STARTED,
   DM_EVENT_VM_STOPPED,
   DM_EVENT_VM_CRASHED,
+  DM_EVENT_VM_MOVED, /* it runs on another host now */
   DM_EVENT_VM_PAUSED,
   DM_EVENT_VM_RESUMED,
   DM_EVENT_VM_REBOOTED,     /* by its guest, or from outside: warm */

@@ -17,6 +17,12 @@ GPtrArray *dm_domain_list(DmConnection *connection, GError **error);
 DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error);
 
 /*
+ * Sets vm->job: what libvirt does with that running VM as a whole, in words that follow "is being", such as "migrated".
+ * Until that is over its guest runs on, and whatever would change the VM waits for 30 s and fails.
+ */
+void dm_domain_read_job(DmConnection *connection, DmVm *vm);
+
+/*
  * Replaces what the running VM stores: guaranteed (0: nothing), the request in flight (NULL: none), and the refusals
  * that @vm has.
  * The rest of its metadata stays.

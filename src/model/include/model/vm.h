@@ -72,7 +72,7 @@ typedef struct {
   gboolean vfio;                      /* it has host devices by VFIO, which pin its memory */
   gboolean balloon;                   /* it has a memory balloon device, */
   guint balloon_period;               /* which is asked for statistics every so many seconds; 0: it is not */
-  gboolean migrating;                 /* when it was read together with its guest; else FALSE */
+  const char *job;                    /* dm_domain_read_job(); NULL: nothing, or nobody looked */
   DmGuest *guest;                     /* what its guest told; NULL: it was not asked */
 } DmVm;
 

@@ -19,6 +19,9 @@ gboolean dm_rule_platform(const DmVm *vm, uint64_t maximum, GError **error);
 /* The guest can answer: the VM is running, not paused and not on its way down. @verb: "hot plug", "hot unplug", ... */
 gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error);
 
+/* Nothing is done to the VM as a whole that lets nothing else through: see vm->job. */
+gboolean dm_rule_idle(const DmVm *vm, GError **error);
+
 /* There is a next-run configuration to change: the VM is not transient. @what follows from that, in words. */
 gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error);
 
