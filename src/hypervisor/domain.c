@@ -2,6 +2,7 @@
 #include "hypervisor/domain.h"
 
 #include "base/error.h"
+#include "base/size.h"
 #include "domain_private.h"
 #include "domain_xml.h"
 #include "metadata.h"
@@ -208,19 +209,24 @@ static gboolean ask_resize(virDomainPtr domain, const DmStep *step, GError **err
   return FALSE;
 }
 
-static gboolean ask_plug(virDomainPtr domain, const DmStep *step, GError **error) {
+/* QEMU's words for a host that is out of huge pages are only that it cannot allocate. */
+static gboolean ask_plug(virDomainPtr domain, const DmVm *vm, const DmStep *step, GError **error) {
   g_autofree char *device = device_xml_format(step);
+  g_autofree char *page = dm_size_format(vm->live->page);
   if (virDomainAttachDeviceFlags(domain, device, VIR_DOMAIN_AFFECT_LIVE) == 0)
     return TRUE;
   virt_error_set(error, "cannot hot plug %s", step->alias);
+  if (vm->live->page != 0)
+    g_prefix_error(
+      error, "%s is backed by huge pages of %s, of which its host may have too few free: ", vm->name, page);
   return FALSE;
 }
 
-static gboolean ask(virDomainPtr domain, const DmStep *step, gboolean *look, GError **error) {
+static gboolean ask(virDomainPtr domain, const DmVm *vm, const DmStep *step, gboolean *look, GError **error) {
   if (step->op == DM_OP_UNPLUG)
     return ask_unplug(domain, step, look, error);
   *look = TRUE;
-  return step->op == DM_OP_RESIZE ? ask_resize(domain, step, error) : ask_plug(domain, step, error);
+  return step->op == DM_OP_RESIZE ? ask_resize(domain, step, error) : ask_plug(domain, vm, step, error);
 }
 
 gboolean dm_domain_ask(
@@ -235,7 +241,7 @@ gboolean dm_domain_ask(
     step->asked_at = g_get_monotonic_time();
     if (plug_failed)
       g_set_error(&failed, DM_ERROR, DM_ERROR_FAILED, "not tried, as the device before it failed");
-    if (failed != NULL || !ask(domain, step, look, &failed)) {
+    if (failed != NULL || !ask(domain, vm, step, look, &failed)) {
       plug_failed = step->op == DM_OP_PLUG;
       g_free(step->reason);
       step->reason = g_strdup(failed->message);

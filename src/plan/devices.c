@@ -71,6 +71,20 @@ DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, DmPlanF
   return g_steal_pointer(&plan);
 }
 
+/* Linux adds it by whole memory blocks, so less than one of them would come to nothing. */
+static gboolean check_most(const DmVm *vm, uint64_t full, GError **error) {
+  uint64_t step = dm_vm_plug_step(vm), over = full % step;
+  if (over == 0)
+    return TRUE;
+  g_autofree char *full_text = dm_size_format(full);
+  g_autofree char *step_text = dm_size_format(step);
+  g_autofree char *upper = dm_size_format(dm_size_plus(full - over, step));
+  g_set_error(error, DM_ERROR, DM_ERROR_NOT_A_MULTIPLE,
+    "the most that a virtio-mem device of %s can hold is a multiple of %s, and %s is none; let it hold up to %s",
+    vm->name, step_text, full_text, upper);
+  return FALSE;
+}
+
 static gboolean check_virtio_mem(
   const DmVm *vm, const DmPlugWish *wish, uint64_t size, uint64_t full, uint64_t block, GError **error) {
   if (size > full) {
@@ -80,8 +94,8 @@ static gboolean check_virtio_mem(
       "a virtio-mem device of at most %s cannot hold %s; let it hold more, or ask for less", full_text, size_text);
     return FALSE;
   }
-  return dm_rule_step(vm, size, block, error) && dm_rule_step(vm, full, dm_vm_plug_step(vm), error) &&
-    dm_rule_room(vm, full, error) && dm_rule_slot(vm, error);
+  return dm_rule_step(vm, size, block, error) && check_most(vm, full, error) && dm_rule_room(vm, full, error) &&
+    dm_rule_slot(vm, error);
 }
 
 DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **error) {

@@ -56,6 +56,7 @@ def test_with_one_slot_left_it_is_one_device(host):
     (('set', 'vm', '--max', '512MiB'), 'memory-above-maximum', 'above its maximum of 512 MiB'),
     (('plug', 'vm', '2GiB', '--kind', 'virtio-mem', '--max-size', '1GiB'), 'memory-above-maximum',
      'let it hold more'),
+    (('plug', 'vm', '64MiB', '--kind', 'virtio-mem'), 'not-a-multiple', 'let it hold up to 128 MiB'),
     (('plug', 'vm', '3MiB', '--kind', 'virtio-mem', '--max-size', '1GiB'), 'not-a-multiple',
      'steps of 2 MiB'),
 ])
