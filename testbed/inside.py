@@ -102,6 +102,18 @@ def start_agent(vm):
     vm.guest('setsid dimmer-guest >>/run/dimmer-guest.log 2>&1 &')
 
 
+def windows():
+    """testbed/guest/windows, for a VM's files; see start_windows()."""
+    return {'bin/windows': REPO / 'testbed/guest/windows'}
+
+
+def start_windows(vm):
+    """Let the guest say that it is Windows, in place of its qemu-guest-agent."""
+    vm.kill_agent()
+    vm.guest('setsid windows >/run/windows.out 2>&1 &')
+    vm.wait_port('org.qemu.guest_agent.0', 'connected')
+
+
 def liar():
     """testbed/guest/liar, for a VM's files."""
     return {'bin/liar': REPO / 'testbed/guest/liar'}

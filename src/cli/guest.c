@@ -74,10 +74,11 @@ static gboolean may_prepare(Prepare *prepare) {
       vm->live != NULL ? "resume" : "start");
     return FALSE;
   }
-  if (vm->guest == NULL || vm->guest->windows != DM_FACT_YES)
+  if (!dm_vm_is_windows(vm))
     return TRUE;
   g_set_error(&prepare->error, DM_ERROR, DM_ERROR_NOT_REMOVABLE,
-    "%s runs Windows, which cannot release memory while it runs: there is nothing to prepare", vm->name);
+    "%s runs Windows%s, which cannot release memory while it runs: there is nothing to prepare", vm->name,
+    vm->guest != NULL && vm->guest->windows == DM_FACT_YES ? "" : " by its definition");
   return FALSE;
 }
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VM together with what its guest told: which device can go, which refused, and what can be plugged. */
-#include "base/size.h"
 #include "model/vm.h"
+
+#include <string.h>
+
+#include "base/size.h"
 
 uint64_t dm_vm_plug_step(const DmVm *vm) {
   uint64_t step = MAX(dm_vm_factor(vm), dm_vm_current(vm)->page);
@@ -51,8 +54,22 @@ gboolean dm_vm_device_blocks(const DmVm *vm, const DmMemoryDevice *device, DmRan
   return FALSE;
 }
 
+static DmFact told_windows(const DmVm *vm) {
+  return vm->guest != NULL ? vm->guest->windows : DM_FACT_UNKNOWN;
+}
+
+/* libosinfo's: "http://microsoft.com/win/2k22". */
+gboolean dm_vm_is_windows(const DmVm *vm) {
+  DmFact told = told_windows(vm);
+  if (told != DM_FACT_UNKNOWN)
+    return told == DM_FACT_YES;
+  return vm->facts.os != NULL && strstr(vm->facts.os, "//microsoft.com/win") != NULL;
+}
+
 static DmMovable movable_of(const DmVm *vm, const DmMemoryDevice *device) {
   DmRangeState state;
+  if (device->kind == DM_DEVICE_DIMM && told_windows(vm) == DM_FACT_YES) /* a definition can be wrong */
+    return DM_MOVABLE_NO;
   if (!dm_vm_device_blocks(vm, device, &state))
     return DM_MOVABLE_UNKNOWN;
   if (state.kernel > 0)

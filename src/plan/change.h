@@ -30,13 +30,13 @@ void plan_note_obstacles(DmPlan *plan, const DmVm *vm);
 /* Appends a step to add a device that counts for @memory; @size is a virtio-mem device's full size, else @memory. */
 void plan_add_plug(DmPlan *plan, DmDeviceKind kind, uint64_t memory, uint64_t size, uint64_t block, int node);
 
-/* Appends the DIMMs that @size becomes under @policy. */
+/* Appends the DIMMs that @size becomes under @policy; with a note where the guest could never release them. */
 void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t size, int node);
 
 /* The step of the recorded request for @device if its answer is still out, else NULL. */
 const DmStep *plan_pending_step(const DmRequest *request, const DmMemoryDevice *device);
 
-/* It is left out: the guest has memory of that DIMM in a kernel zone, and nobody said to try. */
+/* It is left out: the guest has memory of that DIMM in a kernel zone, or is Windows, and nobody said to try. */
 gboolean plan_leaves_out(const DmMemoryDevice *device, DmPlanFlags flags);
 
 /* Chooses what goes so that the running VM has @wanted, which is less than it has. */

@@ -44,7 +44,10 @@ static void check_movable(GPtrArray *findings, const DmVm *vm, const DmMemoryDev
       g_strdup_printf("it is of kind %s, which cannot be hot unplugged", dm_memory_device_kind_name(device)), NULL);
   else if (device->kind == DM_DEVICE_VIRTIO_MEM && dm_memory_device_memory(device) == 0)
     doctor_add(findings, "movable", device, DM_VERDICT_GOOD, HOST, g_strdup("it is empty"), NULL);
-  else if (doctor_is_windows(vm))
+  else if (dm_vm_is_windows(vm) && device->kind == DM_DEVICE_VIRTIO_MEM)
+    doctor_add(findings, "movable", device, DM_VERDICT_WARNING, NULL,
+      g_strdup("Windows gives memory of it back only by the driver viomem of virtio-win, a technology preview"), NULL);
+  else if (dm_vm_is_windows(vm))
     doctor_add(findings, "movable", device, DM_VERDICT_BAD, NULL,
       g_strdup("Windows cannot release memory devices while it runs"), NULL);
   else if (dm_vm_device_blocks(vm, device, &blocks))

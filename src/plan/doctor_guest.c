@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest told of itself. Where nobody in it answers, that is said once, with its remedy, by "ports". */
-#include <string.h>
-
 #include "base/size.h"
 #include "change.h"
 #include "doctor_private.h"
@@ -40,7 +38,7 @@ static void check_no_agent(GPtrArray *findings, const DmVm *vm) {
 
 static void check_ports(GPtrArray *findings, const DmVm *vm) {
   const DmGuest *guest = vm->guest;
-  if (doctor_is_windows(vm)) /* no agent would help */
+  if (dm_vm_is_windows(vm)) /* no agent would help */
     return;
   if (guest != NULL && guest->agent != NULL)
     doctor_add(findings, "ports", NULL, DM_VERDICT_GOOD, dm_source_name(DM_SOURCE_AGENT),
@@ -68,25 +66,18 @@ static char *advise_next_run(const DmVm *vm) {
   return g_strdup_printf("change its memory for the next start: 'dimmer set %s --next-run --memory SIZE'", vm->name);
 }
 
-/* libosinfo's: "http://microsoft.com/win/2k22". */
-gboolean doctor_is_windows(const DmVm *vm) {
-  DmFact told = vm->guest != NULL ? vm->guest->windows : DM_FACT_UNKNOWN;
-  if (told != DM_FACT_UNKNOWN)
-    return told == DM_FACT_YES;
-  return vm->facts.os != NULL && strstr(vm->facts.os, "//microsoft.com/win") != NULL;
-}
-
 static void check_windows(GPtrArray *findings, const DmVm *vm) {
   gboolean told = vm->guest != NULL && vm->guest->windows == DM_FACT_YES;
   const char *os = told ? vm->guest->os : NULL;
-  g_autofree char *named = os != NULL ? g_strdup_printf("Windows (%s)", os) : g_strdup("Windows");
+  g_autofree char *named =
+    os != NULL ? g_strdup_printf("Windows (%s)", os) : g_strdup(told ? "Windows" : "Windows by its definition");
   doctor_add(findings, "guest-os", NULL, DM_VERDICT_BAD, told ? system_source(vm) : HOST,
     g_strdup_printf("the guest is %s, which cannot release memory devices while it runs", named), advise_next_run(vm));
 }
 
 static void check_guest_os(GPtrArray *findings, const DmVm *vm) {
   const DmGuest *guest = vm->guest;
-  if (doctor_is_windows(vm)) {
+  if (dm_vm_is_windows(vm)) {
     check_windows(findings, vm);
     return;
   }
@@ -153,7 +144,7 @@ static void check_onlining(GPtrArray *findings, const DmVm *vm) {
   static const Onlining unknown = {DM_VERDICT_UNKNOWN, "nobody told how plugged memory comes online"};
   Onlining onlining = vm->guest != NULL ? foresee(vm->guest) : unknown;
   gboolean wrong = onlining.verdict == DM_VERDICT_BAD || onlining.verdict == DM_VERDICT_WARNING;
-  if (doctor_is_windows(vm))
+  if (dm_vm_is_windows(vm))
     return;
   doctor_add(findings, "onlining", NULL, onlining.verdict,
     onlining.verdict != DM_VERDICT_UNKNOWN ? system_source(vm) : NULL, g_strdup(onlining.evidence),

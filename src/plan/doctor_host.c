@@ -28,7 +28,7 @@ static void check_hot_plugged(GPtrArray *findings, const DmVm *vm) {
   else
     doctor_add(findings, "hot-plugged", NULL, DM_VERDICT_WARNING, HOST,
       g_strdup("no memory device is hot plugged, and boot memory cannot be hot unplugged"),
-      g_strdup_printf("'dimmer plug %s SIZE' adds one that can go again", vm->name));
+      dm_vm_is_windows(vm) ? NULL : g_strdup_printf("'dimmer plug %s SIZE' adds one that can go again", vm->name));
 }
 
 static void check_slots(GPtrArray *findings, const DmVm *vm) {

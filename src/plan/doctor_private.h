@@ -13,9 +13,6 @@
 void doctor_add(GPtrArray *findings, const char *check, const DmMemoryDevice *device, DmVerdict verdict,
   const char *source, char *evidence, char *remedy);
 
-/* The guest is Windows: it told so, or else its definition does. */
-gboolean doctor_is_windows(const DmVm *vm);
-
 /* The checks of what the host knows. The VM runs, or has at least its live configuration. */
 void doctor_check_host(GPtrArray *findings, const DmVm *vm);
 

@@ -126,8 +126,11 @@ static void note_left_out(DmPlan *plan, const DmVm *vm, const Choice *choice, ui
     g_autofree char *text = plan_describe_device(vm, device);
     g_string_append_printf(names, "%s%s", count++ > 0 ? ", " : "", text);
   }
-  plan_note(plan, "left out, as the guest has memory of %s in a kernel zone, from where it can seldom be moved: %s",
-    count > 1 ? "them" : "it", names->str);
+  if (dm_vm_is_windows(vm))
+    plan_note(plan, "left out, as Windows cannot release memory devices while it runs: %s", names->str);
+  else
+    plan_note(plan, "left out, as the guest has memory of %s in a kernel zone, from where it can seldom be moved: %s",
+      count > 1 ? "them" : "it", names->str);
 }
 
 static void choose_devices(DmPlan *plan, const DmVm *vm, uint64_t wanted) {

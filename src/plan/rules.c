@@ -196,6 +196,14 @@ gboolean dm_rule_movable(const DmVm *vm, const DmMemoryDevice *device, GError **
   DmRangeState blocks = {.kernel = device->size};
   dm_vm_device_blocks(vm, device, &blocks);
   g_autofree char *size = dm_size_format(device->size);
+  if (dm_vm_is_windows(vm)) {
+    g_set_error(error, DM_ERROR, DM_ERROR_NOT_MOVABLE,
+      "%s (%s) of %s would stay: its guest is Windows, which cannot release memory devices while it runs; change what it "
+      "starts with, or try it all the same",
+      device->alias, size, vm->name);
+    dm_error_add_command(error, "set %s --next-run --memory SIZE", vm->name);
+    return FALSE;
+  }
   g_autofree char *kernel = dm_size_format(blocks.kernel);
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_MOVABLE,
     "%s (%s) of %s would stay: its guest has %s of it in a kernel zone, from where it can seldom be moved; make it movable "

@@ -74,7 +74,10 @@ static void note_shrink(DmPlan *plan, const DmVm *vm, const DmMemoryDevice *devi
 
 static void note_dimm(DmPlan *plan, const DmVm *vm, const DmMemoryDevice *device) {
   g_autofree char *text = plan_describe_device(vm, device);
-  if (device->movable == DM_MOVABLE_NO)
+  if (dm_vm_is_windows(vm))
+    plan_note(plan, "%s will probably stay: the guest is Windows%s, which cannot release memory devices while it runs",
+      text, device->movable == DM_MOVABLE_NO ? "" : " by its definition");
+  else if (device->movable == DM_MOVABLE_NO)
     plan_note(plan, "the guest has memory of %s in a kernel zone, and will probably refuse to release it", text);
   else if (dm_vm_was_refused(vm, device))
     plan_note(plan, "the guest refused to release %s before, and nothing is known to have changed there since", text);

@@ -13,6 +13,7 @@ import pytest
 import testbed
 from rest import (MIB, change, empty, event, events, fault, job, jobs, mib, path, plug, put, rule, vm_id,
                   wait_job, wait_memory)
+from testbed import inside
 
 # An agent that does not answer is given up after so many seconds, by each look that asks it.
 GIVEN_UP = 3
@@ -335,3 +336,20 @@ def test_what_it_told_long_ago_refuses_nothing(told, client):
     told.guest('rm /full/file')
     assert client.put(path(told, '?async=true'), change(256)).status == 200
     wait_memory(client, told, 256)
+
+
+def test_windows_is_not_asked(host, serve):
+    vm = host.start_guest('web1', memory_mib=256, max_mib=2048, qga=True, files=inside.windows())
+    inside.start_windows(vm)
+    device, = plug(vm, 128)
+    client = serve().client()
+    report = check(client, vm)
+    assert report.findtext('verdict') == finding(report, 'guest-os')['verdict'] == 'bad'
+    assert report.findtext('guest/os') == 'Windows Server 2022 Standard'
+    assert finding(report, 'movable', device)['verdict'] == 'bad' and movable(client, vm, device) == 'false'
+    answer = client.delete(device_where(vm, device))
+    assert answer.status == 409 and 'is Windows, which cannot release' in answer.xml.findtext('fault/detail'), answer
+    plan = client.get(path(vm, f'/memoryplan?memory={256 * MIB}'))
+    assert any('left out, as Windows cannot release' in note.text for note in plan.xml.iter('note')), plan
+    put(client, vm, 256)
+    assert len(vm.memory_devices()) == 1 and events(client, 2046) == []

@@ -103,7 +103,7 @@ static const Case guest[] = {
   {"windows", PLAIN, WINDOWS, NULL, "guest-os", NULL, "bad", "dimmer-guest",
     {"Windows (Microsoft Windows Server 2022), which cannot release", "->--next-run"}},
   {"windows-by-definition", PLAIN, NULL, "win-by-definition", "guest-os", NULL, "bad", "libvirt",
-    {"is Windows, which"}},
+    {"is Windows by its definition, which"}},
   {"windows-no-more", PLAIN, "agent no-windows kernel=6.1", "win-by-definition", "guest-os", NULL, "good",
     "dimmer-guest", {NULL}},
   {"windows-transient", DIMMS, WINDOWS, NULL, "guest-os", NULL, "bad", "dimmer-guest", {"-"}},

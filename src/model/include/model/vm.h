@@ -120,6 +120,10 @@ void dm_vm_take_guest(DmVm *vm, DmGuest *guest);
  */
 gboolean dm_vm_device_blocks(const DmVm *vm, const DmMemoryDevice *device, DmRangeState *state);
 
+/* Its guest is Windows, which takes DIMMs and cannot release them: it told so, or, where nobody told, its definition.
+ */
+gboolean dm_vm_is_windows(const DmVm *vm);
+
 /* dm_guest_fingerprint() of a live device, for its DmRefusal. The caller g_frees. NULL: not known. */
 char *dm_vm_fingerprint(const DmVm *vm, const DmMemoryDevice *device);
 

@@ -53,7 +53,10 @@ gboolean dm_rule_node(const DmVm *vm, int node, GError **error);
 /* The device is of a kind that dimmer can hot unplug. */
 gboolean dm_rule_removable(const DmVm *vm, const DmMemoryDevice *device, GError **error);
 
-/* The guest is not known to have memory of that DIMM in a kernel zone. A virtio-mem device can give part of it. */
+/*
+ * The guest is not known to have memory of that DIMM in a kernel zone, or to be Windows. A virtio-mem device can give
+ * part of it.
+ */
 gboolean dm_rule_movable(const DmVm *vm, const DmMemoryDevice *device, GError **error);
 
 /* What the guest can spare now: what is available to it, less a reserve. Bytes. FALSE: not known. */
