@@ -48,6 +48,7 @@ static const DmErrorInfo table[] = {
   {DM_ERROR_VM_STOPPED, "vm-stopped", 409, DM_EXIT_FAILED},
   {DM_ERROR_VM_MOVED, "vm-moved", 409, DM_EXIT_FAILED},
   {DM_ERROR_PERMISSION, "permission", 403, DM_EXIT_FAILED},
+  {DM_ERROR_INTERRUPTED, "interrupted", 503, DM_EXIT_INTERRUPTED},
   {DM_ERROR_BAD_REQUEST, "bad-request", 400, DM_EXIT_NONE},
   {DM_ERROR_BAD_VALUE, "bad-value", 400, DM_EXIT_NONE},
   {DM_ERROR_BAD_SEARCH, "bad-search", 400, DM_EXIT_NONE},

@@ -104,6 +104,7 @@ static int exit_status(const DmChange *change) {
     [DM_OUTCOME_PARTLY] = DM_EXIT_PARTLY,
     [DM_OUTCOME_REFUSED] = DM_EXIT_REFUSED,
     [DM_OUTCOME_OVERDUE] = DM_EXIT_OVERDUE,
+    [DM_OUTCOME_CALLED_OFF] = DM_EXIT_INTERRUPTED,
     [DM_OUTCOME_FAILED] = DM_EXIT_FAILED,
   };
   return statuses[dm_change_outcome(change)];
@@ -148,27 +149,18 @@ static gboolean only_next_run(const DmChange *change) {
     dm_change_outcome(change) == DM_OUTCOME_DONE && !dm_config_equal_values(before->next_run, vm->next_run);
 }
 
-/* Interrupted before anything was asked for: then nobody has refused. */
-static gboolean was_called_off(const DmChange *change) {
-  const DmRequest *request = dm_change_request(change);
-  for (guint i = 0; request != NULL && i < request->steps->len; i++) {
-    if (((const DmStep *)request->steps->pdata[i])->asked_at != 0)
-      return FALSE;
-  }
-  return dm_change_was_stopped(change) && dm_change_outcome(change) == DM_OUTCOME_REFUSED;
-}
-
 static const char *word_of(const DmChange *change) {
   static const char *const words[] = {
     [DM_OUTCOME_DONE] = "done",
     [DM_OUTCOME_PARTLY] = "partly done",
     [DM_OUTCOME_REFUSED] = "refused",
     [DM_OUTCOME_OVERDUE] = "no answer yet",
+    [DM_OUTCOME_CALLED_OFF] = "called off",
     [DM_OUTCOME_FAILED] = "failed",
   };
   if (only_next_run(change))
     return "only the next run changed";
-  return was_called_off(change) ? "called off" : words[dm_change_outcome(change)];
+  return words[dm_change_outcome(change)];
 }
 
 static void print_result(Apply *apply) {
@@ -190,7 +182,7 @@ static int report(Apply *apply) {
   if (error != NULL)
     return options_fail(apply->common, error);
   if (dm_change_was_stopped(change) && dm_change_request(change) == NULL) {
-    g_autoptr(GError) stopped = g_error_new(DM_ERROR, DM_ERROR_FAILED, "interrupted before anything was touched");
+    g_autoptr(GError) stopped = g_error_new(DM_ERROR, DM_ERROR_INTERRUPTED, "interrupted before anything was touched");
     return options_fail(apply->common, stopped);
   }
   if (apply->common->json)
@@ -205,7 +197,7 @@ static int report(Apply *apply) {
 static gboolean on_interrupt(gpointer data) {
   Apply *apply = data;
   if (apply->interrupted) /* the second time: leaves at once; the VM carries the request */
-    _exit(128 + SIGINT);
+    _exit(DM_EXIT_INTERRUPTED);
   apply->interrupted = TRUE;
   if (!apply->common->json) {
     progress_end(apply->progress);

@@ -187,7 +187,9 @@ Phase change_then_plan(DmChange *change) {
     change->listener.planned(change, change->listener_data);
   if (change->options.dry_run || change->stopped)
     return PHASE_END;
-  change->request = record_new(change->vm, change->plan, change->id, change->options.timeout);
+  /* dimmer-guest may take up to twice the timeout to free devices before they are asked: see inside_free(). */
+  double timeout = change->options.timeout;
+  change->request = record_new(change->vm, change->plan, change->id, change->agent != NULL ? timeout * 2 : timeout);
   change->request->user = g_strdup(change->user);
   if (!touches_live(change))
     return PHASE_CONFIGURE;
@@ -237,6 +239,7 @@ static Phase then_undo(DmChange *change) {
 static GPtrArray *mark_asked(DmChange *change) {
   GPtrArray *fresh = g_ptr_array_new();
   change->request->asked = TRUE;
+  record_extend(change->request, change->options.timeout);
   for (guint i = 0; i < change->request->steps->len; i++) {
     DmStep *step = change->request->steps->pdata[i];
     if (step->state == DM_STEP_PLANNED && dm_step_advance(step, DM_STEP_ASKED))
@@ -553,10 +556,20 @@ const DmVm *dm_change_vm_before(const DmChange *change) {
   return change->vm_before;
 }
 
+/* Stopped before anything was asked for: then nobody has refused. */
+static gboolean was_called_off(const DmChange *change) {
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    if (((const DmStep *)change->request->steps->pdata[i])->asked_at != 0)
+      return FALSE;
+  }
+  return change->stopped;
+}
+
 DmOutcome dm_change_outcome(const DmChange *change) {
   if (change->error != NULL)
     return DM_OUTCOME_FAILED;
-  return change->request != NULL ? outcome_of(change->plan, change->request) : DM_OUTCOME_DONE;
+  DmOutcome outcome = change->request != NULL ? outcome_of(change->plan, change->request) : DM_OUTCOME_DONE;
+  return outcome == DM_OUTCOME_REFUSED && was_called_off(change) ? DM_OUTCOME_CALLED_OFF : outcome;
 }
 
 gboolean dm_change_timing(const DmChange *change, double *request, double *guest) {

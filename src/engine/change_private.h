@@ -39,6 +39,7 @@ struct DmChange {
   DmGuest *guest;      /* what its guest told; NULL: it was not asked */
   DmAgent *agent;      /* the conversation with dimmer-guest; NULL: there is none */
   DmStep *freeing;     /* whose memory it takes offline at this moment */
+  double patience;     /* seconds that it has for that */
   GPtrArray *refusals; /* DmRefusal: of this change, to be remembered in the VM */
   GPtrArray *found;    /* char: what became of an earlier request, and why the guest does not help */
   DmPlan *plan;

@@ -9,6 +9,9 @@
  */
 #define HOLD_SECONDS 3600
 
+/* A device has no less than this, in seconds, to be freed: many that are stuck share what is left. */
+#define LEAST_PATIENCE 2
+
 /* ---- LOOK ---- */
 
 /* What has gone since the guest told what it can spare. */
@@ -113,8 +116,7 @@ static const char *online_again(const DmAgentAnswer *answer) {
 static void refuse_step(DmChange *change, DmStep *step, const DmAgentAnswer *answer) {
   g_autofree char *reason = NULL;
   if (g_strcmp0(answer->code, "cancelled") == 0)
-    reason =
-      g_strdup_printf("the guest did not free it within %g s; %s", change->options.timeout, online_again(answer));
+    reason = g_strdup_printf("the guest did not free it within %g s; %s", change->patience, online_again(answer));
   else if (answer->block != 0)
     reason = g_strdup_printf(
       "the guest cannot free the memory block at 0x%" G_GINT64_MODIFIER "x: %s", answer->block, answer->detail);
@@ -122,6 +124,8 @@ static void refuse_step(DmChange *change, DmStep *step, const DmAgentAnswer *ans
     reason = g_strdup_printf("the guest cannot free it: %s", answer->detail);
   if (g_strcmp0(answer->code, "cancelled") != 0) /* which tells of the time, and nothing of the device */
     inside_remember(change, step->alias);
+  else
+    change->patience = MAX(change->patience / 2, MIN(change->options.timeout, LEAST_PATIENCE));
   answers_refuse(change, step, reason);
 }
 
@@ -166,10 +170,16 @@ static void free_next(DmChange *change) {
   gboolean any = (change->request->flags & DM_PLAN_TRY_UNMOVABLE) != 0;
   change->freeing = step;
   dm_agent_work(change->agent, any ? DM_AGENT_OFFLINE_ANY : DM_AGENT_OFFLINE, device->address, device->size,
-    HOLD_SECONDS, change->options.timeout, on_progress, on_freed, change);
+    HOLD_SECONDS, change->patience, on_progress, on_freed, change);
 }
 
+/*
+ * Each device has the whole timeout, as freeing a large one takes its time, but each that does not come free in its
+ * time halves that of those after it: so however many are stuck, they take little more than twice the timeout.
+ */
 void inside_free(DmChange *change) {
+  if (change->patience <= 0) /* for the first time: after a refusal, others are freed */
+    change->patience = change->options.timeout;
   free_next(change);
 }
 

@@ -9,6 +9,7 @@ const char *dm_outcome_name(DmOutcome outcome) {
     [DM_OUTCOME_PARTLY] = "partly",
     [DM_OUTCOME_REFUSED] = "refused",
     [DM_OUTCOME_OVERDUE] = "overdue",
+    [DM_OUTCOME_CALLED_OFF] = "called-off",
     [DM_OUTCOME_FAILED] = "failed",
   };
   return names[outcome];

@@ -35,6 +35,10 @@ static void carry_over(DmRequest *request, const DmVm *vm, const DmPlan *plan) {
   }
 }
 
+void record_extend(DmRequest *request, double timeout) {
+  request->deadline = now_seconds() + (int64_t)timeout + GRACE_SECONDS;
+}
+
 DmRequest *record_new(const DmVm *vm, const DmPlan *plan, const char *id, double timeout) {
   DmRequest *request = dm_request_new(plan->action);
   if (id != NULL) {
@@ -44,7 +48,7 @@ DmRequest *record_new(const DmVm *vm, const DmPlan *plan, const char *id, double
   request->host = g_strdup(g_get_host_name());
   request->pid = getpid();
   request->started = now_seconds();
-  request->deadline = request->started + (int64_t)timeout + GRACE_SECONDS;
+  record_extend(request, timeout);
   request->memory = plan->memory;
   request->guaranteed = plan->guaranteed;
   request->flags = plan->flags;

@@ -12,9 +12,12 @@
 /*
  * The request that carries out @plan on @vm, to be owned by this process; @id NULL: a new one. Steps of the request
  * recorded in @vm whose answers are still out are carried over, so that they are not forgotten; a request
- * for a memory size that does without them withdraws them.
+ * for a memory size that does without them withdraws them. @timeout: seconds until something is heard of it.
  */
 DmRequest *record_new(const DmVm *vm, const DmPlan *plan, const char *id, double timeout);
+
+/* Whoever owns @request is at it for another @timeout seconds. */
+void record_extend(DmRequest *request, double timeout);
 
 /*
  * Accounts for @request on @vm, both as they are now: the next run follows where it has to, guaranteed is set, and the

@@ -5,7 +5,10 @@ Whatever it is, a device is either gone or whole: there, online, and movable.
 """
 
 import json
+import re
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -56,7 +59,8 @@ def test_interrupted(host, stuck, number):
     process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias)
     process.send_signal(number)
     output, errors = process.communicate(timeout=20)
-    assert process.returncode == 5, output + errors
+    assert process.returncode == 130, output + errors
+    assert output.splitlines()[-3].endswith('vm: called off')
     assert 'interrupted: no longer waiting for the guest' in output
     assert 'called off before the device was asked to go' in output
     assert 'a guest refuses where' not in output
@@ -73,7 +77,7 @@ def test_set_interrupted(host, stuck):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
     result = json.loads(output)
-    assert process.returncode == 5 and result['interrupted'] and result['outcome'] == 'refused'
+    assert process.returncode == 130 and result['interrupted'] and result['outcome'] == 'called-off'
     assert steps(result) == [('unplug', 128, 'refused'), ('unplug', 256, 'refused')]
     nothing_came_of_it(host, stuck, ((640, 640, 256, 256), asked), 384)
 
@@ -88,6 +92,35 @@ def test_out_of_time(host, stuck):
     # That tells of the time, not of the device: it may go another time.
     report = json.loads(host.dimmer('doctor', 'vm', '-o', 'json').stdout)
     assert [finding['device'] for finding in report['findings'] if finding['check'] == 'refused'] == []
+
+
+def test_many_out_of_time(host):
+    """Each that is stuck leaves the others less time, so that all of them take little more than one would."""
+    vm = host.start_guest('vm', memory_mib=256, max_mib=4096, agent=True, kernel='5.10', files=inside.holder())
+    aliases = [alias for _ in range(3) for alias in plug(host, vm, 128)]
+    inside.wait_whole(vm, 384)
+    inside.hold(vm, 300, 'pin')
+    before = values(host, 'vm'), inside.times_asked(vm)
+    for wish in (['unplug', 'vm', *aliases], ['set', 'vm', '--memory', '512MiB']):
+        result = run(host, *wish, '--timeout', '6s', '--force', status=5)
+        reasons = [step['reason'] for step in result['steps']]
+        assert [re.search('within (.) s', reason)[1] for reason in reasons] == ['6', '3', '2'], result
+    assert values(host, 'vm')[:2] == before[0][:2] and inside.times_asked(vm) == before[1]
+
+
+def test_interrupted_while_the_guest_is_asked_what_it_can_tell(host, vm):
+    inside.signal_agent(vm, 'STOP')
+    process = host.dimmer_start('unplug', 'vm', vm.alias, '-o', 'json')
+    status = Path(f'/proc/{process.pid}/status')
+    deadline = time.monotonic() + 10
+    while not int(re.search(r'SigCgt:\s(\w+)', status.read_text())[1], 16) & 1 << (signal.SIGINT - 1):
+        assert time.monotonic() < deadline, 'it does not listen to signals'
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    error = json.loads(output)['error']
+    assert process.returncode == error['exit_status'] == 130 and error['code'] == 'interrupted', output
+    inside.signal_agent(vm, 'CONT')
+    assert list(vm.memory_devices()) == [vm.alias]
 
 
 @pytest.mark.parametrize('verb', ['unplug', 'set'])

@@ -39,6 +39,7 @@ typedef enum {
   DM_ERROR_VM_STOPPED,         /* the VM stopped, or went away, in the middle of the request */
   DM_ERROR_VM_MOVED,           /* the VM went to another host in the middle of the request, and took it along */
   DM_ERROR_PERMISSION,         /* the connection does not allow the change */
+  DM_ERROR_INTERRUPTED,        /* by a signal, before anything was touched */
   DM_ERROR_BAD_REQUEST,        /* the daemon's, as the next ones: a request that is not well formed */
   DM_ERROR_BAD_VALUE,          /* a value in it makes no sense */
   DM_ERROR_BAD_SEARCH,         /* a search that does not make sense */
@@ -67,6 +68,8 @@ enum {
   DM_EXIT_OVERDUE = 6,
   DM_EXIT_CONNECTION = 7,
   DM_EXIT_NOT_FOUND = 8,
+  /* As shells have it: 128 + SIGINT. */
+  DM_EXIT_INTERRUPTED = 130,
 };
 
 GQuark dm_error_quark(void);

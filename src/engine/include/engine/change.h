@@ -15,11 +15,12 @@
 typedef struct DmChange DmChange;
 
 typedef enum {
-  DM_OUTCOME_DONE,    /* everything that was planned, or as much by other devices */
-  DM_OUTCOME_PARTLY,  /* some of it: the rest was refused or is overdue */
-  DM_OUTCOME_REFUSED, /* nothing: the guest refused */
-  DM_OUTCOME_OVERDUE, /* nothing yet: the guest has not answered */
-  DM_OUTCOME_FAILED,  /* an error: dm_change_error() */
+  DM_OUTCOME_DONE,       /* everything that was planned, or as much by other devices */
+  DM_OUTCOME_PARTLY,     /* some of it: the rest was refused or is overdue */
+  DM_OUTCOME_REFUSED,    /* nothing: the guest refused */
+  DM_OUTCOME_OVERDUE,    /* nothing yet: the guest has not answered */
+  DM_OUTCOME_CALLED_OFF, /* nothing: it was stopped before any device was asked */
+  DM_OUTCOME_FAILED,     /* an error: dm_change_error() */
 } DmOutcome;
 
 typedef struct {
