@@ -27,6 +27,7 @@ typedef struct {
   bool changed;     /* something was written, so that services have to take it over */
   char own[512];    /* the program that runs */
   char folder[512]; /* where it will be */
+  char options[96]; /* that the service gives it, each after a blank */
 } Install;
 
 static void put(const char *words, size_t length) {
@@ -48,16 +49,24 @@ static void fail(Install *install, const char *what, const char *path) {
   install->failed = true;
 }
 
-/* @template with the program's folder in it; the files are shorter than @text. */
+/* What stands in the files for packagers in place of what is known only here. */
+static bool take_mark(const char **template, const char *mark) {
+  size_t length = strlen(mark);
+  bool is_here = strncmp(*template, mark, length) == 0;
+  *template += is_here ? length : 0;
+  return is_here;
+}
+
+/* @template with all that is known here; the files are shorter than @text. */
 static void fill_in(const Install *install, const char *template, Text *text) {
-  static const char mark[] = "@SBINDIR@";
-  const char *at;
-  while ((at = strstr(template, mark)) != NULL) {
-    text_add_bytes(text, template, (size_t)(at - template));
-    text_add(text, install->folder);
-    template = at + strlen(mark);
+  while (*template != '\0') {
+    if (take_mark(&template, "@SBINDIR@"))
+      text_add(text, install->folder);
+    else if (take_mark(&template, "@OPTIONS@"))
+      text_add(text, install->options);
+    else
+      text_add_bytes(text, template ++, 1);
   }
-  text_add(text, template);
 }
 
 /* Writes a file beside and puts it in its place, so that it is whole at any time. */
@@ -191,7 +200,6 @@ static void step_rule(Install *install) {
 
 static void add_to_inittab(Install *install) {
   char space[16384];
-  bool ours = false;
   int file = system_open(INITTAB, O_RDONLY);
   ssize_t count = file < 0 ? -1 : read(file, space, sizeof(space) - 256);
   close(file);
@@ -200,16 +208,23 @@ static void add_to_inittab(Install *install) {
     return;
   }
   space[count] = '\0';
-  ours = strstr(space, "dimmer-guest") != NULL;
-  if (ours)
+  const char *ours = strstr(space, "dimmer-guest");
+  if (ours != NULL) {
+    if (strstr(ours, install->options) == NULL) {
+      say(INITTAB " starts dimmer-guest without", install->options, ": change that line", NULL);
+      install->failed = true;
+    }
     return;
+  }
   /* busybox's lines begin with a terminal or none, those of sysvinit with a name, run levels and "respawn". */
   bool sysvinit = strstr(space, ":initdefault:") != NULL;
-  char line[600];
+  char line[700];
   Text text = TEXT_IN(line);
   text_add(&text, sysvinit ? "dg:2345:respawn:" : "::respawn:");
   text_add(&text, install->folder);
-  text_add(&text, "/dimmer-guest\n");
+  text_add(&text, "/dimmer-guest");
+  text_add(&text, install->options);
+  text_add(&text, "\n");
   if (install->print) {
     put_words("echo '");
     put(line, text.used - 1);
@@ -225,8 +240,9 @@ static void add_to_inittab(Install *install) {
 
 static void step_service(Install *install) {
   if (system_exists("/run/systemd/system")) {
-    if (!system_exists("/usr/lib/systemd/system/dimmer-guest.service") &&
-      !system_exists("/lib/systemd/system/dimmer-guest.service"))
+    if (install->options[0] != '\0' ||
+      (!system_exists("/usr/lib/systemd/system/dimmer-guest.service") &&
+        !system_exists("/lib/systemd/system/dimmer-guest.service"))) /* a package's own does */
       step_file(install, UNIT, 0644, INSTALL_UNIT);
     RUN(install, "systemctl", "daemon-reload");
     RUN(install, "systemctl", "enable", "dimmer-guest.service");
@@ -252,9 +268,20 @@ static void step_policy(Install *install) {
     online_set_policy();
 }
 
-bool install(bool print) {
+bool install_can_name(const char *port) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  size_t length = strlen(port);
+  return length > 0 && length <= 64 && strspn(port, plain) == length;
+}
+
+bool install(bool print, const char *port) {
   static Install steps;
+  Text options = TEXT_IN(steps.options);
   steps.print = print;
+  if (port != NULL) {
+    text_add(&options, " --port=");
+    text_add(&options, port);
+  }
   ssize_t count = readlink("/proc/self/exe", steps.own, sizeof(steps.own) - 1);
   if (count <= 0) {
     fail(&steps, "read", "/proc/self/exe");

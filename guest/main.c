@@ -229,11 +229,15 @@ int main(int argc, char **argv) {
     say("these arguments do not go together: see --help", NULL);
     return EXIT_USAGE;
   }
+  if (options.install && !install_can_name(options.port)) {
+    say("no service's file can have that port's name in it: letters, digits, '.', '_' and '-' alone, at most 64", NULL);
+    return EXIT_USAGE;
+  }
   if (!options.print && system_root_is_real() && geteuid() != 0) {
     say("it has to run as root", NULL);
     return EXIT_FAILED;
   }
   if (options.install)
-    return install(options.print) ? EXIT_WELL : EXIT_FAILED;
+    return install(options.print, strcmp(options.port, PORT_NAME) == 0 ? NULL : options.port) ? EXIT_WELL : EXIT_FAILED;
   return run(&options);
 }

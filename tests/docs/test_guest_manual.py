@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 import facts
 import manual
 
@@ -44,20 +46,20 @@ def test_exit_statuses(tmp_path):
         assert guest(*wrong.split()).returncode == 2, wrong
 
 
-def installed(tmp_path, *folders):
+def installed(tmp_path, *folders, options=()):
     for folder in ('etc', 'sys/devices/system/memory', *folders):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     (tmp_path / 'sys/devices/system/memory/auto_online_blocks').write_text('online\n')
     before = sorted(tmp_path.rglob('*'))
-    printed = guest('--root', tmp_path, '--install', '--print')
+    printed = guest('--root', tmp_path, '--install', *options, '--print')
     assert printed.returncode == 0 and sorted(tmp_path.rglob('*')) == before
-    done = guest('--root', tmp_path, '--install')
+    done = guest('--root', tmp_path, '--install', *options)
     assert (done.returncode, done.stdout) == (0, '')
     return printed.stdout
 
 
-def filled(name):
-    return (PACKAGING / name).read_text().replace('@SBINDIR@', '/usr/local/sbin')
+def filled(name, options=''):
+    return (PACKAGING / name).read_text().replace('@SBINDIR@', '/usr/local/sbin').replace('@OPTIONS@', options)
 
 
 def test_install_with_systemd(tmp_path):
@@ -91,6 +93,36 @@ def test_install_with_inittab(tmp_path):
         for _ in range(2):
             installed(tmp_path)
             assert (tmp_path / 'etc/inittab').read_text() == first + line
+
+
+PORT = '--port=org.example.memory_1-2'
+
+
+@pytest.mark.parametrize('folder, file, source', [
+    ('run/systemd/system', 'etc/systemd/system/dimmer-guest.service', 'dimmer-guest.service'),
+    ('sbin/openrc-run', 'etc/init.d/dimmer-guest', 'dimmer-guest.openrc'),
+])
+def test_the_service_serves_on_the_port_that_was_named(tmp_path, folder, file, source):
+    # A package's unit would serve on the usual one.
+    installed(tmp_path, folder, 'lib/systemd/system/dimmer-guest.service', str(Path(file).parent), options=[PORT])
+    assert (tmp_path / file).read_text() == filled(source, f' {PORT}')
+    assert PORT in (tmp_path / file).read_text()
+
+
+def test_the_inittab_names_the_port(tmp_path):
+    (tmp_path / 'etc').mkdir()
+    (tmp_path / 'etc/inittab').write_text('')
+    for _ in range(2):
+        installed(tmp_path, options=[PORT])
+        assert (tmp_path / 'etc/inittab').read_text() == f'::respawn:/usr/local/sbin/dimmer-guest {PORT}\n'
+    other = guest('--root', tmp_path, '--install', '--port=other')
+    assert other.returncode == 1 and 'without --port=other: change that line' in other.stderr
+
+
+@pytest.mark.parametrize('name', ['', 'a b', "a'", 'a%b', '$a', 'a\nb', 'x' * 65])
+def test_a_port_that_no_service_file_can_name(tmp_path, name):
+    refused = guest('--root', tmp_path, '--install', f'--port={name}')
+    assert refused.returncode == 2 and 'letters, digits' in refused.stderr and list(tmp_path.iterdir()) == []
 
 
 def test_unit(require, tmp_path):
