@@ -119,12 +119,16 @@ static void step_file(Install *install, const char *path, mode_t mode, const cha
 
 /* A command of the machine's, words ended by NULL. With another root there is nobody to command. */
 static void step_run(Install *install, const char *const *words) {
+  char line[128];
+  Text text = TEXT_IN(line);
   int status = 0;
+  for (const char *const *word = words; *word != NULL; word++) {
+    text_add(&text, word == words ? "" : " ");
+    text_add(&text, *word);
+  }
   if (install->print) {
-    for (; *words != NULL; words++) {
-      put_words(*words);
-      put_words(words[1] != NULL ? " " : "\n");
-    }
+    put_words(line);
+    put_words("\n");
     return;
   }
   if (!system_root_is_real())
@@ -135,7 +139,7 @@ static void step_run(Install *install, const char *const *words) {
     _exit(127);
   }
   if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
-    say("failed: ", words[0], " ", words[1], NULL);
+    say("failed: ", line, NULL);
     install->failed = true;
   }
 }

@@ -24,6 +24,7 @@ and when a host ends, however it ends, so does everything it started.
 | runs another kernel                         | kernel='5.10', '6.1' or '6.12'              |
 | runs qemu-guest-agent                       | qga=True; vm.kill_agent(), start_agent()    |
 | is Debian with systemd, udev and the agent  | start_debian()                              |
+| the same with OpenRC instead of systemd     | start_debian(('openrc',))                   |
 | says that it is Windows                     | inside.windows(), inside.start_windows()    |
 | has dimmer-guest                            | agent=True; vm.dimmer_guest() speaks to it  |
 
