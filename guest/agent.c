@@ -5,9 +5,12 @@
 #include "system.h"
 #include "uevent.h"
 
-/* A kernel that is busy may refuse a block once, and one of before 4.13 for good: milliseconds between the tries. */
+/*
+ * A kernel that is busy may refuse a block once, and one of before 4.13 for good: milliseconds between the tries.
+ * Somebody may be waiting for the memory, and a try costs little.
+ */
 #define FIRST_PAUSE 250
-#define LONGEST_PAUSE 64000
+#define LONGEST_PAUSE 8000
 
 void agent_news(Agent *agent) {
   if (agent->job.kind != JOB_NONE || !agent->news)

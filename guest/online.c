@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Before Linux 4.13, a block could become movable only if it was the last one of the zone below the movable zone, or
- * a neighbour of the movable zone. New memory lies at the end of that zone below, so all of it can become movable from
- * the highest block down. Passes are made as long as one of them changes something.
+ * in the movable zone already. New memory lies at the end of that zone below, so all of it can become movable from the
+ * highest block down, and in no other order; what is held up by a block that is refused for a while is for
+ * agent_retry().
  */
 #include "online.h"
 
@@ -40,37 +41,30 @@ static void tell_failure(Block *block, int error) {
   say("memory", space, " does not come online as movable: ", strerror(error), NULL);
 }
 
-/* Whether it was offline and is online now. The kernel, udev or a user may be at it at the same time. */
-static bool bring_online(Block *block, int *error) {
+/* 0 or the error number. The kernel, udev or a user may be at it at the same time. */
+static int bring_online(Block *block) {
   BlockState state = block_state(block->id);
   bool tried = state == BLOCK_OFFLINE;
-  *error = tried ? block_set(block->id, BLOCKS_MOVABLE) : 0;
-  if (*error != 0 && block_state(block->id) == BLOCK_ONLINE)
-    *error = 0;
-  if (state == BLOCK_ONLINE || (tried && *error == 0))
+  int error = tried ? block_set(block->id, BLOCKS_MOVABLE) : 0;
+  if (error != 0 && block_state(block->id) == BLOCK_ONLINE)
+    error = 0;
+  if (state == BLOCK_ONLINE || (tried && error == 0))
     block->flags = (uint8_t)((block->flags & ~(BLOCK_OURS | BLOCK_TOLD)) | BLOCK_SEEN);
-  return tried && *error == 0;
+  return error;
 }
 
 /* The blocks of the list from the index @from up to @to that are chosen. False if one stays offline. */
-static bool passes(Blocks *blocks, size_t from, size_t to, Choice chosen, uint32_t *left) {
-  bool changed, all;
-  do {
-    changed = false;
-    all = true;
-    for (size_t i = to; i-- > from;) {
-      Block *block = &blocks->list[i];
-      int error;
-      if (!chosen(block))
-        continue;
-      changed |= bring_online(block, &error);
-      if (error != 0 && error != ENOENT) {
-        tell_failure(block, error);
-        all = false;
-        *left = block->id;
-      }
-    }
-  } while (changed && !all);
+static bool bring_all(Blocks *blocks, size_t from, size_t to, Choice chosen, uint32_t *left) {
+  bool all = true;
+  for (size_t i = to; i-- > from;) {
+    Block *block = &blocks->list[i];
+    int error = chosen(block) ? bring_online(block) : 0;
+    if (error == 0 || error == ENOENT)
+      continue;
+    tell_failure(block, error);
+    all = false;
+    *left = block->id;
+  }
   return all;
 }
 
@@ -88,14 +82,14 @@ static bool is_any(const Block *block) {
 
 void online_new(Blocks *blocks) {
   uint32_t left;
-  blocks->stuck = !passes(blocks, 0, blocks->count, is_new, &left);
+  blocks->stuck = !bring_all(blocks, 0, blocks->count, is_new, &left);
 }
 
 static bool range(Blocks *blocks, uint32_t first, uint32_t last, Choice chosen, uint32_t *left) {
   size_t from = blocks_index(blocks, first), to = from;
   while (to < blocks->count && blocks->list[to].id <= last)
     to++;
-  bool all = passes(blocks, from, to, chosen, left);
+  bool all = bring_all(blocks, from, to, chosen, left);
   blocks->stuck |= !all; /* what did not come back is tried again later */
   for (size_t i = from; i < to; i++) {
     if (is_ours(&blocks->list[i]))

@@ -47,6 +47,12 @@ def wait_going_offline(vm):
         done""")
 
 
+def refuse_onlining(vm, refuse):
+    """Let its kernel bring no memory online, as if it had no memory left for that, or do it again."""
+    vm.guest(f"""mountpoint -q /sys/kernel/debug || mount -t debugfs debug /sys/kernel/debug
+        echo {-12 if refuse else 0} >/sys/kernel/debug/notifier-error-inject/memory/actions/MEM_GOING_ONLINE/error""")
+
+
 def times_asked(vm):
     """How often QEMU has told the guest of its DIMMs, through ACPI: at each plug and each request."""
     return int(vm.guest('cat /sys/firmware/acpi/interrupts/gpe03').split()[0])

@@ -120,6 +120,18 @@ def test_onlines_new_memory_itself(vm, agent):
     assert 'does not come online' not in log(vm)
 
 
+def test_what_the_kernel_refused_for_a_while_is_tried_again(vm, agent):
+    inside.refuse_onlining(vm, True)
+    plug(vm, 'ua-a')
+    deadline = time.monotonic() + TIMEOUT
+    while log(vm).count('does not come online as movable: Cannot allocate memory') < 2:
+        assert time.monotonic() < deadline, log(vm)
+    assert blocks(agent) == [OFFLINE, OFFLINE]
+    inside.refuse_onlining(vm, False)
+    wait_for_blocks(agent, MOVABLE, MOVABLE)
+    assert log(vm).count('does not come online') == 2  # once of each block, however often it was tried
+
+
 def test_before_it_started_and_once(host):
     vm = host.start_guest('vm', memory_mib=256, auto_online='offline', agent=True)
     vm.guest('kill $(pidof dimmer-guest)')

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When dimmer-guest tries again what did not come online: see old_kernel.h. */
+#include "agent.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "old_kernel.h"
+
+static void agent_set_up(Agent *agent, const char *kernel) {
+  old_kernel_set(kernel);
+  old_kernel_time = 1000;
+  memset(agent, 0, sizeof *agent);
+  agent->blocks.size = 1;
+  agent->onlines = true;
+}
+
+/* As the loop of main.c does, when the kernel has told of all blocks. */
+static void tell_all(Agent *agent) {
+  for (uint32_t i = 0; i < OLD_KERNEL_BLOCKS; i++) {
+    g_autofree char *message = g_strdup_printf("add@x|ACTION=add|SUBSYSTEM=memory|DEVPATH=/memory%u|", FIRST + i);
+    size_t length = strlen(message);
+    g_strdelimit(message, "|", '\0');
+    if (block_state(FIRST + i) != BLOCK_GONE)
+      agent_uevent(agent, message, length);
+  }
+  agent_news(agent);
+  agent_retry(agent);
+}
+
+/* As the loop does when nothing else happens than that time goes by. */
+static void pass(Agent *agent, int64_t milliseconds) {
+  old_kernel_time += milliseconds;
+  agent_news(agent);
+  agent_retry(agent);
+}
+
+static void assert_kernel(const char *expected) {
+  g_autofree char *text = old_kernel_text();
+  g_assert_cmpstr(text, ==, expected);
+}
+
+static void test_pauses(void) {
+  static Agent agent;
+  static const int64_t pauses[] = {250, 500, 1000, 2000, 4000, 8000, 8000, 8000};
+  agent_set_up(&agent, "Nx");
+  tell_all(&agent);
+  for (unsigned i = 0; i < G_N_ELEMENTS(pauses); i++) {
+    g_assert_cmpint(agent.again - old_kernel_time, ==, pauses[i]);
+    pass(&agent, pauses[i] - 1);
+    g_assert_cmpuint(old_kernel_tries(), ==, i + 1);
+    pass(&agent, 1);
+    g_assert_cmpuint(old_kernel_tries(), ==, i + 2);
+  }
+  g_assert_cmpuint(old_kernel_lines(), ==, 1);
+  blocks_clear(&agent.blocks);
+}
+
+static void test_success_ends_it(void) {
+  static Agent agent;
+  agent_set_up(&agent, "Nnx");
+  tell_all(&agent);
+  pass(&agent, 250);
+  old_kernel_set("Nnn");
+  pass(&agent, 499);
+  assert_kernel("Nnn");
+  pass(&agent, 1);
+  assert_kernel("NMM");
+  g_assert_cmpint(agent.again, ==, 0);
+  pass(&agent, 100000);
+  g_assert_cmpuint(old_kernel_tries(), ==, 2);
+
+  /* The next one that does not come begins with short pauses again. */
+  old_kernel_set("NMMy");
+  tell_all(&agent);
+  g_assert_cmpint(agent.again - old_kernel_time, ==, 250);
+  blocks_clear(&agent.blocks);
+}
+
+/* New memory is not kept waiting by memory that does not come, and lets that be tried at once. */
+static void test_new_memory_meanwhile(void) {
+  static Agent agent;
+  agent_set_up(&agent, "Ny");
+  tell_all(&agent);
+  for (int i = 0; i < 10; i++)
+    pass(&agent, 8000);
+  old_kernel_set("Nmm");
+  tell_all(&agent);
+  assert_kernel("NMM");
+  g_assert_cmpint(agent.again, ==, 0);
+  blocks_clear(&agent.blocks);
+}
+
+/* The kernel would let us wait while a block is on its way offline. */
+static void test_not_during_a_job(void) {
+  static Agent agent;
+  agent_set_up(&agent, "Nx");
+  tell_all(&agent);
+  agent.job.kind = JOB_OFFLINE;
+  pass(&agent, 250);
+  g_assert_cmpuint(old_kernel_tries(), ==, 1);
+  agent.job.kind = JOB_NONE;
+  pass(&agent, 0);
+  g_assert_cmpuint(old_kernel_tries(), ==, 2);
+  blocks_clear(&agent.blocks);
+}
+
+static void test_not_where_it_was_told_not_to(void) {
+  static Agent agent;
+  agent_set_up(&agent, "Nx");
+  agent.onlines = false;
+  tell_all(&agent);
+  pass(&agent, 1000);
+  g_assert_cmpuint(old_kernel_tries(), ==, 0);
+  g_assert_cmpint(agent.again, ==, 0);
+  blocks_clear(&agent.blocks);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/guest-agent/pauses", test_pauses);
+  g_test_add_func("/guest-agent/success-ends-it", test_success_ends_it);
+  g_test_add_func("/guest-agent/new-memory-meanwhile", test_new_memory_meanwhile);
+  g_test_add_func("/guest-agent/not-during-a-job", test_not_during_a_job);
+  g_test_add_func("/guest-agent/not-where-it-was-told-not-to", test_not_where_it_was_told_not_to);
+  return g_test_run();
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The order in which dimmer-guest brings blocks online, under the rule of kernels before 4.13: see old_kernel.h. */
+#include "online.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "old_kernel.h"
+
+static void assert_kernel(const char *expected) {
+  g_autofree char *text = old_kernel_text();
+  g_assert_cmpstr(text, ==, expected);
+}
+
+static const struct {
+  const char *name, *before, *after;
+} kernels[] = {
+  {"the-first-device", "NNnnnn", "NNMMMM"},
+  {"one-block", "NNn", "NNM"},
+  {"below-a-movable-zone", "NNnnMM", "NNMMMM"},
+  {"above-it", "NNMMmm", "NNMMMM"},
+  {"on-both-sides", "NNnnMmMm", "NNMMMMMM"},
+  {"all-of-a-node", "nnn", "MMM"},
+  {"nothing-to-do", "NNMM", "NNMM"},
+  {"below-kernel-memory", "NNnnNnn", "NNnnNMM"},
+  {"refused-at-the-end", "NNnnx", "NNnnx"},
+  {"refused-in-the-middle", "NNnxn", "NNnxM"},
+  {"refused-in-the-movable-zone", "NNnnym", "NNMMyM"},
+};
+
+/* All that can come online does, in one go; the rest is known to be stuck. */
+static void assert_comes(const char *before, const char *after) {
+  Blocks blocks = {.size = 1};
+  old_kernel_set(before);
+  old_kernel_tell_all(&blocks);
+  online_new(&blocks);
+  assert_kernel(after);
+  g_assert_cmpint(blocks.stuck, ==, strpbrk(after, "nxy") != NULL);
+  blocks_clear(&blocks);
+}
+
+static void test_kernel(gconstpointer data) {
+  const typeof(kernels[0]) *c = data;
+  assert_comes(c->before, c->after);
+}
+
+/* What refused for a while holds the others up for no longer than that. */
+static void test_refused_for_a_while(void) {
+  Blocks blocks = {.size = 1};
+  old_kernel_set("NNnnxnn");
+  old_kernel_tell_all(&blocks);
+  online_new(&blocks);
+  assert_kernel("NNnnxMM");
+  old_kernel_set("NNnnnMM");
+  online_new(&blocks);
+  assert_kernel("NNMMMMM");
+  g_assert_false(blocks.stuck);
+  blocks_clear(&blocks);
+}
+
+/* The kernel has all blocks of a device before it lets one come online, but it may tell of them in any order. */
+static void tell_in_order(const uint32_t *order, uint32_t count) {
+  Blocks blocks = {.size = 1};
+  old_kernel_set("nnnnn");
+  for (uint32_t i = 0; i < count; i++) {
+    old_kernel_tell(&blocks, order[i]);
+    online_new(&blocks);
+  }
+  assert_kernel("MMMMM");
+  blocks_clear(&blocks);
+}
+
+static void test_any_order(void) {
+  uint32_t order[5];
+  for (uint32_t number = 0; number < 3125; number++) {
+    uint32_t seen = 0, rest = number;
+    for (guint i = 0; i < 5; i++, rest /= 5)
+      seen |= 1U << (order[i] = rest % 5);
+    if (seen == 31)
+      tell_in_order(order, 5);
+  }
+}
+
+/* Whatever was there before: no order gets more online than all above the last block that the kernel itself uses. */
+static void test_every_kernel(void) {
+  for (int movable_from = 0; movable_from <= 8; movable_from++) {
+    for (int online = 0; online < 256; online++) {
+      char before[9] = "", after[9] = "";
+      gboolean reachable = TRUE;
+      for (int i = 7; i >= 0; i--) {
+        before[i] = (i < movable_from ? "nN" : "mM")[online >> i & 1];
+        reachable &= before[i] != 'N';
+        after[i] = reachable ? 'M' : before[i];
+      }
+      assert_comes(before, after);
+    }
+  }
+}
+
+/* A large device takes one pass. */
+static void test_one_try_each(void) {
+  Blocks blocks = {.size = 1};
+  char text[OLD_KERNEL_BLOCKS + 1] = "";
+  memset(text, 'n', OLD_KERNEL_BLOCKS);
+  old_kernel_set(text);
+  old_kernel_tell_all(&blocks);
+  online_new(&blocks);
+  g_assert_cmpuint(old_kernel_tries(), ==, OLD_KERNEL_BLOCKS);
+  blocks_clear(&blocks);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS(kernels); i++) {
+    g_autofree char *path = g_strconcat("/guest-online/", kernels[i].name, NULL);
+    g_test_add_data_func(path, &kernels[i], test_kernel);
+  }
+  g_test_add_func("/guest-online/refused-for-a-while", test_refused_for_a_while);
+  g_test_add_func("/guest-online/any-order", test_any_order);
+  g_test_add_func("/guest-online/every-kernel", test_every_kernel);
+  g_test_add_func("/guest-online/one-try-each", test_one_try_each);
+  return g_test_run();
+}
