@@ -36,6 +36,14 @@ void agent_retry(Agent *agent) {
   }
 }
 
+/* By the time that we are told, it may be otherwise again. */
+static void block_went_offline(Agent *agent, uint32_t id) {
+  const Block *block = blocks_find(&agent->blocks, id);
+  if (block != NULL && (block->flags & (BLOCK_SEEN | BLOCK_OURS | BLOCK_KEPT)) == BLOCK_SEEN &&
+    block_state(id) == BLOCK_OFFLINE)
+    block_mark(id, true);
+}
+
 void agent_uevent(Agent *agent, const char *message, size_t length) {
   Uevent event = uevent_parse(message, length);
   switch (event.kind) {
@@ -49,6 +57,10 @@ void agent_uevent(Agent *agent, const char *message, size_t length) {
       break;
     case UEVENT_BLOCK_ONLINE:
       blocks_flag(&agent->blocks, event.block, event.block, BLOCK_SEEN, BLOCK_TOLD);
+      block_mark(event.block, false);
+      break;
+    case UEVENT_BLOCK_OFFLINE:
+      block_went_offline(agent, event.block);
       break;
     case UEVENT_PORT:
     case UEVENT_OTHER:

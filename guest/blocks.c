@@ -99,14 +99,24 @@ static uint64_t read_size(void) {
   return system_read(FOLDER "/block_size_bytes", words, sizeof(words)) && text_number(words, 16, &size) ? size : 0;
 }
 
+static Text path_of(uint32_t id, char *space, size_t size) {
+  Text path = text_in(space, size);
+  text_add(&path, FOLDER "/memory");
+  text_add_number(&path, id);
+  return path;
+}
+
 /* New ones go behind the sorted ones, of which there are @sorted, to be sorted at the end. */
 static void found(Blocks *blocks, size_t sorted, uint32_t id) {
+  char space[96];
   const Blocks known = {.list = blocks->list, .count = sorted};
   Block *block = blocks_find(&known, id);
-  if (block != NULL)
+  if (block != NULL) {
     block->flags |= BLOCK_PRESENT;
-  else if (id < INT64_MAX / blocks->size)
-    append(blocks, (Block){.id = id, .flags = BLOCK_PRESENT});
+  } else if (id < INT64_MAX / blocks->size) {
+    path_of(id, space, sizeof(space));
+    append(blocks, (Block){.id = id, .flags = BLOCK_PRESENT | (system_is_marked(space) ? BLOCK_SEEN : 0)});
+  }
 }
 
 bool blocks_scan(Blocks *blocks) {
@@ -160,13 +170,6 @@ void blocks_mark_virtio(Blocks *blocks) {
     system_lines("/proc/iomem", mark_line, blocks);
 }
 
-static Text path_of(uint32_t id, char *space, size_t size) {
-  Text path = text_in(space, size);
-  text_add(&path, FOLDER "/memory");
-  text_add_number(&path, id);
-  return path;
-}
-
 static bool read_attribute(uint32_t id, const char *name, char *words, size_t size) {
   char space[96];
   Text path = path_of(id, space, sizeof(space));
@@ -198,6 +201,12 @@ BlockZone block_zone(uint32_t id, BlockState state) {
   if (strcmp(words, "none") == 0)
     return ZONE_MIXED;
   return strcmp(words, "Movable") == 0 ? ZONE_MOVABLE : ZONE_NORMAL;
+}
+
+void block_mark(uint32_t id, bool wanted_offline) {
+  char space[96];
+  path_of(id, space, sizeof(space));
+  system_mark(space, wanted_offline);
 }
 
 int block_set(uint32_t id, const char *state) {

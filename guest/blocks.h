@@ -60,7 +60,9 @@ typedef struct {
 
 void blocks_clear(Blocks *blocks);
 
-/* Looks which blocks there are. What is remembered of those that are still there stays. False if they cannot be read.
+/*
+ * Looks which blocks there are. What is remembered of those that are still there stays; one that is new here and marked
+ * counts as seen. False if they cannot be read.
  */
 bool blocks_scan(Blocks *blocks);
 
@@ -84,6 +86,9 @@ void blocks_flag(Blocks *blocks, uint32_t first, uint32_t last, uint8_t set, uin
 
 BlockState block_state(uint32_t id);
 BlockZone block_zone(uint32_t id, BlockState state);
+
+/* Marks it as one that somebody wants to be offline, for the agent that comes after this one. */
+void block_mark(uint32_t id, bool wanted_offline);
 
 /* 0 or the error number; with "offline" it may take for ever, until a signal. */
 int block_set(uint32_t id, const char *state);

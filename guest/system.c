@@ -7,10 +7,12 @@
 #include <stdio.h> /* renameat */
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LINE_SIZE 512
+#define MARK "trusted.dimmer.offline"
 
 static int root = -1; /* -1: "/" */
 
@@ -79,6 +81,26 @@ int system_write(const char *path, const char *words) {
   int error = count < 0 ? errno : 0;
   close(file);
   return error;
+}
+
+void system_mark(const char *path, bool marked) {
+  int file = system_open(path, O_RDONLY);
+  if (file < 0)
+    return;
+  if (marked)
+    fsetxattr(file, MARK, "1", 1, 0);
+  else
+    fremovexattr(file, MARK);
+  close(file);
+}
+
+bool system_is_marked(const char *path) {
+  int file = system_open(path, O_RDONLY);
+  if (file < 0)
+    return false;
+  bool marked = fgetxattr(file, MARK, NULL, 0) >= 0;
+  close(file);
+  return marked;
 }
 
 bool system_lines(const char *path, void (*line)(const char *words, void *data), void *data) {

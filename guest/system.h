@@ -26,6 +26,13 @@ bool system_read(const char *path, char *space, size_t size);
 /* Replaces what a file of the kernel says. 0 or the error number. */
 int system_write(const char *path, const char *words);
 
+/*
+ * A mark on a folder below /sys, which the kernel keeps for as long as the folder is there. Where it cannot be set,
+ * there is none.
+ */
+void system_mark(const char *path, bool marked);
+bool system_is_marked(const char *path);
+
 /* Calls @line for each line of a file; lines longer than 512 bytes are cut. False if it cannot be read. */
 bool system_lines(const char *path, void (*line)(const char *words, void *data), void *data);
 

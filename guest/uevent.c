@@ -30,7 +30,9 @@ static UeventKind memory_kind(const char *action) {
     return UEVENT_BLOCK_ADDED;
   if (strcmp(action, "remove") == 0)
     return UEVENT_BLOCK_REMOVED;
-  return strcmp(action, "online") == 0 ? UEVENT_BLOCK_ONLINE : UEVENT_OTHER;
+  if (strcmp(action, "online") == 0)
+    return UEVENT_BLOCK_ONLINE;
+  return strcmp(action, "offline") == 0 ? UEVENT_BLOCK_OFFLINE : UEVENT_OTHER;
 }
 
 Uevent uevent_parse(const char *message, size_t length) {

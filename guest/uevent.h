@@ -9,12 +9,13 @@ typedef enum {
   UEVENT_BLOCK_ADDED,
   UEVENT_BLOCK_REMOVED,
   UEVENT_BLOCK_ONLINE,
+  UEVENT_BLOCK_OFFLINE,
   UEVENT_PORT
 } UeventKind;
 
 typedef struct {
   UeventKind kind;
-  uint32_t block; /* of the first three */
+  uint32_t block; /* of the first four */
 } Uevent;
 
 /* The kernel's message: "ACTION@DEVPATH", then "NAME=VALUE" each, all ended by NUL. */

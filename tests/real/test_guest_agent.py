@@ -120,6 +120,34 @@ def test_onlines_new_memory_itself(vm, agent):
     assert 'does not come online' not in log(vm)
 
 
+@pytest.mark.parametrize('kernel', ['5.10', '6.1'])
+def test_what_was_offline_stays_so_for_the_next_agent(host, kernel):
+    vm = host.start_guest('vm', memory_mib=256, agent=True, kernel=kernel)
+    vm.set_auto_online('offline')
+    plug(vm, 'ua-a', 384)
+    first, second = (f'/sys/devices/system/memory/memory{32 + n}/state' for n in range(2))
+    with vm.dimmer_guest() as agent:
+        agent.hello()
+        wait_for_blocks(agent, MOVABLE, MOVABLE, MOVABLE)
+        vm.guest(f'for n in 1 2 3; do echo offline >{first}; echo offline >{second}; echo online_movable >{second}; done')
+        # What is held offline for the host was not wanted so by anybody.
+        assert agent.ask('offline', start=PLUGGED + BLOCK, size=2 * BLOCK, hold=3600)['ok']
+        inside.end_agent(vm)
+    plug(vm, 'ua-b', 128)
+    start(vm)
+    with vm.dimmer_guest() as agent:
+        agent.hello()
+        wait_for_blocks(agent, OFFLINE, MOVABLE, MOVABLE, MOVABLE)
+        vm.guest(f'echo online_movable >{first}')
+        wait_for_blocks(agent, MOVABLE, MOVABLE, MOVABLE, MOVABLE)
+        assert agent.ask('offline', start=PLUGGED, size=BLOCK, hold=3600)['ok']
+        inside.end_agent(vm)
+    start(vm)
+    with vm.dimmer_guest() as agent:
+        agent.hello()
+        wait_for_blocks(agent, MOVABLE, MOVABLE, MOVABLE, MOVABLE)
+
+
 def test_what_the_kernel_refused_for_a_while_is_tried_again(vm, agent):
     inside.refuse_onlining(vm, True)
     plug(vm, 'ua-a')

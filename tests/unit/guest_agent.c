@@ -15,14 +15,20 @@ static void agent_set_up(Agent *agent, const char *kernel) {
   agent->onlines = true;
 }
 
+/* What the kernel tells of a block. */
+static void tell(Agent *agent, const char *action, uint32_t index) {
+  g_autofree char *message =
+    g_strdup_printf("%s@x|ACTION=%s|SUBSYSTEM=memory|DEVPATH=/memory%u|", action, action, FIRST + index);
+  size_t length = strlen(message);
+  g_strdelimit(message, "|", '\0');
+  agent_uevent(agent, message, length);
+}
+
 /* As the loop of main.c does, when the kernel has told of all blocks. */
 static void tell_all(Agent *agent) {
   for (uint32_t i = 0; i < OLD_KERNEL_BLOCKS; i++) {
-    g_autofree char *message = g_strdup_printf("add@x|ACTION=add|SUBSYSTEM=memory|DEVPATH=/memory%u|", FIRST + i);
-    size_t length = strlen(message);
-    g_strdelimit(message, "|", '\0');
     if (block_state(FIRST + i) != BLOCK_GONE)
-      agent_uevent(agent, message, length);
+      tell(agent, "add", i);
   }
   agent_news(agent);
   agent_retry(agent);
@@ -116,6 +122,33 @@ static void test_not_where_it_was_told_not_to(void) {
   blocks_clear(&agent.blocks);
 }
 
+/* What somebody takes offline is marked, for the next agent; what we or the kernel take offline is not. */
+static void test_mark(void) {
+  static const struct {
+    uint8_t flags;
+    char state;
+    bool marked;
+  } blocks[] = {
+    {BLOCK_SEEN, 'm', true},
+    {BLOCK_SEEN | BLOCK_TOLD, 'm', true},
+    {BLOCK_SEEN, 'M', false}, /* it is online again by now */
+    {0, 'm', false},          /* we never saw it online */
+    {BLOCK_SEEN | BLOCK_OURS, 'm', false},
+    {BLOCK_SEEN | BLOCK_KEPT, 'm', false},
+  };
+  static Agent agent;
+  for (gsize i = 0; i < G_N_ELEMENTS(blocks); i++) {
+    agent_set_up(&agent, (char[]){blocks[i].state, '\0'});
+    old_kernel_tell(&agent.blocks, 0);
+    agent.blocks.list[0].flags = blocks[i].flags;
+    tell(&agent, "offline", 0);
+    g_assert_cmpint(old_kernel_marked(0), ==, blocks[i].marked);
+    tell(&agent, "online", 0);
+    g_assert_false(old_kernel_marked(0));
+    blocks_clear(&agent.blocks);
+  }
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/guest-agent/pauses", test_pauses);
@@ -123,5 +156,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/guest-agent/new-memory-meanwhile", test_new_memory_meanwhile);
   g_test_add_func("/guest-agent/not-during-a-job", test_not_during_a_job);
   g_test_add_func("/guest-agent/not-where-it-was-told-not-to", test_not_where_it_was_told_not_to);
+  g_test_add_func("/guest-agent/mark", test_mark);
   return g_test_run();
 }

@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <string.h>
 
+static bool marked[OLD_KERNEL_BLOCKS];
 static char kernel[OLD_KERNEL_BLOCKS + 1];
 static unsigned tries, lines;
 int64_t old_kernel_time;
@@ -12,8 +13,17 @@ int64_t old_kernel_time;
 /* What the linker puts in place of those of guest/blocks.c. */
 BlockState __wrap_block_state(uint32_t id);
 int __wrap_block_set(uint32_t id, const char *state);
+void __wrap_block_mark(uint32_t id, bool wanted_offline);
 int64_t __wrap_system_now(void);
 void __wrap_say(const char *words, ...);
+
+void __wrap_block_mark(uint32_t id, bool wanted_offline) {
+  marked[id - FIRST] = wanted_offline;
+}
+
+bool old_kernel_marked(uint32_t index) {
+  return marked[index];
+}
 
 int64_t __wrap_system_now(void) {
   return old_kernel_time;
@@ -26,6 +36,7 @@ void __wrap_say(const char *words, ...) {
 void old_kernel_set(const char *text) {
   g_assert_cmpuint(strlen(text), <=, OLD_KERNEL_BLOCKS);
   strcpy(kernel, text);
+  memset(marked, 0, sizeof marked);
   tries = lines = 0;
 }
 
