@@ -50,13 +50,8 @@ static bool append(Blocks *blocks, Block block) {
 }
 
 void blocks_add(Blocks *blocks, uint32_t id) {
-  Block *known = blocks_find(blocks, id);
-  if (known != NULL) {
-    known->flags = 0;
-    return;
-  }
   size_t index = blocks_index(blocks, id);
-  if (!append(blocks, (Block){0}))
+  if (blocks_find(blocks, id) != NULL || !append(blocks, (Block){0}))
     return;
   memmove(&blocks->list[index + 1], &blocks->list[index], (blocks->count - 1 - index) * sizeof(Block));
   blocks->list[index] = (Block){.id = id};

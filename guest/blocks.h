@@ -73,7 +73,10 @@ void blocks_mark_virtio(Blocks *blocks);
 size_t blocks_index(const Blocks *blocks, uint32_t id);
 Block *blocks_find(const Blocks *blocks, uint32_t id);
 
-/* A new block, of which nothing is remembered; it may be there already. */
+/*
+ * A new block, of which nothing is remembered. The kernel may tell of it after a look has found it, and after much has
+ * been done with it; then it stays as it is.
+ */
 void blocks_add(Blocks *blocks, uint32_t id);
 void blocks_remove(Blocks *blocks, uint32_t id);
 

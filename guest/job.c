@@ -107,14 +107,11 @@ static void finish(Agent *agent) {
   wire_end(&agent->out, &message);
 }
 
-/* Back from offline: as movable, or, on kernels to which its place matters, as it was. */
-static bool make_movable(Agent *agent, uint32_t block) {
-  BlockState state = block_state(block);
-  int error = state == BLOCK_OFFLINE ? block_set(block, BLOCKS_MOVABLE) : 0;
-  if (error != 0)
-    block_set(block, "online");
-  blocks_flag(&agent->blocks, block, block, BLOCK_SEEN, BLOCK_OURS);
-  return block_zone(block, block_state(block)) == ZONE_MOVABLE;
+static bool make_movable(Agent *agent, uint32_t id) {
+  Block *block = blocks_find(&agent->blocks, id);
+  if (block != NULL)
+    online_one(block);
+  return block_zone(id, block_state(id)) == ZONE_MOVABLE;
 }
 
 /* One block is done, whatever came of it. */

@@ -41,11 +41,17 @@ static void tell_failure(Block *block, int error) {
   say("memory", space, " does not come online as movable: ", strerror(error), NULL);
 }
 
-/* 0 or the error number. The kernel, udev or a user may be at it at the same time. */
-static int bring_online(Block *block) {
+static bool is_ours(const Block *block) {
+  return (block->flags & BLOCK_OURS) != 0;
+}
+
+/* The kernel, udev or a user may be at it at the same time. */
+int online_one(Block *block) {
   BlockState state = block_state(block->id);
   bool tried = state == BLOCK_OFFLINE;
   int error = tried ? block_set(block->id, BLOCKS_MOVABLE) : 0;
+  if ((error == EINVAL || error == EPERM) && is_ours(block)) /* its place forbids it; EPERM before 3.14 */
+    error = block_set(block->id, "online");
   if (error != 0 && block_state(block->id) == BLOCK_ONLINE)
     error = 0;
   if (state == BLOCK_ONLINE || (tried && error == 0))
@@ -58,7 +64,7 @@ static bool bring_all(Blocks *blocks, size_t from, size_t to, Choice chosen, uin
   bool all = true;
   for (size_t i = to; i-- > from;) {
     Block *block = &blocks->list[i];
-    int error = chosen(block) ? bring_online(block) : 0;
+    int error = chosen(block) ? online_one(block) : 0;
     if (error == 0 || error == ENOENT)
       continue;
     tell_failure(block, error);
@@ -70,10 +76,6 @@ static bool bring_all(Blocks *blocks, size_t from, size_t to, Choice chosen, uin
 
 static bool is_new(const Block *block) {
   return (block->flags & (BLOCK_SEEN | BLOCK_OURS | BLOCK_KEPT)) == 0;
-}
-
-static bool is_ours(const Block *block) {
-  return (block->flags & BLOCK_OURS) != 0;
 }
 
 static bool is_any(const Block *block) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When dimmer-guest tries again what did not come online: see old_kernel.h. */
+/* When dimmer-guest tries again what did not come online: see fake_kernel.h. */
 #include "agent.h"
 
 #include <glib.h>
 #include <string.h>
 
-#include "old_kernel.h"
+#include "fake_kernel.h"
 
 static void agent_set_up(Agent *agent, const char *kernel) {
-  old_kernel_set(kernel);
-  old_kernel_time = 1000;
+  fake_kernel_set(kernel);
+  fake_kernel_time = 1000;
   memset(agent, 0, sizeof *agent);
   agent->blocks.size = 1;
   agent->onlines = true;
@@ -18,7 +18,7 @@ static void agent_set_up(Agent *agent, const char *kernel) {
 /* What the kernel tells of a block. */
 static void tell(Agent *agent, const char *action, uint32_t index) {
   g_autofree char *message =
-    g_strdup_printf("%s@x|ACTION=%s|SUBSYSTEM=memory|DEVPATH=/memory%u|", action, action, FIRST + index);
+    g_strdup_printf("%s@x|ACTION=%s|SUBSYSTEM=memory|DEVPATH=/memory%u|", action, action, FAKE_FIRST + index);
   size_t length = strlen(message);
   g_strdelimit(message, "|", '\0');
   agent_uevent(agent, message, length);
@@ -26,8 +26,8 @@ static void tell(Agent *agent, const char *action, uint32_t index) {
 
 /* As the loop of main.c does, when the kernel has told of all blocks. */
 static void tell_all(Agent *agent) {
-  for (uint32_t i = 0; i < OLD_KERNEL_BLOCKS; i++) {
-    if (block_state(FIRST + i) != BLOCK_GONE)
+  for (uint32_t i = 0; i < FAKE_BLOCKS; i++) {
+    if (block_state(FAKE_FIRST + i) != BLOCK_GONE)
       tell(agent, "add", i);
   }
   agent_news(agent);
@@ -36,14 +36,13 @@ static void tell_all(Agent *agent) {
 
 /* As the loop does when nothing else happens than that time goes by. */
 static void pass(Agent *agent, int64_t milliseconds) {
-  old_kernel_time += milliseconds;
+  fake_kernel_time += milliseconds;
   agent_news(agent);
   agent_retry(agent);
 }
 
 static void assert_kernel(const char *expected) {
-  g_autofree char *text = old_kernel_text();
-  g_assert_cmpstr(text, ==, expected);
+  g_assert_cmpstr(fake_kernel_text(), ==, expected);
 }
 
 static void test_pauses(void) {
@@ -52,13 +51,13 @@ static void test_pauses(void) {
   agent_set_up(&agent, "Nx");
   tell_all(&agent);
   for (unsigned i = 0; i < G_N_ELEMENTS(pauses); i++) {
-    g_assert_cmpint(agent.again - old_kernel_time, ==, pauses[i]);
+    g_assert_cmpint(agent.again - fake_kernel_time, ==, pauses[i]);
     pass(&agent, pauses[i] - 1);
-    g_assert_cmpuint(old_kernel_tries(), ==, i + 1);
+    g_assert_cmpuint(fake_kernel_tries(), ==, i + 1);
     pass(&agent, 1);
-    g_assert_cmpuint(old_kernel_tries(), ==, i + 2);
+    g_assert_cmpuint(fake_kernel_tries(), ==, i + 2);
   }
-  g_assert_cmpuint(old_kernel_lines(), ==, 1);
+  g_assert_cmpuint(fake_kernel_lines(), ==, 1);
   blocks_clear(&agent.blocks);
 }
 
@@ -67,19 +66,19 @@ static void test_success_ends_it(void) {
   agent_set_up(&agent, "Nnx");
   tell_all(&agent);
   pass(&agent, 250);
-  old_kernel_set("Nnn");
+  fake_kernel_set("Nnn");
   pass(&agent, 499);
   assert_kernel("Nnn");
   pass(&agent, 1);
   assert_kernel("NMM");
   g_assert_cmpint(agent.again, ==, 0);
   pass(&agent, 100000);
-  g_assert_cmpuint(old_kernel_tries(), ==, 2);
+  g_assert_cmpuint(fake_kernel_tries(), ==, 2);
 
   /* The next one that does not come begins with short pauses again. */
-  old_kernel_set("NMMy");
+  fake_kernel_set("NMMy");
   tell_all(&agent);
-  g_assert_cmpint(agent.again - old_kernel_time, ==, 250);
+  g_assert_cmpint(agent.again - fake_kernel_time, ==, 250);
   blocks_clear(&agent.blocks);
 }
 
@@ -90,7 +89,7 @@ static void test_new_memory_meanwhile(void) {
   tell_all(&agent);
   for (int i = 0; i < 10; i++)
     pass(&agent, 8000);
-  old_kernel_set("Nmm");
+  fake_kernel_set("Nmm");
   tell_all(&agent);
   assert_kernel("NMM");
   g_assert_cmpint(agent.again, ==, 0);
@@ -104,10 +103,10 @@ static void test_not_during_a_job(void) {
   tell_all(&agent);
   agent.job.kind = JOB_OFFLINE;
   pass(&agent, 250);
-  g_assert_cmpuint(old_kernel_tries(), ==, 1);
+  g_assert_cmpuint(fake_kernel_tries(), ==, 1);
   agent.job.kind = JOB_NONE;
   pass(&agent, 0);
-  g_assert_cmpuint(old_kernel_tries(), ==, 2);
+  g_assert_cmpuint(fake_kernel_tries(), ==, 2);
   blocks_clear(&agent.blocks);
 }
 
@@ -117,7 +116,7 @@ static void test_not_where_it_was_told_not_to(void) {
   agent.onlines = false;
   tell_all(&agent);
   pass(&agent, 1000);
-  g_assert_cmpuint(old_kernel_tries(), ==, 0);
+  g_assert_cmpuint(fake_kernel_tries(), ==, 0);
   g_assert_cmpint(agent.again, ==, 0);
   blocks_clear(&agent.blocks);
 }
@@ -139,14 +138,28 @@ static void test_mark(void) {
   static Agent agent;
   for (gsize i = 0; i < G_N_ELEMENTS(blocks); i++) {
     agent_set_up(&agent, (char[]){blocks[i].state, '\0'});
-    old_kernel_tell(&agent.blocks, 0);
+    fake_kernel_tell(&agent.blocks);
     agent.blocks.list[0].flags = blocks[i].flags;
     tell(&agent, "offline", 0);
-    g_assert_cmpint(old_kernel_marked(0), ==, blocks[i].marked);
+    g_assert_cmpint(fake_kernel_marked(0), ==, blocks[i].marked);
     tell(&agent, "online", 0);
-    g_assert_false(old_kernel_marked(0));
+    g_assert_false(fake_kernel_marked(0));
     blocks_clear(&agent.blocks);
   }
+}
+
+/* A host can look, and have a block taken offline, before we get to what the kernel told of it: then it is ours still. */
+static void test_told_late(void) {
+  static Agent agent;
+  agent_set_up(&agent, "m");
+  fake_kernel_tell(&agent.blocks);
+  agent.blocks.list[0].flags = BLOCK_OURS | BLOCK_KEPT | BLOCK_SEEN;
+  tell(&agent, "add", 0);
+  tell(&agent, "online", 0);
+  tell(&agent, "offline", 0);
+  g_assert_cmpint(agent.blocks.list[0].flags, ==, BLOCK_OURS | BLOCK_KEPT | BLOCK_SEEN);
+  g_assert_false(fake_kernel_marked(0));
+  blocks_clear(&agent.blocks);
 }
 
 int main(int argc, char **argv) {
@@ -157,5 +170,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/guest-agent/not-during-a-job", test_not_during_a_job);
   g_test_add_func("/guest-agent/not-where-it-was-told-not-to", test_not_where_it_was_told_not_to);
   g_test_add_func("/guest-agent/mark", test_mark);
+  g_test_add_func("/guest-agent/told-late", test_told_late);
   return g_test_run();
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The order in which dimmer-guest brings blocks online, under the rule of kernels before 4.13: see old_kernel.h. */
+/* The order in which dimmer-guest brings blocks online, under the rule of kernels before 4.13: see fake_kernel.h. */
 #include "online.h"
 
 #include <glib.h>
 #include <string.h>
 
-#include "old_kernel.h"
+#include "fake_kernel.h"
 
 static void assert_kernel(const char *expected) {
-  g_autofree char *text = old_kernel_text();
-  g_assert_cmpstr(text, ==, expected);
+  g_assert_cmpstr(fake_kernel_text(), ==, expected);
 }
 
 static const struct {
@@ -31,8 +30,8 @@ static const struct {
 /* All that can come online does, in one go; the rest is known to be stuck. */
 static void assert_comes(const char *before, const char *after) {
   Blocks blocks = {.size = 1};
-  old_kernel_set(before);
-  old_kernel_tell_all(&blocks);
+  fake_kernel_set(before);
+  fake_kernel_tell(&blocks);
   online_new(&blocks);
   assert_kernel(after);
   g_assert_cmpint(blocks.stuck, ==, strpbrk(after, "nxy") != NULL);
@@ -47,23 +46,36 @@ static void test_kernel(gconstpointer data) {
 /* What refused for a while holds the others up for no longer than that. */
 static void test_refused_for_a_while(void) {
   Blocks blocks = {.size = 1};
-  old_kernel_set("NNnnxnn");
-  old_kernel_tell_all(&blocks);
+  fake_kernel_set("NNnnxnn");
+  fake_kernel_tell(&blocks);
   online_new(&blocks);
   assert_kernel("NNnnxMM");
-  old_kernel_set("NNnnnMM");
+  fake_kernel_set("NNnnnMM");
   online_new(&blocks);
   assert_kernel("NNMMMMM");
   g_assert_false(blocks.stuck);
   blocks_clear(&blocks);
 }
 
+/* A block of the kernel's own zone that we took offline comes back, if not as movable, then as it was. */
+static void test_back_where_it_was(void) {
+  Blocks blocks = {.size = 1};
+  uint32_t left;
+  fake_kernel_set("nnNny");
+  fake_kernel_tell(&blocks);
+  blocks_flag(&blocks, FAKE_FIRST + 1, FAKE_FIRST + 4, BLOCK_OURS | BLOCK_SEEN, 0);
+  g_assert_false(online_put_back(&blocks, FAKE_FIRST, FAKE_FIRST + 4, &left));
+  assert_kernel("nNNMy"); /* the first is not ours */
+  g_assert_cmpuint(left, ==, FAKE_FIRST + 4);
+  blocks_clear(&blocks);
+}
+
 /* The kernel has all blocks of a device before it lets one come online, but it may tell of them in any order. */
 static void tell_in_order(const uint32_t *order, uint32_t count) {
   Blocks blocks = {.size = 1};
-  old_kernel_set("nnnnn");
+  fake_kernel_set("nnnnn");
   for (uint32_t i = 0; i < count; i++) {
-    old_kernel_tell(&blocks, order[i]);
+    blocks_add(&blocks, FAKE_FIRST + order[i]);
     online_new(&blocks);
   }
   assert_kernel("MMMMM");
@@ -100,12 +112,12 @@ static void test_every_kernel(void) {
 /* A large device takes one pass. */
 static void test_one_try_each(void) {
   Blocks blocks = {.size = 1};
-  char text[OLD_KERNEL_BLOCKS + 1] = "";
-  memset(text, 'n', OLD_KERNEL_BLOCKS);
-  old_kernel_set(text);
-  old_kernel_tell_all(&blocks);
+  char text[FAKE_BLOCKS + 1] = "";
+  memset(text, 'n', FAKE_BLOCKS);
+  fake_kernel_set(text);
+  fake_kernel_tell(&blocks);
   online_new(&blocks);
-  g_assert_cmpuint(old_kernel_tries(), ==, OLD_KERNEL_BLOCKS);
+  g_assert_cmpuint(fake_kernel_tries(), ==, FAKE_BLOCKS);
   blocks_clear(&blocks);
 }
 
@@ -116,6 +128,7 @@ int main(int argc, char **argv) {
     g_test_add_data_func(path, &kernels[i], test_kernel);
   }
   g_test_add_func("/guest-online/refused-for-a-while", test_refused_for_a_while);
+  g_test_add_func("/guest-online/back-where-it-was", test_back_where_it_was);
   g_test_add_func("/guest-online/any-order", test_any_order);
   g_test_add_func("/guest-online/every-kernel", test_every_kernel);
   g_test_add_func("/guest-online/one-try-each", test_one_try_each);
