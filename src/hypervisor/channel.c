@@ -69,28 +69,30 @@ static void flush(DmChannel *channel) {
   listen_for(channel);
 }
 
-static void receive(DmChannel *channel) {
-  char bytes[16384];
-  while (!channel->ended) {
-    int got = virStreamRecv(channel->stream, bytes, sizeof bytes);
-    if (got == -2)
-      return;
-    if (got <= 0) {
-      end(channel);
-      return;
-    }
+/*
+ * Only so much at a time, and libvirt calls again while there is more: a guest that never stops talking has to wait for
+ * its turn as all others do. What libvirt has taken in already waits in our memory, so it is not too little. FALSE if
+ * nothing was there.
+ */
+static gboolean receive(DmChannel *channel) {
+  char bytes[65536];
+  int got = virStreamRecv(channel->stream, bytes, sizeof bytes);
+  if (got == -2)
+    return FALSE;
+  if (got > 0)
     channel->func(bytes, (gsize)got, channel->data);
-  }
+  else
+    end(channel);
+  return TRUE;
 }
 
 static void on_event(virStreamPtr stream, int events, void *data) {
   DmChannel *channel = data;
   g_atomic_ref_count_inc(&channel->users);
-  if (!channel->ended && (events & VIR_STREAM_EVENT_READABLE) != 0)
-    receive(channel);
+  gboolean more = !channel->ended && (events & VIR_STREAM_EVENT_READABLE) != 0 && receive(channel);
   if (!channel->ended && (events & VIR_STREAM_EVENT_WRITABLE) != 0)
     flush(channel);
-  if (!channel->ended && (events & (VIR_STREAM_EVENT_ERROR | VIR_STREAM_EVENT_HANGUP)) != 0)
+  if (!channel->ended && !more && (events & (VIR_STREAM_EVENT_ERROR | VIR_STREAM_EVENT_HANGUP)) != 0)
     end(channel);
   unref(channel);
 }
