@@ -72,6 +72,7 @@ static bool loop_open(Loop *loop, const char *port) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP); /* of a terminal that closes */
   sigaddset(&signals, SIGCHLD);
   sigprocmask(SIG_BLOCK, &signals, NULL);
   signal(SIGPIPE, SIG_IGN);
@@ -162,10 +163,10 @@ static int run(const Options *options) {
   if (agent.onlines)
     online_set_policy();
   agent_news(&agent);
-  if (!options->once) {
-    serve_for_ever(&loop, &agent);
-    serve_end(&agent);
-  }
+  if (options->once)
+    return agent.blocks.stuck ? EXIT_FAILED : EXIT_WELL;
+  serve_for_ever(&loop, &agent);
+  serve_end(&agent);
   return EXIT_WELL;
 }
 

@@ -22,22 +22,14 @@ void text_add(Text *text, const char *words) {
   text_add_bytes(text, words, strlen(words));
 }
 
-static void add_digits(Text *text, uint64_t number, unsigned base) {
+void text_add_number(Text *text, uint64_t number) {
   char digits[20];
   size_t at = sizeof(digits);
   do {
-    digits[--at] = "0123456789abcdef"[number % base];
-    number /= base;
+    digits[--at] = (char)('0' + number % 10);
+    number /= 10;
   } while (number > 0);
   text_add_bytes(text, digits + at, sizeof(digits) - at);
-}
-
-void text_add_number(Text *text, uint64_t number) {
-  add_digits(text, number, 10);
-}
-
-void text_add_hex(Text *text, uint64_t number) {
-  add_digits(text, number, 16);
 }
 
 static unsigned digit_value(char digit) {

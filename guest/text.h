@@ -23,7 +23,6 @@ Text text_in(char *data, size_t size);
 void text_add(Text *text, const char *words);
 void text_add_bytes(Text *text, const char *bytes, size_t count);
 void text_add_number(Text *text, uint64_t number);
-void text_add_hex(Text *text, uint64_t number);
 
 /* The whole of @words as a number, in base 10 or 16; false, and @number untouched, if it is none or above INT64_MAX. */
 bool text_number(const char *words, unsigned base, uint64_t *number);

@@ -250,13 +250,13 @@ static void take_line(const char *key, const char *value, DmGuest *guest, GArray
 
 void facts_take_script(const char *output, DmGuest *guest) {
   g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(FactsBlock));
-  g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
-  for (char **line = lines; *line != NULL; line++) {
-    char *blank = strchr(*line, ' ');
+  g_autofree char *text = g_strdup(output);
+  for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
+    char *blank = strchr(line, ' ');
     if (blank == NULL)
       continue;
     *blank = '\0';
-    take_line(*line, g_strstrip(blank + 1), guest, blocks);
+    take_line(line, g_strstrip(blank + 1), guest, blocks);
   }
   if (guest->kernel != NULL)
     guest->system = DM_SOURCE_QEMU_AGENT;

@@ -12,6 +12,7 @@
 
 #define SCRIPT_SECONDS 120
 #define AGENT_SECONDS 60
+#define MAX_SENTENCES 64
 #define RULE_FILE "/etc/udev/rules.d/39-dimmer-memory.rules"
 #define POLICY_FILE "/sys/devices/system/memory/auto_online_blocks"
 
@@ -73,10 +74,12 @@ char *dm_prepare_script(const DmVm *vm) {
 
 /* ---- by programs ---- */
 
-static void take_output(const char *output, DmPrepared *prepared) {
-  g_auto(GStrv) lines = g_strsplit(output, "\n", -1);
-  for (char **line = lines; *line != NULL; line++) {
-    g_autofree char *words = facts_words(*line);
+/* The script has a handful of sentences. A guest that has more makes them up. */
+static void take_output(char *output, DmPrepared *prepared) {
+  for (char *rest = output, *line; (line = strsep(&rest, "\n")) != NULL;) {
+    if (prepared->did->len + prepared->left->len >= MAX_SENTENCES)
+      return;
+    g_autofree char *words = facts_words(line);
     if (g_str_has_prefix(words, "did "))
       add(prepared->did, "%s", words + 4);
     else if (g_str_has_prefix(words, "left "))
