@@ -202,8 +202,8 @@ static char *describe_spare(const DmVm *vm, uint64_t spare, uint64_t reserve) {
 static char *advise_least(const DmVm *vm, uint64_t least) {
   g_autofree char *text = dm_size_format(dm_size_floor_mib(dm_size_plus(least, DM_MIB - 1)));
   if (least >= dm_config_memory(vm->live))
-    return g_strdup("end programs in the guest first, or override with --force");
-  return g_strdup_printf("the least memory to set now is %s; --force overrides that", text);
+    return g_strdup("end programs in the guest first, or force it");
+  return g_strdup_printf("the least memory to set now is %s, unless it is forced", text);
 }
 
 static void check_spare(GPtrArray *findings, const DmVm *vm, uint64_t memory) {

@@ -145,7 +145,7 @@ static const Case spare[] = {
   {"enough-for-all", DIMMS, "agent total=1024 avail=448", NULL, "spare", NULL, "good", "dimmer-guest",
     {"can spare 384 MiB (448 MiB available, less a reserve of 64 MiB)", "could release 384 MiB", "-"}},
   {"not-for-all", DIMMS, "agent total=1024 avail=447", NULL, "spare", NULL, "warning", "dimmer-guest",
-    {"->1152 MiB", "->--force"}},
+    {"->1152 MiB", "->unless it is forced"}},
   {"for-none", DIMMS, "agent total=1024 avail=100", NULL, "spare", NULL, "bad", "dimmer-guest",
     {"can spare 36 MiB", "->end programs"}},
   {"what-stays-is-not-counted", DIMMS, "agent total=1024 avail=200 4096+256:k 4352+128:m", NULL, "spare", NULL, "good",
