@@ -119,8 +119,8 @@ static void print_pending(const DmChange *change) {
     if (step->state != DM_STEP_OVERDUE)
       continue;
     g_autofree char *what = progress_describe(step);
-    if (step->carried || dm_change_was_stopped(change))
-      printf("  still pending: %s%s\n", what, step->carried ? " (of an earlier request)" : "");
+    if (step->origin != NULL || dm_change_was_stopped(change))
+      printf("  still pending: %s%s\n", what, step->origin != NULL ? " (of an earlier request)" : "");
     any = TRUE;
   }
   if (any)

@@ -90,7 +90,7 @@ static json_t *from_own_step(const DmStep *step) {
                                      : step->size_before));
   json_object_set_new(object, "reason", text_or_null(step->reason));
   json_object_set_new(object, "seconds", step->seconds >= 0 ? json_real(step->seconds) : json_null());
-  json_object_set_new(object, "earlier", json_boolean(step->carried));
+  json_object_set_new(object, "earlier", json_boolean(step->origin != NULL));
   return object;
 }
 

@@ -73,7 +73,7 @@ static void draw(Progress *progress) {
   uint64_t done = 0, all = 0;
   for (guint i = 0; request != NULL && i < request->steps->len; i++) {
     const DmStep *step = request->steps->pdata[i];
-    if (!step->carried && step->state != DM_STEP_REFUSED)
+    if (step->origin == NULL && step->state != DM_STEP_REFUSED)
       measure(step, &done, &all);
   }
   if (!progress->terminal || all == 0)

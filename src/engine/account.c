@@ -64,24 +64,59 @@ void account_on_life(DmEntry *entry, DmLife life, gpointer data) {
   }
 }
 
-/* A request in the VM that is no job of ours: of an earlier dimmerd, or of a dimmer that is gone. */
-static void recover(DmJobs *jobs, DmEntry *entry) {
+static gboolean is_job(const DmJobs *jobs, const char *id) {
+  return id == NULL || g_hash_table_contains(jobs->by_id, id);
+}
+
+/* Whether the VM carries it for its own sake, and not just for what earlier ones left. */
+static gboolean is_open(const DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    if (((const DmStep *)request->steps->pdata[i])->origin == NULL)
+      return TRUE;
+  }
+  return request->pid != 0 || request->steps->len == 0;
+}
+
+/* An earlier request that the VM carries a step of, and that is no job of ours; NULL: none. */
+static const DmOrigin *find_unknown(const DmJobs *jobs, const DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    if (step->origin != NULL && !is_job(jobs, step->origin->id))
+      return step->origin;
+  }
+  return NULL;
+}
+
+/* The request of the VM, or an earlier one that it carries steps of, becomes a job again. */
+static void recover_one(DmJobs *jobs, DmEntry *entry, const DmOrigin *origin) {
   const DmRequest *request = entry->vm->request;
-  Work *work = work_new(jobs, entry->vm->uuid, entry->vm->name, request->action);
-  work->job.id = g_strdup(request->id);
-  work->job.user = g_strdup(request->user);
+  Work *work = work_new(jobs, entry->vm->uuid, entry->vm->name, origin != NULL ? origin->action : request->action);
+  work->job.id = g_strdup(origin != NULL ? origin->id : request->id);
+  work->job.user = g_strdup(origin != NULL ? origin->user : request->user);
   work->job.recovered = TRUE;
   work->job.outcome = DM_OUTCOME_OVERDUE;
-  work->job.started = request->started * 1000;
-  work->job.wanted = request->memory;
-  for (guint i = 0; i < request->steps->len; i++)
-    g_ptr_array_add(work->job.steps, dm_step_copy(request->steps->pdata[i]));
+  work->job.started = (origin != NULL ? origin->started : request->started) * 1000;
+  work->job.wanted = origin != NULL ? origin->memory : request->memory;
+  for (guint i = 0; i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    if (origin == NULL ? step->origin == NULL : step->origin != NULL && g_str_equal(step->origin->id, origin->id))
+      g_ptr_array_add(work->job.steps, dm_step_copy(step));
+  }
   work->job.status = DM_JOB_STARTED;
   work_note_values(work);
   work->job.memory_before = work->job.memory_after;
   work->job.guaranteed_before = work->job.guaranteed_after;
   jobs_keep(jobs, work);
   work_tell(work, DM_JOB_EVENT_PLANNED, NULL);
+}
+
+/* Requests in the VM that are no jobs of ours: of an earlier dimmerd, or of a dimmer that is gone. */
+static void recover(DmJobs *jobs, DmEntry *entry) {
+  const DmRequest *request = entry->vm->request;
+  for (const DmOrigin *origin; (origin = find_unknown(jobs, request)) != NULL;)
+    recover_one(jobs, entry, origin);
+  if (is_open(request) && !is_job(jobs, request->id))
+    recover_one(jobs, entry, NULL);
   jobs_account(jobs, entry, NULL);
 }
 
@@ -109,7 +144,8 @@ void account_on_changed(DmEntry *entry, gpointer data) {
     later_has(jobs->later, vm_id))
     return;
   const DmRequest *request = entry->vm->live != NULL ? entry->vm->request : NULL;
-  gboolean is_new = request != NULL && request->id != NULL && !g_hash_table_contains(jobs->by_id, request->id);
+  gboolean is_new =
+    request != NULL && (find_unknown(jobs, request) != NULL || (is_open(request) && !is_job(jobs, request->id)));
   if (!is_new && !was_interrupted(request) && !missed_something(jobs, entry))
     return;
   if (dm_lock_owner(vm_id) != 0)

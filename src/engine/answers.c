@@ -74,7 +74,7 @@ void answers_look(DmChange *change) {
 gboolean answers_missing(const DmChange *change) {
   for (guint i = 0; i < change->request->steps->len; i++) {
     const DmStep *step = change->request->steps->pdata[i];
-    if (step->state == DM_STEP_ASKED && !step->carried)
+    if (step->state == DM_STEP_ASKED && step->origin == NULL)
       return TRUE;
   }
   return FALSE;

@@ -54,7 +54,7 @@ static DmStep *adopt(Work *work, const DmStep *step) {
 
 static void on_moved(DmChange *change, const DmStep *step, gpointer data) {
   Work *work = data;
-  if (step->carried) {
+  if (step->origin != NULL) {
     jobs_move_steps(work->jobs, work->job.vm_id, step, FALSE);
     return;
   }
@@ -131,7 +131,7 @@ static void take_result(Work *work, DmChange *change) {
   const GError *error = dm_change_error(change);
   for (guint i = 0; request != NULL && i < request->steps->len; i++) {
     const DmStep *step = request->steps->pdata[i];
-    if (!step->carried)
+    if (step->origin == NULL)
       adopt(work, step);
   }
   expire_steps(work);
@@ -344,6 +344,8 @@ void dm_jobs_stop_waiting(DmJobs *jobs) {
   g_autoptr(GList) queues = g_hash_table_get_values(jobs->queues);
   for (GList *link = queues; link != NULL; link = link->next) {
     Queue *queue = link->data;
+    for (Work *work; (work = g_queue_pop_head(&queue->waiting)) != NULL;)
+      fail_unstarted(work, why_not(jobs, NULL, work));
     if (queue->driven != NULL && queue->driven->change != NULL)
       dm_change_stop_waiting(queue->driven->change);
   }

@@ -38,7 +38,7 @@ static Tally count(const DmRequest *request) {
   Tally tally = {0};
   for (guint i = 0; i < request->steps->len; i++) {
     const DmStep *step = request->steps->pdata[i];
-    gboolean counts = !step->carried || (request->action == DM_ACTION_SETTLE && !step->withdrawn);
+    gboolean counts = step->origin == NULL || (request->action == DM_ACTION_SETTLE && !step->withdrawn);
     if (!counts)
       continue;
     tally.done += step->state == DM_STEP_DONE || went_some_way(step);

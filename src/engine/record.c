@@ -22,6 +22,16 @@ static gboolean plan_has_step(const DmPlan *plan, const char *alias) {
   return FALSE;
 }
 
+static DmOrigin *origin_of(const DmRequest *request) {
+  DmOrigin *origin = g_new0(DmOrigin, 1);
+  origin->id = request->id != NULL ? g_strdup(request->id) : g_uuid_string_random();
+  origin->action = request->action;
+  origin->user = g_strdup(request->user);
+  origin->started = request->started;
+  origin->memory = request->memory;
+  return origin;
+}
+
 static void carry_over(DmRequest *request, const DmVm *vm, const DmPlan *plan) {
   for (guint i = 0; vm->request != NULL && i < vm->request->steps->len; i++) {
     const DmStep *old = vm->request->steps->pdata[i];
@@ -29,7 +39,8 @@ static void carry_over(DmRequest *request, const DmVm *vm, const DmPlan *plan) {
       continue;
     DmStep *step = dm_step_copy(old);
     step->state = DM_STEP_OVERDUE;
-    step->carried = TRUE;
+    if (step->origin == NULL)
+      step->origin = origin_of(vm->request);
     step->withdrawn |= plan->action == DM_ACTION_SET && plan->memory != 0; /* which wants another memory than that */
     g_ptr_array_add(request->steps, step);
   }

@@ -144,6 +144,7 @@ static void take_end(Work *work) {
  */
 void work_tell_settled(Work *work) {
   gboolean heard = work->func != NULL;
+  work->job.unheard = !heard;
   take_end(work);
   work_tell(work, DM_JOB_EVENT_SETTLED, NULL);
   if (!work_is_open(work))

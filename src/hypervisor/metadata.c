@@ -21,6 +21,22 @@ static DmDeviceKind kind_from_name(const char *name) {
   return DM_DEVICE_OTHER;
 }
 
+/* NULL: the step is of the request that it stands in. */
+static DmOrigin *read_origin(const xmlNode *node) {
+  g_autofree char *id = xml_attribute(node, "of");
+  g_autofree char *action = xml_attribute(node, "of-action");
+  DmAction known;
+  if (id == NULL || !dm_action_from_name(action, &known))
+    return NULL;
+  DmOrigin *origin = g_new0(DmOrigin, 1);
+  origin->id = g_steal_pointer(&id);
+  origin->action = known;
+  origin->user = xml_attribute(node, "of-user");
+  origin->started = (int64_t)xml_attribute_number(node, "of-started", 0);
+  origin->memory = xml_attribute_number(node, "of-memory", 0);
+  return origin;
+}
+
 static DmStep *read_step(const xmlNode *node) {
   g_autofree char *op = xml_attribute(node, "op");
   g_autofree char *state = xml_attribute(node, "state");
@@ -39,6 +55,7 @@ static DmStep *read_step(const xmlNode *node) {
   step->seconds = -1;
   if (step->alias == NULL || !dm_op_from_name(op, &step->op) || !dm_step_state_from_name(state, &step->state))
     return NULL;
+  step->origin = read_origin(node);
   return g_steal_pointer(&step);
 }
 
@@ -118,6 +135,14 @@ static void set_number(xmlNode *node, const char *name, uint64_t number) {
     xmlUnsetProp(node, (const xmlChar *)name);
 }
 
+static void write_origin(xmlNode *node, const DmOrigin *origin) {
+  set_text(node, "of", origin->id);
+  set_text(node, "of-action", dm_action_name(origin->action));
+  set_text(node, "of-user", origin->user);
+  set_number(node, "of-started", (uint64_t)origin->started);
+  set_number(node, "of-memory", origin->memory);
+}
+
 static void write_step(xmlNode *parent, const DmStep *step) {
   xmlNode *node = xmlNewChild(parent, NULL, (const xmlChar *)"step", NULL);
   set_text(node, "op", dm_op_name(step->op));
@@ -131,6 +156,8 @@ static void write_step(xmlNode *parent, const DmStep *step) {
   set_number(node, "block", step->block);
   set_number(node, "withdrawn", step->withdrawn ? 1 : 0);
   set_text(node, "state", dm_step_state_name(step));
+  if (step->origin != NULL)
+    write_origin(node, step->origin);
 }
 
 static void write_request(xmlNode *memory, const DmRequest *request) {

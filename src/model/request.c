@@ -70,11 +70,29 @@ DmStep *dm_step_new(DmOp op, const DmMemoryDevice *device) {
   return step;
 }
 
+DmOrigin *dm_origin_copy(const DmOrigin *origin) {
+  if (origin == NULL)
+    return NULL;
+  DmOrigin *copy = g_memdup2(origin, sizeof *origin);
+  copy->id = g_strdup(origin->id);
+  copy->user = g_strdup(origin->user);
+  return copy;
+}
+
+void dm_origin_free(DmOrigin *origin) {
+  if (origin == NULL)
+    return;
+  g_free(origin->id);
+  g_free(origin->user);
+  g_free(origin);
+}
+
 DmStep *dm_step_copy(const DmStep *step) {
   DmStep *copy = g_memdup2(step, sizeof *step);
   copy->alias = g_strdup(step->alias);
   copy->id = g_strdup(step->id);
   copy->reason = g_strdup(step->reason);
+  copy->origin = dm_origin_copy(step->origin);
   return copy;
 }
 
@@ -84,6 +102,7 @@ void dm_step_free(DmStep *step) {
   g_free(step->alias);
   g_free(step->id);
   g_free(step->reason);
+  dm_origin_free(step->origin);
   g_free(step);
 }
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from rest import MIB, change, fault, path, plug, put, sizes_of, steps, values, wait_job, wait_memory
+from rest import MIB, change, event, fault, path, plug, put, sizes_of, steps, values, vm_id, wait_job, wait_memory
 
 MORE_THAN_ANY_REQUEST_MAKES = 12
 DETACH, ATTACH = 'virDomainDetachDeviceAlias', 'virDomainAttachDeviceFlags'
@@ -238,3 +238,52 @@ def test_a_recovery_that_fails_is_tried_again(guest, daemon, interpose):
     wait_job(client, ident, 'failed')
     assert values(client, guest) == (384, 200, 256, 200)
     assert carried(guest) is None
+
+
+def test_what_was_out_is_overdue_after_a_kill(mute, daemon):
+    device, = plug(mute, 128)
+    client = daemon.client()
+    wait_memory(client, mute, 1152)
+    where = path(mute, f'/memorydevices/{device}')
+    assert client.put(path(mute, '?async=true'), change(1024)).status == 200
+    client.wait(where, lambda found: found.findtext('state') == 'going')
+    client.wait('jobs', lambda found: steps(client, found[0].get('id')))
+    daemon.kill()
+    client = daemon.restart().client()
+    client.wait(where, lambda found: found.findtext('state') == 'overdue')
+    assert event(client, 20002).findtext('severity') == 'warning'
+
+
+def test_each_step_that_was_out_goes_back_to_its_own_job(mute, serve):
+    daemon = serve(guest_timeout=1)
+    plug(mute, 128)
+    client = daemon.client()
+    wait_memory(client, mute, 1152)
+    put(client, mute, 1024)
+    lowered, = client.get('jobs').xml
+    put(client, mute, 1280)
+    raised = next(job for job in client.get('jobs').xml if job.get('id') != lowered.get('id'))
+    assert (lowered.findtext('status'), raised.findtext('status')) == ('started', 'finished')
+    assert daemon.stop() == 0
+    client = daemon.restart().client()
+    answer = client.get(f'jobs/{lowered.get("id")}')
+    assert answer.status == 200, answer
+    for name in ('description', 'status', 'start_time'):
+        # seconds are what the VM keeps
+        assert answer.xml.findtext(name)[:19] == lowered.findtext(name)[:19]
+    assert client.get(f'jobs/{raised.get("id")}').status == 404  # nothing is left of it
+
+
+def test_a_change_that_waited_for_its_turn_is_told_of_at_the_end(mute, daemon):
+    plug(mute, 128)
+    client = daemon.client()
+    wait_memory(client, mute, 1152)
+    for size in (1024, 1280):
+        assert client.put(path(mute, '?async=true'), change(size)).status == 200
+    client.wait('jobs', lambda found: len(found) == 2 and 'going' in [
+        device.findtext('state') for device in client.get(path(mute, '/memorydevices')).xml])
+    assert daemon.stop() == 0
+    client = daemon.restart().client()
+    failed = event(client, 58)
+    assert 'dimmerd is stopping' in failed.findtext('description')
+    assert failed.find('vm').get('id') == vm_id(mute)

@@ -45,6 +45,14 @@ static DmStep *random_step(GRand *rand, guint i) {
   step->to = g_rand_boolean(rand) ? random_size(rand) : 0;
   step->block = g_rand_boolean(rand) ? random_size(rand) : 0;
   step->node = g_rand_int_range(rand, 0, 128);
+  if (g_rand_boolean(rand)) {
+    step->origin = g_new0(DmOrigin, 1);
+    step->origin->id = g_uuid_string_random();
+    step->origin->action = (DmAction)g_rand_int_range(rand, 0, DM_ACTION_SETTLE + 1);
+    step->origin->user = g_rand_boolean(rand) ? g_strdup("a<&\"@internal") : NULL;
+    step->origin->started = g_rand_int_range(rand, 0, G_MAXINT);
+    step->origin->memory = random_size(rand);
+  }
   return step;
 }
 
@@ -69,6 +77,17 @@ static DmRequest *random_request(GRand *rand) {
   return request;
 }
 
+static void assert_same_origins(const DmOrigin *a, const DmOrigin *b) {
+  g_assert_true((a == NULL) == (b == NULL));
+  if (a == NULL)
+    return;
+  g_assert_cmpstr(a->id, ==, b->id);
+  g_assert_cmpint(a->action, ==, b->action);
+  g_assert_cmpstr(a->user, ==, b->user);
+  g_assert_cmpint(a->started, ==, b->started);
+  g_assert_cmpuint(a->memory, ==, b->memory);
+}
+
 static void assert_same_steps(const GPtrArray *a, const GPtrArray *b) {
   g_assert_cmpuint(a->len, ==, b->len);
   for (guint i = 0; i < a->len; i++) {
@@ -84,6 +103,7 @@ static void assert_same_steps(const GPtrArray *a, const GPtrArray *b) {
     g_assert_cmpuint(left->to, ==, right->to);
     g_assert_cmpuint(left->block, ==, right->block);
     g_assert_true(right->seconds < 0);
+    assert_same_origins(left->origin, right->origin);
   }
 }
 

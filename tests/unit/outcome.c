@@ -50,7 +50,7 @@ static void test_case(gconstpointer data) {
 static void test_carried(void) {
   g_autoptr(DmVm) vm = vm_from("running: 1024 | - | plug +a(256):added -old(128):overdue");
   DmPlan plan = {.memory_before = 1024 * DM_MIB, .memory_after = 1280 * DM_MIB};
-  ((DmStep *)vm->request->steps->pdata[1])->carried = TRUE;
+  ((DmStep *)vm->request->steps->pdata[1])->origin = g_new0(DmOrigin, 1);
   g_assert_cmpint(outcome_of(&plan, vm->request), ==, DM_OUTCOME_DONE);
 }
 

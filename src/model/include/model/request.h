@@ -41,6 +41,15 @@ typedef enum {
 
 #define DM_STEP_STATES (DM_STEP_OVERDUE + 1)
 
+/* The earlier request that asked for a step which a later one carries. */
+typedef struct {
+  char *id; /* a UUID */
+  DmAction action;
+  char *user;      /* NULL: not told */
+  int64_t started; /* seconds since 1970 */
+  uint64_t memory; /* that was asked for; 0: chosen devices */
+} DmOrigin;
+
 typedef struct {
   DmOp op;
   DmStepState state;
@@ -57,9 +66,9 @@ typedef struct {
   uint64_t reached;     /* resize: what the device counts for so far. Not kept in the VM */
   gboolean prepared;    /* unplug: dimmer-guest has done for it what it can. Not kept in the VM */
   gboolean withdrawn;   /* a later request wants the memory kept: it is watched, and not asked for again */
-  gboolean carried;     /* left over by an earlier request, not asked for by this one. Not kept in the VM */
-  int64_t asked_at;     /* monotonic microseconds, 0: not asked. Not kept in the VM */
-  double seconds;       /* from the asking to the answer; < 0: no answer yet. Not kept in the VM */
+  DmOrigin *origin; /* whose it is, where an earlier request left it over and this one did not ask for it; or NULL */
+  int64_t asked_at; /* monotonic microseconds, 0: not asked. Not kept in the VM */
+  double seconds;   /* from the asking to the answer; < 0: no answer yet. Not kept in the VM */
 } DmStep;
 
 /* Values a request wants of the next-run configuration; 0: leaves that one alone. Sizes in bytes. */
@@ -86,6 +95,9 @@ typedef struct {
   DmValues next_run_before; /* memory and guaranteed that were there before */
   GPtrArray *steps;         /* DmStep, owned */
 } DmRequest;
+
+DmOrigin *dm_origin_copy(const DmOrigin *origin);
+void dm_origin_free(DmOrigin *origin);
 
 DmStep *dm_step_new(DmOp op, const DmMemoryDevice *device);
 DmStep *dm_step_copy(const DmStep *step);
