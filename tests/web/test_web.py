@@ -165,6 +165,13 @@ def test_expiry(host, started, browse):
     browse(daemon, 'expiry', expire=daemon.anonymous().logout)
 
 
+def test_logging_out(host, started, browse):
+    """The token lives on where the server does not hear of it, or cannot write it down."""
+    host.define('web1', os=False)
+    daemon = started(port=free_port())
+    browse(daemon, 'logging_out', stop=daemon.stop, start=daemon.restart)
+
+
 def test_restart(host, started, browse):
     vm = host.start_guest('web1', memory_mib=256, max_mib=2048)
     daemon = started(port=free_port())

@@ -107,6 +107,31 @@ export const trouble = {
     equal(page.url(), place, 'the place after the login');
   },
 
+  async logging_out(page) {
+    await login(page);
+    await page.waitForSelector('table');
+    await tell('stop');
+    await page.waitForSelector('text=The connection to dimmerd is lost');
+    await page.click('text=Log out');
+    await page.waitForSelector('.toasts >> text=/token was not revoked: dimmerd does not answer/');
+    check(!(await page.isVisible('text=You are logged out')), 'the page says that the session has ended');
+    await look(page, 'logout-failed');
+    await page.click('.toasts [aria-label^=Close]');
+    await tell('start');
+    await login(page);
+    await page.waitForSelector('table');
+    // In the server's words, as where its database is full.
+    const full = { status: 400, json: { error_code: 'server_error', error: 'cannot write the database' } };
+    await page.route('**/sso-logout', (route) => route.fulfill(full));
+    await page.click('text=Log out');
+    await page.waitForSelector('.toasts >> text=/token was not revoked: cannot write the database/');
+    await page.unroute('**/sso-logout');
+    await login(page);
+    await page.waitForSelector('table');
+    await page.click('text=Log out');
+    await page.waitForSelector('.toasts >> text=You are logged out');
+  },
+
   async restart(page) {
     await login(page);
     await openVm(page, 'web1', 'VM Devices');

@@ -50,12 +50,17 @@ async function limited(signal, run) {
   }
 }
 
-async function sendForm(path, fields) {
+async function sendForm(path, fields, signal) {
   return reach(path, {
     method: 'POST',
     headers: { Accept: 'application/json' },
     body: new URLSearchParams(fields),
+    signal,
   });
+}
+
+function formFault(answer, body, reason) {
+  return new ApiError(answer.status, reason, body.error || body.error_code || answer.statusText);
 }
 
 // { user, role }
@@ -67,17 +72,25 @@ export async function login(username, password) {
     password,
   });
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ApiError(answer.status, 'Login failed', body.error || body.error_code || answer.statusText);
+  if (!answer.ok) throw formFault(answer, body, 'Login failed');
   token = body.access_token;
   const root = await get('');
   const self = await get(root.authenticated_user.href.slice(BASE.length + 1));
   return { user: self.user_name, role: self.roles?.role?.[0]?.name ?? 'viewer' };
 }
 
+// The page forgets the token in any case. Throws where the server did not revoke it.
 export async function logout() {
   const old = token;
   token = null;
-  if (old) await sendForm('/ovirt-engine/services/sso-logout', { token: old }).catch(() => {});
+  if (!old) return;
+  const fields = { scope: 'ovirt-app-api', token: old };
+  const run = async (until) => {
+    const answer = await sendForm('/ovirt-engine/services/sso-logout', fields, until);
+    return [answer, await answer.json().catch(() => ({}))];
+  };
+  const [answer, body] = await limited(null, run);
+  if (!answer.ok) throw formFault(answer, body, 'Logout failed');
 }
 
 function faultOf(status, body, statusText) {

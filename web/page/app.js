@@ -62,8 +62,17 @@ export const app = {
   },
   async logout() {
     end();
-    await logout();
-    toast('success', 'You are logged out');
+    try {
+      await logout();
+      toast('success', 'You are logged out');
+    } catch (error) {
+      toast(
+        'danger',
+        'Your session was not ended on the server',
+        `This page has left it, and forgotten its token, but the token was not revoked: ${error.message} ` +
+          'It expires by itself when it has not been used for a while.',
+      );
+    }
   },
 };
 
