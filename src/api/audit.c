@@ -52,10 +52,10 @@ void audit(DmApi *api, AuditCode code, DmSeverity severity, const DmEntry *entry
   event->user = g_strdup(user);
   event->correlation_id = g_strdup(correlation_id);
   log_event(event);
+  event->time = g_get_real_time() / 1000;
   if (!dm_store_add_event(api->store, event, &error))
     g_log_structured("dimmer", G_LOG_LEVEL_WARNING, "MESSAGE", "the event above was not kept: %s", error->message);
-  else
-    live_event(api->live, event);
+  live_event(api->live, event); /* who listens hears of it all the same, without an id */
 }
 
 /* ---- jobs ---- */

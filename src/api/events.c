@@ -72,13 +72,15 @@ DmNode *event_node(const DmAuditEvent *event) {
   DmNode *node = dm_node_new("event");
   g_autofree char *id = g_strdup_printf("%" G_GINT64_FORMAT, event->id);
   g_autofree char *user = event->user != NULL ? uuid_of(USER_ID_SPACE, event->user) : NULL;
-  set_link(node, "events", id);
+  if (event->id != 0) /* else it could not be kept */
+    set_link(node, "events", id);
   dm_node_add_text(node, "description", event->text);
   dm_node_add_number(node, "code", event->code);
   dm_node_add_text(node, "correlation_id", event->correlation_id);
   dm_node_add_number(node, "custom_id", -1);
   dm_node_add_number(node, "flood_rate", 0);
-  dm_node_add_number(node, "index", event->id);
+  if (event->id != 0)
+    dm_node_add_number(node, "index", event->id);
   dm_node_add_text(node, "origin", "dimmer");
   dm_node_add_text(node, "severity", dm_severity_name(event->severity));
   dm_node_add_date(node, "time", event->time);

@@ -98,7 +98,7 @@ static void on_job(DmJob *job, DmJobEvent event, const DmStep *step, gpointer da
 }
 
 void live_event(Live *live, const DmAuditEvent *event) {
-  g_autofree char *id = g_strdup_printf("%" G_GINT64_FORMAT, event->id);
+  g_autofree char *id = event->id != 0 ? g_strdup_printf("%" G_GINT64_FORMAT, event->id) : NULL;
   if (live != NULL)
     send_node(live, "event", id, event_node(event));
 }

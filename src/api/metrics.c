@@ -17,6 +17,8 @@ typedef struct {
 
 struct Metrics {
   DmApi *api;
+  gboolean database_up;
+  gint64 database_asked; /* monotonic microseconds; 0: not yet */
   Histogram release, answers;
   guint64 outcomes[DM_OUTCOME_FAILED + 1];
   guint64 http[CLASSES];
@@ -151,20 +153,42 @@ void handle_metrics(Call *call) {
   reply_text(call, 200, "text/plain; version=0.0.4; charset=utf-8", text->str);
 }
 
-/* 200 while it serves; 503 where not one host can be reached. oVirt's has the same first words. */
+/* Anybody may ask, so the database is written to only once a second, and its path and trouble go to the log. */
+static gboolean is_database_up(Metrics *metrics) {
+  gint64 now = g_get_monotonic_time();
+  g_autoptr(GError) error = NULL;
+  if (metrics->database_asked != 0 && now - metrics->database_asked < G_USEC_PER_SEC)
+    return metrics->database_up;
+  metrics->database_asked = now;
+  gboolean was_up = metrics->database_up;
+  metrics->database_up = dm_store_check(metrics->api->store, &error);
+  if (error != NULL && was_up)
+    g_log_structured("dimmer", G_LOG_LEVEL_WARNING, "MESSAGE", "not healthy: %s", error->message);
+  return metrics->database_up;
+}
+
+/*
+ * 200 while it serves; 503 where not one host can be reached, or events and tokens are not kept. oVirt's has the same
+ * first words.
+ */
 void handle_health(Call *call) {
   const GPtrArray *hosts = dm_inventory_hosts(call->api->inventory);
+  gboolean database = is_database_up(call->api->metrics);
   guint up = 0;
   for (guint i = 0; i < hosts->len; i++)
     up += ((const DmHost *)hosts->pdata[i])->status == DM_HOST_UP;
-  g_autofree char *text = g_strdup_printf(
-    "%s %u of %u hosts connected\n", up > 0 ? "DB Up!Welcome to Health Status!" : "Down:", up, hosts->len);
-  reply_text(call, up > 0 ? 200 : 503, "text/plain; charset=utf-8", text);
+  gboolean well = database && up > 0;
+  const char *state = well ? "DB Up!Welcome to Health Status!"
+    : database             ? "Down:"
+                           : "DB Down! Events and logins are not kept, see dimmerd's log;";
+  g_autofree char *text = g_strdup_printf("%s %u of %u hosts connected\n", state, up, hosts->len);
+  reply_text(call, well ? 200 : 503, "text/plain; charset=utf-8", text);
 }
 
 Metrics *metrics_new(DmApi *api) {
   Metrics *metrics = g_new0(Metrics, 1);
   metrics->api = api;
+  metrics->database_up = TRUE;
   metrics->release = (Histogram){.bounds = release_bounds, .count = G_N_ELEMENTS(release_bounds)};
   metrics->answers = (Histogram){.bounds = answer_bounds, .count = G_N_ELEMENTS(answer_bounds)};
   dm_jobs_listen(api->jobs, on_job, metrics);

@@ -165,3 +165,31 @@ gboolean dm_store_prune(DmStore *store, gint64 before, GError **error) {
   sqlite3_bind_int64(tokens, 1, store->now());
   return store_end(store, store_run(store, events, error) && store_run(store, tokens, error), error);
 }
+
+/* A file that is gone, or has another name, goes with this process, and until then SQLite does not mind. */
+static gboolean check_place(DmStore *store, GError **error) {
+  int moved = 0;
+  sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (moved == 0)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
+    "the database %s was removed, or another file has taken its place: what is written is lost when this process ends; "
+    "restart it",
+    store->path);
+  return FALSE;
+}
+
+gboolean dm_store_check(DmStore *store, GError **error) {
+  gint64 version = 0;
+  if (!check_place(store, error))
+    return FALSE;
+  sqlite3_busy_timeout(store->db, STORE_CHECK_MS);
+  gboolean begun = store_begin(store, error);
+  sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
+  if (!begun)
+    return FALSE;
+  gboolean well = store_check_schema(store, &version, error);
+  /* The number that it has, which SQLite writes all the same. */
+  g_autofree char *same = g_strdup_printf("PRAGMA user_version = %" G_GINT64_FORMAT, version);
+  return store_end(store, well && store_exec(store, same, error), error);
+}

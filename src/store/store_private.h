@@ -36,6 +36,8 @@ struct DmStore {
 
 /* How long another process's write is waited for. */
 #define STORE_BUSY_MS 2000
+/* The same where only the state is asked for. */
+#define STORE_CHECK_MS 100
 
 /* Sets @error to what SQLite says of the last call, and what can be done about it. @what: "write". Returns FALSE. */
 gboolean store_fail(DmStore *store, const char *what, GError **error);

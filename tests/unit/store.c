@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -340,6 +341,51 @@ static void test_locked(void) {
   check_events(other, 0, TRUE, "1=a ");
 }
 
+static void check_down(DmStore *store, const char *path, const char *expected) {
+  g_autoptr(GError) error = NULL;
+  g_assert_false(dm_store_check(store, &error));
+  check_error(&error, DM_ERROR_FAILED, expected, path);
+}
+
+static void check_up(DmStore *store) {
+  g_autoptr(GError) error = NULL;
+  g_assert_true(dm_store_check(store, &error));
+  g_assert_no_error(error);
+}
+
+/* It writes: files that must not grow are as a disk that is full. */
+static void test_check(void) {
+  g_auto(Scratch) scratch = scratch_new("db");
+  g_autoptr(DmStore) memory = open_well(":memory:"), store = open_well(scratch.path), other = open_well(scratch.path);
+  g_autofree char *aside = g_strconcat(scratch.path, ".aside", NULL);
+  struct rlimit limit;
+  check_up(memory);
+  check_up(store);
+  sql(other, "BEGIN IMMEDIATE");
+  check_down(store, scratch.path,
+    "cannot write the database PATH: database is locked; another process keeps it locked, 'fuser' tells which: end that "
+    "one");
+  sql(other, "COMMIT");
+  check_up(store);
+  g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+  rlim_t soft = limit.rlim_cur;
+  limit.rlim_cur = 4096;
+  void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+  g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+  gboolean well = dm_store_check(store, NULL);
+  limit.rlim_cur = soft;
+  g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+  signal(SIGXFSZ, before);
+  g_assert_false(well);
+  check_up(store);
+  g_assert_cmpint(g_rename(scratch.path, aside), ==, 0);
+  check_down(store, scratch.path,
+    "the database PATH was removed, or another file has taken its place: what is written is lost when this process "
+    "ends; restart it");
+  g_assert_cmpint(g_rename(aside, scratch.path), ==, 0);
+  check_up(store);
+}
+
 /* What a call has written outlives a SIGKILL right after it; a transaction that was open is as if it had not begun. */
 static void test_killed(void) {
   g_auto(Scratch) scratch = scratch_new("db");
@@ -392,6 +438,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/store/full", test_full);
   g_test_add_func("/store/rolled-back", test_rolled_back);
   g_test_add_func("/store/locked", test_locked);
+  g_test_add_func("/store/check", test_check);
   g_test_add_func("/store/killed", test_killed);
   g_test_add_func("/store/together", test_together);
   return g_test_run();

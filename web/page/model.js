@@ -90,9 +90,12 @@ export function jobOf(json) {
   };
 }
 
+let unkept = 0;
+
+// One that the server could not keep has no id.
 export function eventOf(json) {
   return {
-    id: json.id,
+    id: json.id ?? `unkept ${(unkept += 1)}`,
     time: number(json.time),
     severity: json.severity,
     text: json.description,

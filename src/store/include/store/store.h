@@ -59,6 +59,12 @@ DmAuditEvent *dm_store_find_event(DmStore *store, gint64 id, GError **error);
 /* Removes events older than @before (milliseconds since 1970) and tokens that have expired. */
 gboolean dm_store_prune(DmStore *store, gint64 before, GError **error);
 
+/*
+ * Whether what is written now is kept: writes a page, and looks whether the file is still the one that was opened. An
+ * other process's write is waited for only a moment. FALSE with an error.
+ */
+gboolean dm_store_check(DmStore *store, GError **error);
+
 /* ---- tokens: stored as SHA-256 only ---- */
 
 /*
