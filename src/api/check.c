@@ -142,8 +142,11 @@ void handle_memory_check(Call *call) {
     reply_error(call, error);
     return;
   }
-  if (entry->host->connection == NULL) {
-    reply_check(call, entry->vm); /* as it was last seen */
+  if (entry->host->status != DM_HOST_UP || entry->host->connection == NULL) {
+    g_set_error(&error, DM_ERROR, DM_ERROR_CONNECTION, "%s cannot be checked: its host %s cannot be reached%s%s",
+      entry->vm->name, entry->host->name, entry->host->problem != NULL ? ": " : "",
+      entry->host->problem != NULL ? entry->host->problem : "");
+    reply_error(call, error);
     return;
   }
   GuestCheck *check = g_hash_table_lookup(call->api->checks, entry->vm->uuid);

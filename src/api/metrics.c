@@ -81,7 +81,10 @@ static void add_vms(GString *text, DmApi *api) {
   for (guint i = 0; i < entries->len; i++) {
     const DmEntry *entry = entries->pdata[i];
     const DmConfig *live = entry->vm->live;
-    unknown += entry->host->status != DM_HOST_UP;
+    if (entry->host->status != DM_HOST_UP) { /* what it was is known, what it is not */
+      unknown++;
+      continue;
+    }
     next_run += dm_vm_has_next_run(entry->vm);
     if (live == NULL)
       continue;
@@ -93,11 +96,10 @@ static void add_vms(GString *text, DmApi *api) {
       *(device->kind == DM_DEVICE_VIRTIO_MEM ? &virtio : &dimms) += dm_memory_device_memory(device);
     }
   }
-  describe(text, "dimmer_vms", "gauge", "Virtual machines by state.");
+  describe(text, "dimmer_vms", "gauge", "Virtual machines by state; unknown: the host cannot be reached.");
   add_number(text, "dimmer_vms", "{state=\"running\"}", running);
-  add_number(text, "dimmer_vms", "{state=\"not_running\"}", entries->len - running);
-  describe(text, "dimmer_vms_unknown", "gauge", "Virtual machines whose host cannot be reached.");
-  add_number(text, "dimmer_vms_unknown", "", unknown);
+  add_number(text, "dimmer_vms", "{state=\"not_running\"}", entries->len - running - unknown);
+  add_number(text, "dimmer_vms", "{state=\"unknown\"}", unknown);
   describe(text, "dimmer_vms_next_run", "gauge", "Running virtual machines whose next run has other values.");
   add_number(text, "dimmer_vms_next_run", "", next_run);
   describe(text, "dimmer_memory_bytes", "gauge", "Memory of running virtual machines by kind.");

@@ -5,7 +5,44 @@ import contextlib
 import sqlite3
 import time
 
-from rest import path
+import testbed
+from rest import fault, path, wait_status
+from testbed.daemon import Daemon
+
+
+def samples(client):
+    lines = client.anonymous().get('/metrics').text.splitlines()
+    return {name: float(value) for name, value in
+            (line.rsplit(' ', 1) for line in lines if not line.startswith('#'))}
+
+
+def vms_by_state(client):
+    found = samples(client)
+    return [found[f'dimmer_vms{{state="{state}"}}'] for state in ('running', 'not_running', 'unknown')]
+
+
+def test_nothing_is_said_of_vms_whose_host_is_gone(users, require):
+    require(testbed.missing())
+    with testbed.SessionHost() as host:
+        vm = host.start_guest('web1', os=False)
+        host.define('web2', os=False)
+        path_of_vm = path(vm)
+        where = path_of_vm + '/memorycheck'
+        with Daemon(host, users=users) as daemon:
+            client = daemon.client()
+            assert client.get(where).status == 200
+            assert vms_by_state(client) == [1, 1, 0]
+            host.stop_libvirtd()
+            client.wait(path_of_vm, lambda found: found.findtext('status') == 'unknown')
+            detail = fault(client.get(where), 503)
+            assert 'web1 cannot be checked: its host' in detail
+            assert vms_by_state(client) == [0, 0, 2]
+            assert samples(client)['dimmer_memory_bytes{kind="boot"}'] == 0
+            assert client.get('/health').status == 503
+            host.start_libvirtd()
+            wait_status(client, vm, 'up')
+            assert client.get(where).status == 200
+            assert vms_by_state(client) == [1, 1, 0]
 
 
 def health(client):
