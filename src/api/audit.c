@@ -155,6 +155,32 @@ static void tell_nothing_fits(const Subject *subject) {
       mib(job->memory_before), mib(job->wanted), job->vm_name, options->str);
 }
 
+/* The next run is written before the guest is asked, so it has what was asked for whatever the guest says. */
+static void tell_updated(const Subject *subject) {
+  const DmJob *job = subject->job;
+  const char *by = job->user != NULL ? job->user : "SYSTEM";
+  gboolean next_run = subject->entry != NULL && subject->entry->vm->next_run != NULL;
+  g_autofree char *has = g_strdup_printf("the running VM has %" MIB_FORMAT "MB, and %" MIB_FORMAT "MB were asked for%s",
+    mib(job->memory_after), mib(job->wanted), next_run ? "; its next run has that" : "");
+  switch (job->outcome) {
+    case DM_OUTCOME_PARTLY:
+      TELL(subject, AUDIT_USER_UPDATE_VM, DM_SEVERITY_WARNING,
+        "VM %s configuration was updated by %s. It was done in part: %s", job->vm_name, by, has);
+      break;
+    case DM_OUTCOME_OVERDUE:
+      TELL(subject, AUDIT_USER_UPDATE_VM, DM_SEVERITY_WARNING,
+        "VM %s configuration was updated by %s. Its guest has not answered yet: %s", job->vm_name, by, has);
+      break;
+    case DM_OUTCOME_REFUSED:
+      TELL(subject, AUDIT_USER_FAILED_UPDATE_VM, DM_SEVERITY_ERROR,
+        "Failed to update VM %s (User: %s): it was refused: %s", job->vm_name, by, has);
+      break;
+    default:
+      TELL(
+        subject, AUDIT_USER_UPDATE_VM, DM_SEVERITY_NORMAL, "VM %s configuration was updated by %s.", job->vm_name, by);
+  }
+}
+
 static void tell_settled(const Subject *subject) {
   const DmJob *job = subject->job;
   const char *by = job->user != NULL ? job->user : "SYSTEM";
@@ -172,7 +198,7 @@ static void tell_settled(const Subject *subject) {
     subject->entry != NULL && subject->entry->vm->live != NULL)
     tell_nothing_fits(subject);
   if (job->action == DM_ACTION_SET)
-    TELL(subject, AUDIT_USER_UPDATE_VM, DM_SEVERITY_NORMAL, "VM %s configuration was updated by %s.", job->vm_name, by);
+    tell_updated(subject);
 }
 
 static void on_job(DmJob *job, DmJobEvent event, const DmStep *step, gpointer data) {

@@ -7,6 +7,7 @@ import pytest
 
 from rest import (change, empty, event, events, fault, job, path, plug, put, search, steps, vm_id,
                   wait_job, wait_memory)
+from test_memory import plug_movable_and_pinned
 from test_vms import ISO_TIME
 
 # Codes that oVirt has for what happens in these tests; ours for "is gone" is none of them.
@@ -56,6 +57,36 @@ def test_an_update_is_35_with_who_did_it_and_how_it_was_called(off, client):
     assert 'web1' in found.findtext('description') and 'admin@internal' in found.findtext(
         'description')
     assert found.find('user').get('id') and found.find('vm').get('id') == vm_id(off)
+
+
+def updated(client, vm, asked):
+    """(code, severity, description) of the one event that tells what came of a PUT."""
+    put(client, vm, asked)
+    found, = client.wait(search('events', 'type=35 or type=58'), lambda element: len(element) > 0)
+    return tuple(found.findtext(name) for name in ('code', 'severity', 'description'))
+
+
+def test_an_update_in_part_is_35_with_a_warning(guest, serve):
+    plug_movable_and_pinned(guest)
+    code, severity, text = updated(serve(answer_timeout=60).client(), guest, 256)
+    assert (code, severity) == ('35', 'warning')
+    assert 'in part' in text and 'has 384MB, and 256MB were asked for; its next run has that' in text
+
+
+def test_an_update_that_was_refused_is_58(guest, serve):
+    plug(guest, 128)
+    guest.set_refusing(True)
+    code, severity, text = updated(serve(answer_timeout=60).client(), guest, 256)
+    assert (code, severity) == ('58', 'error')
+    assert 'Failed to update VM web1 (User: admin@internal' in text and 'refused' in text
+    assert 'has 384MB, and 256MB were asked for; its next run has that' in text
+
+
+def test_an_update_without_an_answer_is_35_with_a_warning(mute, serve):
+    plug(mute, 128)
+    code, severity, text = updated(serve(guest_timeout=1).client(), mute, 1024)
+    assert (code, severity) == ('35', 'warning')
+    assert 'not answered yet: the running VM has 1152MB, and 1024MB were asked for' in text
 
 
 def test_the_shape_of_an_event(off, client):
