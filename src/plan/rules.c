@@ -10,8 +10,9 @@
 gboolean dm_rule_size(const char *what, uint64_t bytes, uint64_t *floored, GError **error) {
   if (bytes < DM_MIB) {
     g_set_error(error, DM_ERROR, DM_ERROR_SIZE_ZERO,
-      "%s of %" G_GUINT64_FORMAT " bytes is less than 1 MiB; give the unit, as in %" G_GUINT64_FORMAT "MiB", what,
-      bytes, MAX(bytes, 1));
+      "%s of %" G_GUINT64_FORMAT
+      " bytes is less than 1 MiB, and a number without a unit is one of bytes; ask for 1048576 or more",
+      what, bytes);
     return FALSE;
   }
   *floored = dm_size_floor_mib(bytes);

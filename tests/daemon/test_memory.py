@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PUT of memory and guaranteed memory: the worked example, the rules, the states of a VM."""
 
+import re
+
 import pytest
 
 from rest import (MIB, change, events, fault, job, jobs, memory, next_run_exists, path, plug, put,
@@ -90,6 +92,13 @@ def test_less_than_a_mib(mute, client, size):
     answer = client.put(path(mute, '?next_run=true'), change(size))
     assert answer.status == 400 and answer.xml.tag == 'fault' and answer.xml.findtext('detail')
     assert values(client, mute) == (1024, 1024, 1024, 1024)
+
+
+def test_what_helps_against_less_than_a_mib_does(off, client):
+    detail = rule(client.put(path(off), change('1023', '1023')), 400)
+    least = re.search(r'ask for (\d+) or more', detail)[1]
+    assert values(client, off) == (1024, 1024, 1024, 1024)
+    assert memory(put(client, off, least, least)) == (1, 1)
 
 
 def test_the_growth_rule_is_of_hot_changes_only(mute, client):
