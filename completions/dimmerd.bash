@@ -24,10 +24,11 @@ _dimmerd() {
             return
             ;;
         --role) words='admin viewer' ;;
-        user) words='add passwd del list' ;;
+        user) words='add passwd role del list' ;;
         *)
             if [[ $cur != -* ]]; then
                 ((COMP_CWORD == 1)) && words=user
+                [[ ${COMP_WORDS[*]:1:2} == 'user role' ]] && ((COMP_CWORD == 4)) && words='admin viewer'
             elif [[ ${COMP_WORDS[1]} == user ]]; then
                 words='--role --users --config'
             else

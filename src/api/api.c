@@ -82,7 +82,9 @@ static void run(Call *call) {
       call, 413, "Operation Failed", "[The body is larger than this server takes; see max-body in dimmerd.conf.]");
   } else if (call->route->changes && call->role != DM_ROLE_ADMIN) {
     g_autofree char *detail = g_strdup_printf(
-      "[%s may read but not change anything; an administrator gives the role admin with 'dimmerd user'.]", call->user);
+      "[%s may read but not change anything; 'dimmerd user role %s admin' on dimmerd's host, and a reload of dimmerd, "
+      "change that.]",
+      call->user, call->user);
     reply_fault(call, 403, "Operation Failed", detail);
   } else {
     call->route->handle(call);

@@ -17,9 +17,9 @@
 
 typedef struct {
   const char *name;
-  const char *operand; /* NULL: none */
+  guint count;          /* of operands */
+  const char *operands; /* NULL: none */
   const char *summary;
-  gboolean takes_role;
   gboolean (*run)(const char *user, DmRole role, const char *file, GError **error);
 } UserVerb;
 
@@ -75,6 +75,10 @@ static gboolean run_passwd(const char *user, DmRole role, const char *file, GErr
   return done;
 }
 
+static gboolean run_role(const char *user, DmRole role, const char *file, GError **error) {
+  return dm_users_set_role(file, user, role, error);
+}
+
 static gboolean run_del(const char *user, DmRole role, const char *file, GError **error) {
   return dm_users_delete(file, user, error);
 }
@@ -92,15 +96,16 @@ static gboolean run_list(const char *user, DmRole role, const char *file, GError
 }
 
 static const UserVerb verbs[] = {
-  {"add", "NAME", "add a user; the password is asked for, or one line of standard input", TRUE, run_add},
-  {"passwd", "NAME", "give a user another password", FALSE, run_passwd},
-  {"del", "NAME", "remove a user", FALSE, run_del},
-  {"list", NULL, "show the roles and names of all users", FALSE, run_list},
+  {"add", 1, "NAME", "add a user; the password is asked for, or one line of standard input", run_add},
+  {"passwd", 1, "NAME", "give a user another password", run_passwd},
+  {"role", 2, "NAME ROLE", "make a user an admin or a viewer", run_role},
+  {"del", 1, "NAME", "remove a user", run_del},
+  {"list", 0, NULL, "show the roles and names of all users", run_list},
 };
 
 void user_print_verbs(void) {
   for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++) {
-    g_autofree char *usage = g_strjoin(" ", "user", verbs[i].name, verbs[i].operand, NULL);
+    g_autofree char *usage = g_strjoin(" ", "user", verbs[i].name, verbs[i].operands, NULL);
     printf("  %-20s %s\n", usage, verbs[i].summary);
   }
 }
@@ -119,21 +124,23 @@ gboolean user_run(char **words, const char *role_name, const char *file, GError 
   const UserVerb *verb = NULL;
   DmRole role = DM_ROLE_VIEWER;
   if (words[0] == NULL)
-    return fail_usage(error, "what to do with users is missing: add, passwd, del or list");
+    return fail_usage(error, "what to do with users is missing: add, passwd, role, del or list");
   for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++) {
     if (strcmp(verbs[i].name, words[0]) == 0)
       verb = &verbs[i];
   }
   if (verb == NULL)
-    return fail_usage(error, "there is no 'user %s': it is add, passwd, del or list", words[0]);
-  if (verb->operand != NULL && (words[1] == NULL || *words[1] == '\0'))
+    return fail_usage(error, "there is no 'user %s': it is add, passwd, role, del or list", words[0]);
+  guint count = g_strv_length(words) - 1;
+  if (verb->count > 0 && (count == 0 || *words[1] == '\0'))
     return fail_usage(error, "the name of the user is missing, like admin@internal");
-  const char *extra = words[1] == NULL ? NULL : words[verb->operand != NULL ? 2 : 1];
-  if (extra != NULL)
-    return fail_usage(error, "unexpected argument '%s'", extra);
-  if (role_name != NULL && !verb->takes_role)
-    return fail_usage(error, "--role is for 'user add' only; remove the user and add it again to change the role");
+  if (count > verb->count)
+    return fail_usage(error, "unexpected argument '%s'", words[verb->count + 1]);
+  if (role_name != NULL && verb->run != run_add)
+    return fail_usage(error, "--role is for 'user add' only; 'dimmerd user role' changes the role of a user");
+  if (verb->run == run_role)
+    role_name = count == 2 ? words[2] : "";
   if (role_name != NULL && !dm_role_from_name(role_name, &role))
-    return fail_usage(error, "--role is 'admin' or 'viewer', not '%s'", role_name);
+    return fail_usage(error, "a role is 'admin' or 'viewer', not '%s'", role_name);
   return verb->run(words[1], role, file, error);
 }

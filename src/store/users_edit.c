@@ -186,8 +186,8 @@ gboolean dm_users_add(const char *path, const char *name, DmRole role, const cha
   return edit_write(edit, path, error);
 }
 
-/* Puts @hash into the user's line, or removes the line where @hash is NULL. */
-static gboolean change_line(const char *path, const char *name, const char *hash, GError **error) {
+/* Puts what is not NULL into the user's line; removes the line where both are. */
+static gboolean change_line(const char *path, const char *name, const DmRole *role, const char *hash, GError **error) {
   guint line = 0;
   gboolean missing = FALSE;
   g_autoptr(Edit) edit = edit_begin(path, FALSE, &missing, error);
@@ -197,12 +197,13 @@ static gboolean change_line(const char *path, const char *name, const char *hash
     return FALSE;
   if (!users_line_of(edit->users, name, &line))
     return fail_no_user(path, name, error);
-  if (hash == NULL) {
+  if (role == NULL && hash == NULL) {
     g_ptr_array_remove_index(edit->users->lines, line);
   } else {
     const DmUser *user = dm_users_find(edit->users, name);
     g_free(edit->users->lines->pdata[line]);
-    edit->users->lines->pdata[line] = g_strdup_printf("%s:%s:%s", name, dm_role_name(user->role), hash);
+    edit->users->lines->pdata[line] = g_strdup_printf(
+      "%s:%s:%s", name, dm_role_name(role != NULL ? *role : user->role), hash != NULL ? hash : user->hash);
   }
   return edit_write(edit, path, error);
 }
@@ -211,9 +212,13 @@ gboolean dm_users_set_password(const char *path, const char *name, const char *p
   if (!check_name(name, error))
     return FALSE;
   g_autofree char *hash = users_hash(name, password, error);
-  return hash != NULL && change_line(path, name, hash, error);
+  return hash != NULL && change_line(path, name, NULL, hash, error);
+}
+
+gboolean dm_users_set_role(const char *path, const char *name, DmRole role, GError **error) {
+  return check_name(name, error) && change_line(path, name, &role, NULL, error);
 }
 
 gboolean dm_users_delete(const char *path, const char *name, GError **error) {
-  return check_name(name, error) && change_line(path, name, NULL, error);
+  return check_name(name, error) && change_line(path, name, NULL, NULL, error);
 }

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from rest import change, empty, memory, path, plug
+from rest import change, empty, memory, path, plug, rule
 from testbed.client import LOGOUT, TOKEN
 from testbed.daemon import ADMIN, VIEWER, user_command
 
@@ -271,6 +271,14 @@ def test_a_user_comes_changes_and_goes(daemon):
     daemon.restart()
     assert daemon.anonymous().ask_token('new@internal', 'second').status == 400
     assert daemon.anonymous().bearer(token).get().status == 401
+
+
+def test_a_viewer_is_told_how_to_become_an_admin(off, daemon, viewer):
+    detail = rule(viewer.put(path(off), change(512)), 403)
+    command = re.search(r"'dimmerd user (role \S+ admin)'", detail)
+    run_user(daemon, *command[1].split())
+    reload_users(daemon)
+    assert viewer.put(path(off), change(512)).status == 200
 
 
 @pytest.mark.parametrize('args, named', [

@@ -43,7 +43,7 @@ def test_verbs():
     assert complete('dimmerd ') == ['user']
     assert [f'user {verb}' for verb in complete('dimmerd user ')] == list(verbs())
     assert complete('dimmerd user p') == ['passwd']
-    assert complete('dimmerd user add ') == []
+    assert complete('dimmerd user add ') == complete('dimmerd user role ') == complete('dimmerd user add a@b ') == []
 
 
 def test_options():
@@ -51,7 +51,7 @@ def test_options():
     assert set(complete('dimmerd user add a@b -')) == options('Options of user') | {'--config'}
 
 
-@pytest.mark.parametrize('line', ['dimmerd user add a --role ', 'dimmerd user add a --role='])
+@pytest.mark.parametrize('line', ['dimmerd user add a --role ', 'dimmerd user add a --role=', 'dimmerd user role a@b '])
 def test_roles(line):
     assert complete(line) == ['admin', 'viewer']
     assert complete(f'{line}v') == ['viewer']

@@ -25,7 +25,7 @@ def help_text():
 def verbs():
     """{'user add': 'NAME', ...} of the help."""
     lines = facts.paragraph(help_text(), 'Verbs').splitlines()
-    return dict(re.fullmatch(r'  (user [a-z]+) ?([A-Z]*)  +\S.*', line).groups() for line in lines)
+    return dict(re.fullmatch(r'  (user [a-z]+) ?([A-Z]*(?: [A-Z]+)*)  +\S.*', line).groups() for line in lines)
 
 
 def keys_of_program():
@@ -87,7 +87,7 @@ def test_options():
 
 
 def test_verbs():
-    listed = [re.fullmatch(r'Cm (user [a-z]+)(?: Ar ([A-Z]+))?', tag).groups('')
+    listed = [re.fullmatch(r'Cm (user [a-z]+)(?: Ar ([A-Z ]+))?', tag).groups('')
               for tag in re.findall(r'^\.It (Cm .*)', manual.section('USERS', PAGE), re.MULTILINE)]
     assert dict(listed) == verbs()
 
@@ -139,7 +139,8 @@ def test_exit_statuses(tmp_path):
 
 
 @pytest.mark.parametrize('line', ['nonsense', 'user', 'user nonsense', 'user add', 'user list x', 'user add a b',
-                                  'user del a --role admin', 'user add a@b --role boss', '--users x', '--role admin',
+                                  'user del a --role admin', 'user add a@b --role boss',
+                                  'user role', 'user role a@b', 'user role a@b boss', 'user role a@b admin x', '--users x', '--role admin',
                                   'user list --check', 'user list --users a --config b'])
 def test_wrong_usage(line):
     done = facts.dimmerd(*line.split())
@@ -156,6 +157,11 @@ def test_users(tmp_path):
     before = where[1].read_text()
     assert facts.dimmerd('user', 'passwd', 'v@internal', *where, stdin='three\n').returncode == 0
     assert where[1].read_text() != before
+    before = where[1].read_text()
+    assert facts.dimmerd('user', 'role', 'v@internal', 'admin', *where).returncode == 0
+    assert where[1].read_text() == before.replace('v@internal:viewer:', 'v@internal:admin:')
+    assert facts.dimmerd('user', 'role', 'v@internal', 'viewer', *where).returncode == 0
+    assert where[1].read_text() == before
     assert facts.dimmerd('user', 'del', 'a@internal', *where).returncode == 0
     assert facts.dimmerd('user', 'list', *where).stdout == 'viewer  v@internal\n'
     assert where[1].stat().st_mode & 0o777 == 0o600
@@ -166,6 +172,7 @@ def test_users(tmp_path):
     ('add w@internal', '\n', 'the password is empty'),
     ('add w@internal', '', 'the password is empty'),
     ('passwd w@internal', 'x\n', "there is no user 'w@internal' in "),
+    ('role w@internal admin', '', 'the users file .* has no user w@internal; add the user first'),
 ])
 def test_users_are_refused(tmp_path, line, password, message):
     where = '--users', tmp_path / 'users'

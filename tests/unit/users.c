@@ -107,6 +107,15 @@ static void test_life(void) {
   g_assert_true(dm_users_set_password(scratch.path, "ann@corp.example@ldap", "new", &error));
   g_assert_true(logs_in(&scratch, "ann@corp.example@ldap", "new"));
   g_assert_false(logs_in(&scratch, "ann@corp.example@ldap", "secret"));
+  g_assert_true(dm_users_set_role(scratch.path, "ann@corp.example@ldap", DM_ROLE_ADMIN, &error));
+  g_assert_true(logs_in(&scratch, "ann@corp.example@ldap", "new"));
+  dm_users_free(g_steal_pointer(&users));
+  users = load_well(&scratch);
+  g_assert_cmpint(dm_users_find(users, "ann@corp.example@ldap")->role, ==, DM_ROLE_ADMIN);
+  g_assert_true(dm_users_set_role(scratch.path, "ann@corp.example@ldap", DM_ROLE_VIEWER, &error));
+  g_assert_false(dm_users_set_role(scratch.path, "bob@internal", DM_ROLE_VIEWER, &error));
+  check_error(
+    &error, DM_ERROR_FAILED, "the users file PATH has no user bob@internal; add the user first", scratch.path);
   g_assert_false(dm_users_set_password(scratch.path, "bob@internal", "new", &error));
   check_error(
     &error, DM_ERROR_FAILED, "the users file PATH has no user bob@internal; add the user first", scratch.path);

@@ -85,6 +85,7 @@ export const trouble = {
     }
     equal(await page.locator('dialog').count(), 0, 'dialogs');
     check(await page.isVisible('text=You can look, but not change anything'), 'the page does not say why');
+    check(await page.isVisible("text=/'dimmerd user role viewer@internal admin'/"), 'the page does not say what helps');
     await look(page, 'viewer');
   },
 

@@ -58,7 +58,10 @@ function banners(app) {
         'div',
         { key: 'viewer' },
         alert('info', 'You can look, but not change anything', {
-          body: h('p', null, `${app.whyViewer()}. An administrator gives the role admin with 'dimmerd user'.`),
+          body: h('p', null, [
+            `${app.whyViewer()}. On dimmerd's host, 'dimmerd user role ${app.state.session.user} admin' `,
+            'and a reload of dimmerd change that.',
+          ]),
         }),
       ),
   );

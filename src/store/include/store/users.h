@@ -43,6 +43,7 @@ gboolean dm_users_verify(const char *hash, const char *password);
  */
 gboolean dm_users_add(const char *path, const char *name, DmRole role, const char *password, GError **error);
 gboolean dm_users_set_password(const char *path, const char *name, const char *password, GError **error);
+gboolean dm_users_set_role(const char *path, const char *name, DmRole role, GError **error);
 gboolean dm_users_delete(const char *path, const char *name, GError **error);
 
 const char *dm_role_name(DmRole role);
