@@ -83,6 +83,41 @@ static void answer(Call *call) {
     reply_node(call, 200, action_node(call, action->done ? "complete" : "pending"));
 }
 
+/* What would make another start of it, and cannot be done: not to be dropped in silence. Other members change nothing.
+ */
+static gboolean check_start(const DmBody *body, GError **error) {
+  static const char *const flags[] = {"pause", "use_cloud_init", "use_ignition", "use_initialization", "use_sysprep"};
+  static const char *const names[] = {"href", "id", "name", NULL};
+  for (gsize i = 0; i < G_N_ELEMENTS(flags); i++) {
+    gboolean present, set = FALSE;
+    if (!dm_body_boolean(body, flags[i], &present, &set, error))
+      return FALSE;
+    if (present && set) {
+      g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "%s is not supported here; leave it out", flags[i]);
+      return FALSE;
+    }
+  }
+  const char *other = dm_body_other(dm_body_child(body, "vm"), names);
+  if (other == NULL)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+    "a VM is started as it is, not with another '%s' for once; leave vm out%s", other,
+    strncmp(other, "memory", strlen("memory")) == 0 ? ", and change the memory by a PUT of the VM first" : "");
+  return FALSE;
+}
+
+static gboolean check_action(const DmBody *body, DmPower power, GError **error) {
+  static const char *const none[] = {NULL};
+  gboolean present, async;
+  if (!dm_body_boolean(body, "async", &present, &async, error)) /* it makes no difference here */
+    return FALSE;
+  if (dm_body_other(dm_body_child(body, "grace_period"), none) != NULL) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "grace_period: nothing is done later here; leave it out");
+    return FALSE;
+  }
+  return power != DM_POWER_START || check_start(body, error);
+}
+
 static void on_done(DmEntry *entry, const GError *error, gpointer data) {
   Action *action = data;
   if (error != NULL)
@@ -103,20 +138,13 @@ static void on_done(DmEntry *entry, const GError *error, gpointer data) {
 void handle_vm_action(Call *call) {
   DmEntry *entry = find_entry(call);
   gsize i = 0;
-  gboolean present, async, paused = FALSE;
   g_autoptr(GError) error = NULL;
   if (entry == NULL || !read_body(call, "action"))
     return;
-  if (!dm_body_boolean(call->body, "async", &present, &async, &error)) { /* it makes no difference here */
-    reply_failed(call, error);
-    return;
-  }
   while (!g_str_has_suffix(call->route->path, actions[i].verb))
     i++;
   DmPower power = actions[i].power;
-  if (!dm_body_boolean(call->body, "pause", &present, &paused, &error) || (present && paused)) {
-    if (error == NULL)
-      g_set_error(&error, DM_ERROR, DM_ERROR_BAD_VALUE, "pause is not supported here; leave it out");
+  if (!check_action(call->body, power, &error)) {
     reply_failed(call, error);
     return;
   }

@@ -237,6 +237,11 @@ static gboolean read_plug(const DmBody *body, DmPlugWish *wish, GError **error) 
       "memory_device needs a size in bytes; size, max_size and node must not be negative");
     return FALSE;
   }
+  if (has_max && wish->kind == DM_DEVICE_DIMM && max != size) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+      "max_size is for the kind virtio-mem: a DIMM holds its size and no more; leave it out, or set kind");
+    return FALSE;
+  }
   wish->size = (uint64_t)size;
   wish->max_size = (uint64_t)max;
   wish->node = (int)node;

@@ -91,6 +91,15 @@ gboolean dm_body_has(const DmBody *body, const char *name) {
   return dm_body_child(body, name) != NULL;
 }
 
+const char *dm_body_other(const DmBody *body, const char *const *known) {
+  for (const DmBody *child = body != NULL ? body->first : NULL; child != NULL; child = child->next) {
+    gboolean empty = child->first == NULL && (child->text == NULL || *child->text == '\0');
+    if (!empty && !g_strv_contains(known, child->name))
+      return child->name;
+  }
+  return NULL;
+}
+
 const char *dm_body_text(const DmBody *body, const char *name) {
   const DmBody *child = dm_body_child(body, name);
   return child != NULL ? child->text : NULL;

@@ -65,8 +65,23 @@ def test_the_answer_is_what_the_next_get_says(off, client):
 
 
 def test_start_with_what_clients_add(off, client):
-    body = '<action><async>false</async><use_cloud_init>false</use_cloud_init><vm/></action>'
+    body = ('<action><async>false</async><use_cloud_init>false</use_cloud_init>'
+            f'<vm id="{vm_id(off)}"><name>web1</name><os/></vm><volatile>true</volatile><filter>true</filter></action>')
     done(act(client, off, 'start', body), off)
+
+
+@pytest.mark.parametrize('inside, words', [
+    ('<vm><memory>536870912</memory></vm>', ["'memory'", 'PUT']),
+    ('<vm><memory_policy><guaranteed>1</guaranteed></memory_policy></vm>', ["'memory_policy'", 'PUT']),
+    ('<vm><name>web1</name><os><boot/></os></vm>', ["'os'"]),
+    ('<use_cloud_init>true</use_cloud_init>', ['use_cloud_init']),
+    ('<pause>true</pause>', ['pause']),
+    ('<grace_period><expiry>60000</expiry></grace_period>', ['grace_period'])])
+def test_start_does_not_drop_what_it_cannot_do(off, client, inside, words):
+    answer = act(client, off, 'start', f'<action>{inside}</action>')
+    assert answer.status == 400 and answer.xml.findtext('status') == 'failed', answer
+    assert all(word in answer.xml.findtext('fault/detail') for word in words), answer
+    assert off.state() == 'shut off'
 
 
 def test_start_resumes_a_paused_vm(mute, client):

@@ -178,6 +178,15 @@ def test_plugs_that_make_no_sense(mute, client, body):
     assert sizes_of(mute) == []
 
 
+def test_a_dimm_has_no_other_size_at_most(mute, client):
+    sizes = f'<size>{128 * MIB}</size><max_size>{{}}</max_size>'
+    body = f'<memory_device>{sizes}</memory_device>'
+    answer = client.post(where(mute), body.format(256 * MIB))
+    assert 'virtio-mem' in fault(answer, 400, 'Invalid value')
+    assert sizes_of(mute) == []
+    assert client.post(where(mute), body.format(128 * MIB)).status == 201
+
+
 def test_a_vm_that_is_shut_off_has_nothing_to_plug_into(off, client):
     assert 'shut off' in rule(client.post(where(off), device_body(128)), 409)
 

@@ -42,6 +42,12 @@ static void test_same_in_both(void) {
     g_assert_null(dm_body_text(body, "memory_policy"));
     g_assert_null(dm_body_child(body, "guaranteed")); /* of a child only */
     g_assert_null(dm_body_child(dm_body_child(body, "none"), "deeper"));
+    static const char *const known[] = {"id", "href", "name", "memory_policy", "cpu", NULL};
+    g_assert_cmpstr(dm_body_other(body, known), ==, "x");
+    g_assert_cmpstr(dm_body_other(dm_body_child(body, "cpu"), known), ==, "topology");
+    g_assert_null(dm_body_other(dm_body_child(body, "memory_policy"), (const char *const[]){"guaranteed", NULL}));
+    g_assert_null(dm_body_other(dm_body_child(body, "empty"), known));
+    g_assert_null(dm_body_other(NULL, known));
   }
 }
 

@@ -81,6 +81,12 @@ gboolean dm_body_has(const DmBody *body, const char *name);
 const char *dm_body_text(const DmBody *body, const char *name);
 
 /*
+ * The name of the first child or attribute that is none of @known (NULL-terminated) and not empty; NULL: none. @body
+ * may be NULL.
+ */
+const char *dm_body_other(const DmBody *body, const char *const *known);
+
+/*
  * A whole number of a child (JSON: a number or a decimal string). TRUE with *present and *value; an absent one is
  * TRUE with *present FALSE. FALSE with DM_ERROR_BAD_REQUEST for text, DM_ERROR_BAD_VALUE for what does not fit 64 bits.
  * An empty text is 0, as for oVirt. A value that is there twice is refused (DM_ERROR_BAD_REQUEST): which one was meant?
