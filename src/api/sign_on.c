@@ -276,7 +276,9 @@ static void revoke_changed(SignOn *sign_on, const DmUsers *newer) {
 }
 
 gboolean sign_on_reload(SignOn *sign_on, GError **error) {
-  DmUsers *users = dm_users_load(sign_on->users_file, error);
+  /* Before the first user there need not be a file; later one that is gone would revoke everybody's tokens. */
+  DmUsers *users = sign_on_count(sign_on) > 0 ? dm_users_load_existing(sign_on->users_file, error)
+                                              : dm_users_load(sign_on->users_file, error);
   if (users == NULL)
     return FALSE;
   revoke_changed(sign_on, users);

@@ -82,7 +82,7 @@ static gboolean try_server(const Settings *settings, const char *address, guint 
 
 /* On a port of the system's choosing: a dimmerd may be running. */
 gboolean service_check(const Settings *settings, GError **error) {
-  g_autoptr(DmUsers) users = dm_users_load(settings->users_file, error);
+  g_autoptr(DmUsers) users = dm_users_load_existing(settings->users_file, error);
   return users != NULL && try_server(settings, "127.0.0.1", 0, error);
 }
 

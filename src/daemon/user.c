@@ -84,7 +84,7 @@ static gboolean run_del(const char *user, DmRole role, const char *file, GError 
 }
 
 static gboolean run_list(const char *user, DmRole role, const char *file, GError **error) {
-  g_autoptr(DmUsers) users = dm_users_load(file, error);
+  g_autoptr(DmUsers) users = dm_users_load_existing(file, error);
   if (users == NULL)
     return FALSE;
   const GPtrArray *list = dm_users_list(users);

@@ -179,16 +179,29 @@ DmUsers *users_read(int fd, const char *path, GError **error) {
   return parse((const char *)bytes->data, bytes->len, path, error);
 }
 
-DmUsers *dm_users_load(const char *path, GError **error) {
+static DmUsers *load(const char *path, gboolean existing, GError **error) {
   /* NONBLOCK: not to wait for the other end, should it be a pipe. */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0 && errno == ENOENT)
+  if (fd < 0 && errno == ENOENT && !existing)
     return users_new();
+  if (fd < 0 && errno == ENOENT) {
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
+      "there is no users file %s; name the one there is, or make it with 'dimmerd user add'", path);
+    return NULL;
+  }
   if (fd < 0)
     return fail_read(path, error);
   DmUsers *users = users_read(fd, path, error);
   close(fd);
   return users;
+}
+
+DmUsers *dm_users_load(const char *path, GError **error) {
+  return load(path, FALSE, error);
+}
+
+DmUsers *dm_users_load_existing(const char *path, GError **error) {
+  return load(path, TRUE, error);
 }
 
 const DmUser *dm_users_find(const DmUsers *users, const char *name) {

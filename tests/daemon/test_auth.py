@@ -322,6 +322,27 @@ def test_a_reload_revokes_the_tokens_of_changed_and_removed_users(daemon):
     assert daemon.anonymous().token('changed@internal', 'second')
 
 
+def test_a_users_file_that_is_gone_takes_nobody_out(daemon, client):
+    users = users_file(daemon)
+    aside = users.rename(users.with_suffix('.aside'))
+    daemon.reload()
+    daemon.wait_log('the users stay as they were: there is no users file .*users;')
+    assert client.get().status == 200 and daemon.anonymous().token(*ADMIN)
+    aside.rename(users)
+    reload_users(daemon)
+    assert client.get().status == 200
+
+
+def test_the_first_user_may_come_later(serve):
+    daemon = serve(start=False)
+    users_file(daemon).unlink()
+    daemon.start()
+    reload_users(daemon)
+    run_user(daemon, 'add', *ADMIN[:1], '--role', 'admin', stdin=f'{ADMIN[1]}\n')
+    reload_users(daemon)
+    assert daemon.client().get().status == 200
+
+
 def reload_users(daemon):
     """Each reload is told once."""
     line = 'the users were read again'

@@ -121,14 +121,24 @@ def test_choices():
         assert set(allowed.split('|')) <= set(re.findall(r'^\.Cm (\w+)', text, re.MULTILINE)), key
 
 
-def test_example_is_well(tmp_path):
+def test_example_is_well(tmp_path, monkeypatch):
     """With each of its lines in force too."""
+    monkeypatch.setenv('CONFIGURATION_DIRECTORY', str(tmp_path))  # where the users are by default
     for name, text in (('as-it-is', EXAMPLE.read_text()),
                        ('in-force', re.sub(r'^#([\w-]+ =)', r'\1', EXAMPLE.read_text(), flags=re.MULTILINE))):
         path = tmp_path / name
-        path.write_text(text.replace('/etc/dimmer/users', str(tmp_path / 'users')))
+        users = tmp_path / 'users'
+        path.write_text(text.replace('/etc/dimmer/users', str(users)))
+        users.touch(mode=0o600)
         done = facts.dimmerd('--config', path, '--check')
         assert (done.returncode, done.stdout, done.stderr) == (0, 'ok\n', '')
+
+
+def test_check_looks_for_the_users(tmp_path):
+    path, users = tmp_path / 'dimmerd.conf', tmp_path / 'users'
+    path.write_text(f'[users]\nfile = {users}\n')
+    done = facts.dimmerd('--config', path, '--check')
+    assert (done.returncode, done.stdout) == (1, '') and f'there is no users file {users};' in done.stderr
 
 
 def test_exit_statuses(tmp_path):
@@ -150,7 +160,8 @@ def test_wrong_usage(line):
 
 def test_users(tmp_path):
     where = '--users', tmp_path / 'folder/users'
-    assert facts.dimmerd('user', 'list', *where).stdout == ''
+    missing = facts.dimmerd('user', 'list', *where)
+    assert (missing.returncode, missing.stdout) == (1, '') and f'there is no users file {where[1]};' in missing.stderr
     assert facts.dimmerd('user', 'add', 'a@internal', '--role', 'admin', *where, stdin='one\n').returncode == 0
     assert facts.dimmerd('user', 'add', 'v@internal', *where, stdin='two').returncode == 0
     assert facts.dimmerd('user', 'list', *where).stdout == 'admin   a@internal\nviewer  v@internal\n'

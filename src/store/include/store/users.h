@@ -24,6 +24,8 @@ typedef struct DmUsers DmUsers; /* the file as it was read */
 /* A file that is not there has no users. NULL with DM_ERROR_FAILED naming file and line: broken, or readable by others.
  */
 DmUsers *dm_users_load(const char *path, GError **error);
+/* The same where there should be one: that it is missing is an error. */
+DmUsers *dm_users_load_existing(const char *path, GError **error);
 void dm_users_free(DmUsers *users);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmUsers, dm_users_free)
 
