@@ -43,24 +43,12 @@ static char *correlation_id_of(const char *sent) {
   return g_uuid_string_random();
 }
 
-static DmFormat format_of(const Call *call) {
-  const char *accept = call->target != NULL ? dm_target_parameter(call->target, "accept") : NULL;
-  if (accept == NULL)
-    accept = dm_http_request_header(call->http, "Accept");
-  if (accept == NULL)
-    return DM_FORMAT_XML;
-  g_autofree char *lower = g_ascii_strdown(accept, -1);
-  const char *json = strstr(lower, "json"), *xml = strstr(lower, "xml");
-  return json != NULL && (xml == NULL || json < xml) ? DM_FORMAT_JSON : DM_FORMAT_XML;
-}
-
-/* Whatever is asked for is answered in XML or JSON, if the client takes either. */
-static gboolean is_acceptable(const Call *call) {
-  const char *sent = dm_http_request_header(call->http, "Accept");
-  g_autofree char *accept = sent != NULL ? g_ascii_strdown(sent, -1) : NULL;
-  return call->route->open || call->route->stream || dm_target_parameter(call->target, "accept") != NULL ||
-    accept == NULL || *accept == '\0' || strstr(accept, "*/*") != NULL || strstr(accept, "application/*") != NULL ||
-    strstr(accept, "xml") != NULL || strstr(accept, "json") != NULL;
+/* Of the parameter, which is never refused, or else of the header. FALSE: the client takes neither XML nor JSON. */
+static gboolean read_format(Call *call) {
+  const char *parameter = call->target != NULL ? dm_target_parameter(call->target, "accept") : NULL;
+  const char *accept = parameter != NULL ? parameter : dm_http_request_header(call->http, "Accept");
+  call->format = DM_FORMAT_XML;
+  return accept == NULL || dm_format_negotiate(accept, &call->format) || parameter != NULL;
 }
 
 static gboolean has_known_version(const Call *call) {
@@ -73,7 +61,7 @@ static void run(Call *call) {
     dm_http_reply_header(call->http, "Allow", call->allow);
   if (call->route == NULL) {
     reply_empty(call, call->allow != NULL ? 405 : 404);
-  } else if (!is_acceptable(call)) {
+  } else if (call->not_acceptable && !call->route->open && !call->route->stream) {
     reply_empty(call, 406);
   } else if (!has_known_version(call)) {
     reply_fault(call, 400, "Invalid value", "the header Version must be 4");
@@ -110,7 +98,7 @@ void dm_api_handle(DmHttpRequest *request, gpointer data) {
   call->http = request;
   dm_http_request_set_data(request, call, free_call);
   call->target = dm_target_parse(dm_http_request_uri(request), &error);
-  call->format = format_of(call);
+  call->not_acceptable = !read_format(call);
   const char *sent = dm_http_request_header(request, "Correlation-Id");
   if (sent == NULL && call->target != NULL)
     sent = dm_target_parameter(call->target, "correlation_id");

@@ -60,10 +60,11 @@ struct Call {
   DmHttpRequest *http;
   const Route *route; /* NULL: there is none */
   DmTarget *target;
-  char *allow;        /* route is NULL, but for these methods there is one */
-  const char *ids[2]; /* what stood for "{}"; of the target */
-  DmFormat format;    /* of the answer */
-  char *user;         /* NULL: not signed on */
+  char *allow;             /* route is NULL, but for these methods there is one */
+  const char *ids[2];      /* what stood for "{}"; of the target */
+  DmFormat format;         /* of the answer */
+  gboolean not_acceptable; /* the client takes no format of ours */
+  char *user;              /* NULL: not signed on */
   DmRole role;
   char *correlation_id;
   DmBody *body;      /* NULL: none was asked for */

@@ -67,6 +67,8 @@ def test_forms_of_a_path(off, client, form):
     ('application/xml', 'application/xml'), ('application/json', 'application/json'),
     ('application/json;q=0.9', 'application/json'),
     ('application/json, application/xml;q=0.5', 'application/json'),
+    ('application/json;q=0.5, application/xml;q=0.9', 'application/xml'),
+    ('application/xml;q=0, application/json', 'application/json'), ('', 'application/xml'),
 ])
 def test_the_format_is_the_accepted_one(client, accept, kind):
     answer = client.get('vms', headers={'Accept': accept} if accept else {})
@@ -81,7 +83,8 @@ def test_the_format_by_parameter_goes_before_the_header(client):
 
 
 def test_a_format_that_there_is_not(client):
-    assert client.get('vms', headers={'Accept': 'text/html'}).status == 406
+    for accept in ('text/html', 'application/xml;q=0'):
+        assert client.get('vms', headers={'Accept': accept}).status == 406
 
 
 def test_xml_says_what_it_is(client):

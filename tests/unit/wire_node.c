@@ -243,10 +243,46 @@ static void test_speed(void) {
   }
 }
 
+static void test_negotiate(void) {
+  static const struct {
+    const char *accept, *expected; /* NULL: neither */
+  } cases[] = {
+    {"", "xml"},
+    {" , ", "xml"},
+    {"*/*", "xml"},
+    {"application/*", "xml"},
+    {"application/xml", "xml"},
+    {"text/xml", "xml"},
+    {"Application/JSON", "json"},
+    {"application/json, application/xml", "json"},
+    {"application/xml, application/json", "xml"},
+    {"application/json;q=0.5, application/xml;q=0.9", "xml"},
+    {"application/xml;q=0.5;x=y,application/json;charset=utf-8;q=0.9", "json"},
+    {"application/xml;q=0, application/json", "json"},
+    {"application/xml;q=0, */*", "json"},
+    {"*/*;q=0.1, application/json;q=0", "xml"},
+    {"*/*, application/json", "json"},
+    {"application/json;q=0.5, */*", "xml"},
+    {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "xml"},
+    {"application/json;q=nonsense", "json"},
+    {"application/json ; Q=0.2 , text/xml ; q=0.1", "json"},
+    {"text/html", NULL},
+    {"*/*;q=0", NULL},
+    {"application/xml;q=0.0", NULL},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    DmFormat format = DM_FORMAT_XML;
+    gboolean taken = dm_format_negotiate(cases[i].accept, &format);
+    g_test_message("%s", cases[i].accept);
+    g_assert_cmpstr(taken ? (format == DM_FORMAT_XML ? "xml" : "json") : NULL, ==, cases[i].expected);
+  }
+}
+
 int main(int argc, char **argv) {
   setlocale(LC_ALL, "de_DE.UTF-8"); /* a decimal comma, where that locale is installed */
   g_test_init(&argc, &argv, NULL);
   g_test_set_nonfatal_assertions();
+  g_test_add_func("/wire/negotiate", test_negotiate);
   g_test_add_func("/wire/node/kinds", test_kinds);
   g_test_add_func("/wire/node/items", test_items);
   g_test_add_func("/wire/node/adopt", test_adopt);

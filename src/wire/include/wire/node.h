@@ -54,6 +54,12 @@ void dm_node_write(const DmNode *node, DmFormat format, GString *out);
 /* "application/xml" or "application/json", with the charset. */
 const char *dm_format_content_type(DmFormat format);
 
+/*
+ * The one that an Accept header would rather have; of equals the one that is named, then named first, then XML. FALSE:
+ * it takes neither.
+ */
+gboolean dm_format_negotiate(const char *accept, DmFormat *format);
+
 /* What stands before a root element in XML; "" in JSON. */
 const char *dm_format_declaration(DmFormat format);
 
