@@ -148,7 +148,8 @@ static void test_mark(void) {
   }
 }
 
-/* A host can look, and have a block taken offline, before we get to what the kernel told of it: then it is ours still. */
+/* A host can look, and have a block taken offline, before we get to what the kernel told of it: then it is ours still.
+ */
 static void test_told_late(void) {
   static Agent agent;
   agent_set_up(&agent, "m");
