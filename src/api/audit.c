@@ -185,7 +185,7 @@ static void tell_settled(const Subject *subject) {
   const DmJob *job = subject->job;
   const char *by = job->user != NULL ? job->user : "SYSTEM";
   if (job->error != NULL) {
-    if (job->steps->len > 0 && job->steps->pdata[0] != NULL && job->memory_before != 0)
+    if (job->unheard || (job->steps->len > 0 && job->steps->pdata[0] != NULL && job->memory_before != 0))
       TELL(subject, AUDIT_USER_FAILED_UPDATE_VM, DM_SEVERITY_ERROR, "Failed to update VM %s (User: %s): %s",
         job->vm_name, by, job->error->message);
     return; /* a rule forbade it: nothing has happened, and who asked has the answer */
