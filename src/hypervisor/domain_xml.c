@@ -84,6 +84,16 @@ static DmPort state_of_port(const xmlNode *target) {
   return g_strcmp0(state, "connected") == 0 ? DM_PORT_OPEN : DM_PORT_CLOSED;
 }
 
+/* libvirt gives PCI devices of the host to VFIO, whatever <driver> says, and in whichever element they stand. */
+static gboolean has_device(const xmlNode *devices, const char *element, const char *type) {
+  for (const xmlNode *device = xml_child(devices, element); device != NULL; device = xml_next(device)) {
+    g_autofree char *is = xml_attribute(device, "type");
+    if (g_strcmp0(is, type) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* What tells how to speak to its inside, and what holds its memory. */
 static void read_surroundings(DmVm *vm, const xmlNode *domain) {
   const xmlNode *devices = xml_child(domain, "devices");
@@ -95,11 +105,8 @@ static void read_surroundings(DmVm *vm, const xmlNode *domain) {
     else if (g_strcmp0(name, DM_QEMU_AGENT_PORT) == 0)
       vm->qemu_agent_port = state_of_port(target);
   }
-  /* libvirt gives PCI devices of the host to VFIO, whatever <driver> says. */
-  for (const xmlNode *host = xml_child(devices, "hostdev"); host != NULL; host = xml_next(host)) {
-    g_autofree char *type = xml_attribute(host, "type");
-    vm->vfio |= g_strcmp0(type, "pci") == 0 || g_strcmp0(type, "mdev") == 0;
-  }
+  vm->vfio = has_device(devices, "hostdev", "pci") || has_device(devices, "hostdev", "mdev") ||
+    has_device(devices, "interface", "hostdev") || has_device(devices, "disk", "nvme");
   const xmlNode *memballoon = xml_child(devices, "memballoon");
   g_autofree char *balloon = xml_attribute(memballoon, "model");
   vm->balloon = balloon != NULL && g_strcmp0(balloon, "none") != 0;

@@ -176,6 +176,26 @@ static void test_virtio_fields(void) {
   g_assert_cmpuint(((DmMemoryDevice *)newer->devices->pdata[0])->address, ==, 0x140000000);
 }
 
+/* SR-IOV stands as an interface, and an NVMe disk of the host is given by VFIO as well. */
+static void test_vfio(void) {
+  static const struct {
+    const char *xml;
+    gboolean vfio;
+  } devices[] = {
+    {IN_DOMAIN("<devices><hostdev mode='subsystem' type='pci'/></devices>"), TRUE},
+    {IN_DOMAIN("<devices><hostdev mode='subsystem' type='mdev'/></devices>"), TRUE},
+    {IN_DOMAIN("<devices><interface type='bridge'/><interface type='hostdev'/></devices>"), TRUE},
+    {IN_DOMAIN("<devices><disk type='nvme' device='disk'/></devices>"), TRUE},
+    {IN_DOMAIN("<devices><hostdev mode='subsystem' type='usb'/><disk type='file'/></devices>"), FALSE},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(devices); i++) {
+    g_autoptr(DmVm) vm = dm_vm_new();
+    g_autoptr(DmConfig) config = read_config(devices[i].xml, vm);
+    g_assert_nonnull(config);
+    g_assert_cmpint(vm->vfio, ==, devices[i].vfio);
+  }
+}
+
 /* The id of a device without a user alias stays, is the VM's own and the device's own. */
 static void test_stable_ids(void) {
   g_autofree char *text = sample("dimms-live");
@@ -226,6 +246,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/domain-xml-read/entities", test_entities);
   g_test_add_func("/domain-xml-read/dimm-fields", test_dimm_fields);
   g_test_add_func("/domain-xml-read/virtio-fields", test_virtio_fields);
+  g_test_add_func("/domain-xml-read/vfio", test_vfio);
   g_test_add_func("/domain-xml-read/stable-ids", test_stable_ids);
   g_test_add_func("/domain-xml-read/odd-aliases", test_odd_aliases);
   return g_test_run();
