@@ -25,16 +25,17 @@
  *
  * A device that does not answer in time is overdue, never failed: it stays in the record, because the guest can still
  * release it.
+ *
+ * Here are the machine itself, the waiting, and what callers use; change_begin.c has FIND and READ, change_ask.c
+ * RECORD, CONFIGURE, ASK and AGAIN, change_close.c UNDO and CLOSE, inside.c LOOK and FREE.
  */
 #include "base/error.h"
 #include "change_private.h"
 #include "hypervisor/domain.h"
 #include "outcome.h"
-#include "plan/rules.h"
-#include "record.h"
 
 /* As people know it; it may have been asked for by its UUID. */
-static const char *name_of(const DmChange *change) {
+const char *change_name(const DmChange *change) {
   if (change->vm != NULL)
     return change->vm->name;
   return change->title != NULL ? change->title : change->name;
@@ -47,7 +48,7 @@ static void keep_first_error(DmChange *change, GError *error) {
     g_error_free(error);
 }
 
-static gboolean replace_vm(DmChange *change, GError **error) {
+gboolean change_read_vm(DmChange *change, GError **error) {
   DmVm *vm = dm_domain_read(change->connection, change->vm != NULL ? change->vm->uuid : change->name, error);
   if (vm == NULL)
     return FALSE;
@@ -93,7 +94,7 @@ static gboolean on_timeout(gpointer data) {
   return G_SOURCE_REMOVE;
 }
 
-static void on_event(const DmEvent *event, gpointer data) {
+void change_on_event(const DmEvent *event, gpointer data) {
   DmChange *change = data;
   answers_add(change, event);
   if (change->working || change->phase != PHASE_WAIT)
@@ -104,299 +105,6 @@ static void on_event(const DmEvent *event, gpointer data) {
     change_enter(change, next);
 }
 
-/* ---- FIND ---- */
-
-static gboolean work_find(DmChange *change, GError **error) {
-  return replace_vm(change, error);
-}
-
-static Phase then_find(DmChange *change) {
-  if (change->options.dry_run)
-    return PHASE_READ;
-  const char *uuid = change->vm != NULL ? change->vm->uuid : change->name;
-  change->lock = dm_lock_take(uuid, name_of(change), &change->error);
-  if (change->lock == NULL)
-    return PHASE_END;
-  change->watch = dm_connection_watch(change->connection, uuid, on_event, change);
-  return PHASE_READ;
-}
-
-/* ---- READ, and the plan ---- */
-
-/* We have the lock, so a request of this host has lost its process. One of another host may be alive. */
-static gboolean belongs_to_other_host(const DmRequest *request) {
-  return request->pid != 0 && g_strcmp0(request->host, g_get_host_name()) != 0 &&
-    g_get_real_time() / G_USEC_PER_SEC < request->deadline;
-}
-
-static gboolean work_read(DmChange *change, GError **error) {
-  if (!replace_vm(change, error))
-    return FALSE;
-  dm_domain_read_job(change->connection, change->vm);
-  if (!dm_rule_idle(change->vm, error))
-    return FALSE;
-  const DmRequest *request = change->vm->request;
-  if (request == NULL)
-    return TRUE;
-  if (change->options.dry_run) {
-    if (change->vm->live != NULL)
-      record_preview(change->vm, change->found);
-    return TRUE;
-  }
-  if (belongs_to_other_host(request)) {
-    g_set_error(error, DM_ERROR, DM_ERROR_BUSY,
-      "process %d on host %s is changing %s at this moment; wait for it and see how far it is", (int)request->pid,
-      request->host, change->vm->name);
-    dm_error_add_command(error, "show %s", change->vm->name);
-    return FALSE;
-  }
-  change->recovered = dm_request_copy(request);
-  DmStep *step = change->refused != NULL ? dm_request_find_step(change->recovered, change->refused) : NULL;
-  if (step != NULL)
-    dm_step_advance(step, DM_STEP_REFUSED);
-  return record_recover(change->connection, change->vm, change->recovered, change->found, error) &&
-    replace_vm(change, error);
-}
-
-/* What an earlier request asked for, and this one does not want to go. */
-static gboolean withdraws(const DmChange *change) {
-  return change->plan->action == DM_ACTION_SET && change->plan->memory != 0 && change->vm_before->request != NULL;
-}
-
-/* The running VM is touched: there are devices to ask, guaranteed changes, or what it carries does. */
-static gboolean touches_live(const DmChange *change) {
-  return change->vm->live != NULL &&
-    (change->plan->steps->len > 0 || change->plan->guaranteed != 0 || withdraws(change));
-}
-
-static Phase then_read(DmChange *change) {
-  if (change->vm->state != DM_VM_RUNNING || change->options.no_look)
-    return change_then_plan(change);
-  return PHASE_LOOK;
-}
-
-Phase change_then_plan(DmChange *change) {
-  change->vm_before = dm_vm_copy(change->vm);
-  change->plan = change->plan_func(change->vm, change->plan_data, &change->error);
-  change->planned_at = g_get_monotonic_time();
-  if (change->plan == NULL)
-    return PHASE_END;
-  for (guint i = 0; i < change->found->len; i++)
-    g_ptr_array_insert(change->plan->notes, (int)i, g_strdup(change->found->pdata[i]));
-  if (change->listener.planned != NULL)
-    change->listener.planned(change, change->listener_data);
-  if (change->options.dry_run || change->stopped)
-    return PHASE_END;
-  /* dimmer-guest may take up to twice the timeout to free devices before they are asked: see inside_free(). */
-  double timeout = change->options.timeout;
-  change->request = record_new(change->vm, change->plan, change->id, change->agent != NULL ? timeout * 2 : timeout);
-  change->request->user = g_strdup(change->user);
-  if (!touches_live(change))
-    return PHASE_CONFIGURE;
-  return record_changes_next_run(change->request) ? PHASE_RECORD : inside_before_ask(change);
-}
-
-/* ---- RECORD, CONFIGURE, UNDO ---- */
-
-/* The guaranteed memory that can be promised at once; the account at the end sees to the rest. */
-static uint64_t guaranteed_at_once(const DmChange *change) {
-  uint64_t asked = change->plan->guaranteed;
-  return asked != 0 ? MIN(asked, dm_config_memory(change->vm->live)) : change->vm->live->guaranteed;
-}
-
-static gboolean work_record(DmChange *change, GError **error) {
-  change->recorded =
-    dm_domain_store(change->connection, change->vm, guaranteed_at_once(change), change->request, error);
-  return change->recorded;
-}
-
-static Phase then_record(DmChange *change) {
-  return change->error != NULL ? PHASE_END : PHASE_CONFIGURE;
-}
-
-static gboolean work_configure(DmChange *change, GError **error) {
-  return record_configure(change->connection, change->vm, change->request, error);
-}
-
-static Phase then_configure(DmChange *change) {
-  if (change->error != NULL)
-    return touches_live(change) ? PHASE_UNDO : PHASE_END;
-  return touches_live(change) ? inside_before_ask(change) : PHASE_CLOSE;
-}
-
-static gboolean work_undo(DmChange *change, GError **error) {
-  return dm_domain_store(
-    change->connection, change->vm, change->vm_before->live->guaranteed, change->vm_before->request, error);
-}
-
-static Phase then_undo(DmChange *change) {
-  return PHASE_END;
-}
-
-/* ---- ASK ---- */
-
-/* The steps to ask now (borrowed). The caller unrefs. */
-static GPtrArray *mark_asked(DmChange *change) {
-  GPtrArray *fresh = g_ptr_array_new();
-  change->request->asked = TRUE;
-  record_extend(change->request, change->options.timeout);
-  for (guint i = 0; i < change->request->steps->len; i++) {
-    DmStep *step = change->request->steps->pdata[i];
-    if (step->state == DM_STEP_PLANNED && dm_step_advance(step, DM_STEP_ASKED))
-      g_ptr_array_add(fresh, step);
-  }
-  return fresh;
-}
-
-/* Reading the VM right after the asking would hold up the guest's answers, so only where no event may be coming. */
-static gboolean work_ask(DmChange *change, GError **error) {
-  g_autoptr(GPtrArray) fresh = mark_asked(change);
-  change->look = FALSE;
-  if (!work_record(change, error))
-    return FALSE;
-  change->asked_at = g_get_monotonic_time();
-  return dm_domain_ask(change->connection, change->vm, fresh, &change->look, error) &&
-    (!change->look || replace_vm(change, error));
-}
-
-static void tell_asked(DmChange *change) {
-  for (guint i = 0; change->listener.asked != NULL && i < change->request->steps->len; i++) {
-    const DmStep *step = change->request->steps->pdata[i];
-    if (step->asked_at >= change->asked_at)
-      change->listener.asked(change, step, change->listener_data);
-  }
-}
-
-static Phase then_ask(DmChange *change) {
-  if (change->error != NULL)
-    return PHASE_CLOSE;
-  tell_asked(change);
-  for (guint i = 0; i < change->request->steps->len; i++) {
-    DmStep *step = change->request->steps->pdata[i];
-    if (step->state == DM_STEP_ASKED && step->reason != NULL) {
-      g_autofree char *reason = g_steal_pointer(&step->reason);
-      answers_refuse(change, step, reason);
-    }
-  }
-  answers_take(change);
-  if (change->look)
-    answers_look(change);
-  return change_after_answers(change);
-}
-
-/* ---- AGAIN ---- */
-
-static gboolean work_again(DmChange *change, GError **error) {
-  return replace_vm(change, error);
-}
-
-/* A further step of a virtio-mem device takes the place of its old one. */
-static void adopt_step(DmChange *change, DmStep *step) {
-  DmStep *old = dm_request_find_step(change->request, step->alias);
-  if (old != NULL) {
-    step->from = old->from;
-    step->size_before = old->size_before;
-    g_ptr_array_remove(change->request->steps, old);
-  }
-  g_ptr_array_add(change->request->steps, step);
-}
-
-static Phase then_again(DmChange *change) {
-  if (change->error != NULL)
-    return PHASE_CLOSE;
-  answers_take(change);
-  if (change_is_final(change))
-    return PHASE_CLOSE;
-  g_autoptr(GPtrArray) steps = dm_plan_again(change->vm, change->request);
-  for (guint i = 0; i < steps->len; i++)
-    adopt_step(change, steps->pdata[i]);
-  change->refused_seen = answers_count_refused(change);
-  return steps->len > 0 ? inside_before_ask(change) : change_after_answers(change);
-}
-
-/* ---- CLOSE ---- */
-
-/* The last that is known of a VM that has stopped: as it was, without what its guest released. */
-static void drop_removed(DmVm *vm, const DmRequest *request) {
-  for (guint i = 0; i < request->steps->len; i++) {
-    const DmStep *step = request->steps->pdata[i];
-    DmMemoryDevice *device = dm_config_find_alias(vm->live, step->alias);
-    if (step->op == DM_OP_UNPLUG && step->state == DM_STEP_DONE && device != NULL)
-      g_ptr_array_remove(vm->live->devices, device);
-  }
-}
-
-static gboolean connection_lost(const DmChange *change, GError **error) {
-  if (change->recorded) {
-    g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION,
-      "the connection to %s was lost in the middle of the request; the VM carries it, to be settled when it is back",
-      dm_connection_uri(change->connection));
-    dm_error_add_command(error, "settle %s", name_of(change));
-  } else {
-    g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION, "the connection to %s was lost; nothing was asked of %s",
-      dm_connection_uri(change->connection), name_of(change));
-  }
-  return FALSE;
-}
-
-static gboolean close_moved(const DmChange *change, GError **error) {
-  g_set_error(error, DM_ERROR, DM_ERROR_VM_MOVED, "%s was migrated to another host in the middle of the request%s",
-    name_of(change),
-    change->recorded ? ", which it took along, to be settled there"
-                     : "; nothing was asked of it, so repeat that there");
-  return FALSE;
-}
-
-static gboolean close_stopped(DmChange *change, GError **error) {
-  g_autoptr(DmVm) last = dm_vm_copy(change->vm_before);
-  drop_removed(last, change->request);
-  last->state = DM_VM_SHUT_OFF;
-  if (last->next_run != NULL && !record_settle(change->connection, last, change->request, NULL, error))
-    return FALSE;
-  if (!replace_vm(change, NULL)) {
-    dm_vm_free(change->vm);
-    change->vm = g_steal_pointer(&last);
-  }
-  g_set_error(error, DM_ERROR, DM_ERROR_VM_STOPPED,
-    "%s stopped in the middle of the request; nothing more can be asked of it", name_of(change));
-  return FALSE;
-}
-
-static gboolean work_close(DmChange *change, GError **error) {
-  gboolean was_live = change->vm_before->live != NULL;
-  if (change->connection_lost)
-    return connection_lost(change, error);
-  if (change->vm_moved)
-    return close_moved(change, error);
-  if (!change->vm_stopped && !replace_vm(change, error)) {
-    if (!was_live || error == NULL || !g_error_matches(*error, DM_ERROR, DM_ERROR_NO_SUCH_VM))
-      return FALSE;
-    g_clear_error(error); /* a transient VM that stopped is gone altogether */
-    change->vm_stopped = TRUE;
-  }
-  if (was_live && (change->vm_stopped || change->vm->live == NULL))
-    return close_stopped(change, error);
-  dm_domain_read_job(change->connection, change->vm);
-  if (touches_live(change) && change->vm->job != NULL) { /* it lets nothing be written: the request stays with the VM */
-    g_ptr_array_add(change->plan->notes,
-      g_strdup_printf("%s is being %s, so what came of this is accounted for only when that is over and the request is "
-                      "settled",
-        change->vm->name, change->vm->job));
-    return TRUE;
-  }
-  inside_merge_refusals(change, change->vm);
-  if (was_live && touches_live(change) && !record_settle(change->connection, change->vm, change->request, NULL, error))
-    return FALSE;
-  return replace_vm(change, error);
-}
-
-/* An answer that came while the account was made is accounted for as well. */
-static Phase then_close(DmChange *change) {
-  guint pending = answers_count_pending(change);
-  answers_take(change);
-  return change->error == NULL && answers_count_pending(change) < pending ? PHASE_CLOSE : PHASE_END;
-}
-
 /* ---- the table ---- */
 
 typedef struct {
@@ -405,14 +113,14 @@ typedef struct {
 } PhaseRow;
 
 static const PhaseRow phases[] = {
-  [PHASE_FIND] = {work_find, then_find},
-  [PHASE_READ] = {work_read, then_read},
-  [PHASE_RECORD] = {work_record, then_record},
-  [PHASE_CONFIGURE] = {work_configure, then_configure},
-  [PHASE_ASK] = {work_ask, then_ask},
-  [PHASE_AGAIN] = {work_again, then_again},
-  [PHASE_CLOSE] = {work_close, then_close},
-  [PHASE_UNDO] = {work_undo, then_undo},
+  [PHASE_FIND] = {change_work_find, change_then_find},
+  [PHASE_READ] = {change_work_read, change_then_read},
+  [PHASE_RECORD] = {change_work_record, change_then_record},
+  [PHASE_CONFIGURE] = {change_work_configure, change_then_configure},
+  [PHASE_ASK] = {change_work_ask, change_then_ask},
+  [PHASE_AGAIN] = {change_work_again, change_then_again},
+  [PHASE_CLOSE] = {change_work_close, change_then_close},
+  [PHASE_UNDO] = {change_work_undo, change_then_undo},
 };
 
 static void work(gpointer data) {
@@ -421,7 +129,7 @@ static void work(gpointer data) {
     return;
   if (!dm_connection_is_alive(change->connection)) { /* then libvirt's own words are only about a socket */
     g_clear_error(&change->failed);
-    connection_lost(change, &change->failed);
+    change_lost(change, &change->failed);
   }
 }
 
@@ -524,7 +232,7 @@ void dm_change_free(DmChange *change) {
 }
 
 void dm_change_start(DmChange *change) {
-  change_enter(change, change->title != NULL ? then_find(change) : PHASE_FIND);
+  change_enter(change, change->title != NULL ? change_then_find(change) : PHASE_FIND);
 }
 
 void dm_change_stop_waiting(DmChange *change) {

@@ -55,17 +55,63 @@ struct DmChange {
   GError *error;  /* the first one */
 };
 
-/* Goes on with that phase. */
-void change_enter(DmChange *change, Phase phase);
+/*
+ * Each phase has work, which calls the hypervisor in a worker thread, and what follows it in the main loop: where to
+ * go. A failure of the work is change->error by then, but for UNDO and CLOSE, which see to that of others.
+ */
 
+/* ---- change_begin.c ---- */
+
+gboolean change_work_find(DmChange *change, GError **error);
+Phase change_then_find(DmChange *change);
+gboolean change_work_read(DmChange *change, GError **error);
+Phase change_then_read(DmChange *change);
 /* Where to go from READ and LOOK: the plan is made. */
 Phase change_then_plan(DmChange *change);
+/* The running VM is touched: there are devices to ask, guaranteed changes, or what it carries does. */
+gboolean change_touches_live(const DmChange *change);
+
+/* ---- change_ask.c ---- */
+
+gboolean change_work_record(DmChange *change, GError **error);
+Phase change_then_record(DmChange *change);
+gboolean change_work_configure(DmChange *change, GError **error);
+Phase change_then_configure(DmChange *change);
+gboolean change_work_ask(DmChange *change, GError **error);
+Phase change_then_ask(DmChange *change);
+gboolean change_work_again(DmChange *change, GError **error);
+Phase change_then_again(DmChange *change);
+
+/* ---- change_close.c ---- */
+
+gboolean change_work_undo(DmChange *change, GError **error);
+Phase change_then_undo(DmChange *change);
+gboolean change_work_close(DmChange *change, GError **error);
+Phase change_then_close(DmChange *change);
+/* FALSE, with what the loss of the connection means for this change. */
+gboolean change_lost(const DmChange *change, GError **error);
+
+/* ---- change.c ---- */
+
+/* Goes on with that phase. */
+void change_enter(DmChange *change, Phase phase);
 
 /* The VM, or the connection to it, is gone: no answer can come any more. */
 gboolean change_is_final(const DmChange *change);
 
 /* Where to go from the answers there are. */
 Phase change_after_answers(DmChange *change);
+
+/* An event of the watch: kept while the work is under way, else it may lead on from WAIT. */
+void change_on_event(const DmEvent *event, gpointer change);
+
+/* As people know the VM; it may have been asked for by its UUID. The change keeps it. */
+const char *change_name(const DmChange *change);
+
+/* The VM as it is now takes the place of the one that was read before. Work's. */
+gboolean change_read_vm(DmChange *change, GError **error);
+
+/* ---- inside.c ---- */
 
 /* LOOK: asks the guest what it can tell. */
 void inside_look(DmChange *change);
@@ -87,6 +133,8 @@ void inside_remember(DmChange *change, const char *alias);
 
 /* @vm, which is about to be stored, remembers the refusals of this change, and none of devices that are gone. */
 void inside_merge_refusals(const DmChange *change, DmVm *vm);
+
+/* ---- answers.c ---- */
 
 /* An event, kept until the loop has the change again. */
 typedef struct {
