@@ -36,7 +36,7 @@ typedef struct {
   gboolean driven;       /* a change is under way; afterwards only late answers move steps */
   gboolean recovered;
   gboolean unheard; /* whoever asked has had its answer before it was settled */
-  uint64_t wanted; /* memory asked for; 0: chosen devices */
+  uint64_t wanted;  /* memory asked for; 0: chosen devices */
   uint64_t memory_before, memory_after, guaranteed_before,
     guaranteed_after; /* of the VM; after: once it is not driven */
 } DmJob;
