@@ -36,6 +36,7 @@ static const DmErrorInfo table[] = {
   {DM_ERROR_NOT_A_MULTIPLE, "not-a-multiple", 400, DM_EXIT_RULE},
   {DM_ERROR_GUARANTEED_ABOVE_MEMORY, "guaranteed-above-memory", 400, DM_EXIT_RULE},
   {DM_ERROR_MEMORY_ABOVE_MAXIMUM, "memory-above-maximum", 409, DM_EXIT_RULE},
+  {DM_ERROR_ABOVE_PLATFORM, "above-platform", 400, DM_EXIT_RULE},
   {DM_ERROR_NO_FREE_SLOT, "no-free-slot", 409, DM_EXIT_RULE},
   {DM_ERROR_NOT_ENABLED, "not-enabled", 409, DM_EXIT_RULE},
   {DM_ERROR_NO_SUCH_NODE, "no-such-node", 409, DM_EXIT_RULE},

@@ -195,6 +195,9 @@ static void set_text(const Key *key, Settings *settings, char *text) {
 }
 
 static gboolean read_text(const Key *key, const char *text, const char *folder, Settings *settings, GError **error) {
+  /* A default that is found is never "none", which an empty path means elsewhere. */
+  if (*text == '\0' && key->find != NULL)
+    return not_allowed(key, text, error);
   if (key->kind == KEY_CHOICE ? !is_allowed_word(key, text) : key->kind == KEY_ADDRESS && !is_address(text))
     return not_allowed(key, text, error);
   gboolean path = key->kind == KEY_FILE && *text != '\0';
@@ -225,6 +228,10 @@ gboolean key_read(const Key *key, const char *text, const char *folder, Settings
       return TRUE;
     case KEY_WORDS: {
       char **words = split_words(text);
+      if (words[0] == NULL) {
+        g_strfreev(words);
+        return not_allowed(key, text, error);
+      }
       key_clear(key, settings);
       *(char ***)field_of(key, settings) = words;
       return TRUE;

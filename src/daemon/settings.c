@@ -19,12 +19,13 @@ void settings_free(Settings *settings) {
   g_free(settings);
 }
 
-/* GKeyFile does not tell lines. The one where the key of that section stands last, as that one counts; NULL: the
- * section's own. 0: not found. */
-static guint find_line(const char *text, const char *section, const char *key) {
+/*
+ * GKeyFile does not tell lines. The first below line @after where the key of that section stands; NULL: the section's
+ * own. 0: not found.
+ */
+static guint find_line(const char *text, const char *section, const char *key, guint after) {
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
   gboolean inside = FALSE;
-  guint found = 0;
   for (guint i = 0; lines[i] != NULL; i++) {
     g_strstrip(lines[i]);
     gsize length = strlen(lines[i]);
@@ -35,17 +36,17 @@ static guint find_line(const char *text, const char *section, const char *key) {
       continue;
     }
     char *equals = strchr(lines[i], '=');
-    if (!inside || key == NULL || lines[i][0] == '#' || equals == NULL)
+    if (!inside || key == NULL || lines[i][0] == '#' || equals == NULL || i < after)
       continue;
     *equals = '\0';
     if (strcmp(g_strchomp(lines[i]), key) == 0)
-      found = i + 1;
+      return i + 1;
   }
-  return found;
+  return 0;
 }
 
 static void prefix_place(GError **error, const char *file, const char *text, const char *section, const char *key) {
-  guint line = find_line(text, section, key);
+  guint line = find_line(text, section, key, 0);
   g_prefix_error(error, "%s, line %u: ", file, line);
 }
 
@@ -70,11 +71,19 @@ static gboolean read_key(
   g_autofree char *value = g_key_file_get_value(parsed, section, name, error);
   if (value == NULL)
     return FALSE;
-  if (*value == '\0' && key->find != NULL)
-    return TRUE; /* found later */
   if (key_read(key, value, folder, settings, error))
     return TRUE;
   g_prefix_error(error, "[%s] %s: ", section, name);
+  return FALSE;
+}
+
+/* GKeyFile takes the last, and nobody sees that the other has no effect. */
+static gboolean check_once(const char *text, const char *section, const char *name, GError **error) {
+  guint first = find_line(text, section, name, 0), second = find_line(text, section, name, first);
+  if (second == 0)
+    return TRUE;
+  g_set_error(
+    error, DM_ERROR, DM_ERROR_BAD_VALUE, "[%s] %s stands in line %u too; remove one of them", section, name, second);
   return FALSE;
 }
 
@@ -89,7 +98,7 @@ static gboolean read_section(
   }
   g_auto(GStrv) names = g_key_file_get_keys(parsed, section, NULL, NULL);
   for (char **name = names; name != NULL && *name != NULL; name++) {
-    if (!read_key(settings, parsed, section, *name, folder, error)) {
+    if (!check_once(text, section, *name, error) || !read_key(settings, parsed, section, *name, folder, error)) {
       prefix_place(error, settings->file, text, section, *name);
       return FALSE;
     }

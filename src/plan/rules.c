@@ -23,7 +23,7 @@ gboolean dm_rule_platform(const DmVm *vm, uint64_t maximum, GError **error) {
   if (maximum <= PLATFORM_LIMIT)
     return TRUE;
   g_autofree char *text = dm_size_format(maximum);
-  g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+  g_set_error(error, DM_ERROR, DM_ERROR_ABOVE_PLATFORM,
     "a maximum of %s is more than any machine of %s's kind can have, 64 TiB; ask for less", text, vm->name);
   return FALSE;
 }

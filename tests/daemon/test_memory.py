@@ -94,6 +94,12 @@ def test_less_than_a_mib(mute, client, size):
     assert values(client, mute) == (1024, 1024, 1024, 1024)
 
 
+def test_a_maximum_that_no_machine_has(off, client):
+    message = rule(client.put(path(off), change(maximum=64 * MIB + 1)), 400)
+    assert '64 TiB' in message and values(client, off) == (1024, 1024, 1024, 1024)
+    put(client, off, maximum=64 * MIB)
+
+
 def test_what_helps_against_less_than_a_mib_does(off, client):
     detail = rule(client.put(path(off), change('1023', '1023')), 400)
     least = re.search(r'ask for (\d+) or more', detail)[1]

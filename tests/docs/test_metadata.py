@@ -13,20 +13,24 @@ GUIDE = facts.REPO / 'docs/metadata.md'
 SOURCE = facts.source('hypervisor/metadata.c')
 NAMESPACE = re.search(r'#define METADATA_NAMESPACE "(.*)"', facts.source('hypervisor/metadata.h')).group(1)
 
-ELEMENTS = {'memory': ('write_values', 'metadata_read'), 'request': ('write_request', 'read_request'),
-            'step': ('write_step', 'read_step'), 'refusal': ('write_refusal', 'metadata_read_refusals')}
+# Each with the functions that write its attributes, and those that read them.
+ELEMENTS = {'memory': (['write_values'], ['metadata_read']),
+            'request': (['write_request'], ['read_request']),
+            'step': (['write_step', 'write_origin'], ['read_step', 'read_origin']),
+            'refusal': (['write_refusal'], ['metadata_read_refusals'])}
 
 
-def body(function):
-    return re.search(rf'^[^\n/]*\b{function}\([^;]*?\) \{{\n(.*?)^\}}', SOURCE, re.MULTILINE | re.DOTALL).group(1)
+def bodies(functions):
+    return ''.join(re.search(rf'^[^\n/]*\b{function}\([^;]*?\) \{{\n(.*?)^\}}', SOURCE,
+                             re.MULTILINE | re.DOTALL).group(1) for function in functions)
 
 
 def written(element):
-    return set(re.findall(r'(?:set_\w+|xml_set_attribute_number)\(\w+, "([a-z-]+)"', body(ELEMENTS[element][0])))
+    return set(re.findall(r'(?:set_\w+|xml_set_attribute_number)\(\w+, "([a-z-]+)"', bodies(ELEMENTS[element][0])))
 
 
 def read(element):
-    return set(re.findall(r'xml_attribute(?:_number)?\(\w+, "([a-z-]+)"', body(ELEMENTS[element][1])))
+    return set(re.findall(r'xml_attribute(?:_number)?\(\w+, "([a-z-]+)"', bodies(ELEMENTS[element][1])))
 
 
 def documented(element):

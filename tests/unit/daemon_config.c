@@ -61,13 +61,13 @@ static void test_table(void) {
 
 static void test_values(void) {
   g_autoptr(Settings) settings = load_well(
-    "# comment\n\n[server]\naddress=::1\nport = 0\n\tanswer-timeout =  500ms\n"
+    "# comment\n\n[server]\naddress=::1\n\tanswer-timeout =  500ms\n"
     "[hosts]\nconnections =  qemu:///system   qemu+tls://b/system \nguest-timeout=2m\n"
     "[users]\nfile = sub/../users\ntoken-idle=1.5s\n[database]\nfile=/var/x.db\nevent-days=36500\n"
     "[limits]\nmax-body=2MiB\n[log]\nlevel=debug\n[server]\nport=65535\n");
   g_autofree char *users = g_build_filename(folder, "users", NULL);
   g_assert_cmpstr(settings->address, ==, "::1");
-  g_assert_cmpuint(settings->port, ==, 65535); /* the last one counts */
+  g_assert_cmpuint(settings->port, ==, 65535);
   g_assert_cmpfloat_with_epsilon(settings->answer_timeout, 0.5, 1e-9);
   g_assert_cmpuint(g_strv_length(settings->connections), ==, 2);
   g_assert_cmpstr(settings->connections[0], ==, "qemu:///system");
@@ -79,15 +79,6 @@ static void test_values(void) {
   g_assert_cmpuint(settings->event_days, ==, 36500);
   g_assert_cmpuint(settings->max_body, ==, 2 << 20);
   g_assert_cmpstr(settings->log_level, ==, "debug");
-}
-
-/* Where a default depends on who runs dimmerd, an empty value means the default. */
-static void test_empty_is_default(void) {
-  g_autoptr(Settings) settings = load_well("[hosts]\nconnections =\n[users]\nfile=\n[database]\nfile =\n");
-  g_autoptr(Settings) standard = load_well("");
-  g_assert_cmpstr(settings->connections[0], ==, standard->connections[0]);
-  g_assert_cmpstr(settings->users_file, ==, standard->users_file);
-  g_assert_cmpstr(settings->database_file, ==, standard->database_file);
 }
 
 #define SECONDS(least, most) "a time from " least " to " most " seconds is allowed, like 30, 30s, 2m or 500ms"
@@ -133,6 +124,12 @@ static const struct {
   {"[server]\naddress=0.0.0.0\n", ": [server] address: 0.0.0.0" CLEAR},
   {"[server]\naddress=::\n", ": [server] address: ::" CLEAR},
   {"[server]\naddress=192.0.2.1\n", ": [server] address: 192.0.2.1" CLEAR},
+  {"[hosts]\nconnections=\n", ", line 2: [hosts] connections: '' is wrong; it cannot be empty"},
+  {"[hosts]\nconnections= \t\n", ", line 2: [hosts] connections: '' is wrong; it cannot be empty"},
+  {"[users]\nfile=\n", ", line 2: [users] file: '' is wrong; it cannot be empty"},
+  {"[server]\nport=1\n#port=2\n\nport = 3\n", ", line 2: [server] port stands in line 5 too; remove one of them"},
+  {"[server]\nport=1\n[log]\nlevel=info\n[server]\nport=1\n",
+    ", line 2: [server] port stands in line 6 too; remove one of them"},
   {"[hosts]\nconnections=qemu:///system nonsense\n",
     ": [hosts] connections: 'nonsense' is no connection of libvirt: it is no URI" URIS},
   {"[hosts]\nconnections=qemu+pigeon:///system\n",
@@ -228,7 +225,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/daemon-config/defaults", test_defaults);
   g_test_add_func("/daemon-config/table", test_table);
   g_test_add_func("/daemon-config/values", test_values);
-  g_test_add_func("/daemon-config/empty-is-default", test_empty_is_default);
   g_test_add_func("/daemon-config/wrong", test_wrong);
   g_test_add_func("/daemon-config/missing-file", test_missing_file);
   g_test_add_func("/daemon-config/certificate", test_certificate);

@@ -44,7 +44,7 @@ static const Case errors[] = {
   {"paused", "paused: 1024 max=4096/1 d128 | 1152 max=4096/1", "memory=1024", {"web1", "paused", "resume", "next run"}},
   {"transient", "running: 1024 max=4096/1 | -", "memory=512 next-run", {"web1", "transient"}},
   {"too-small", "shut-off: - | 512+512 max=4096/16", "memory=1", {"web1", "2 NUMA cells", "2 MiB at least"}},
-  {"unit-forgotten", "running: 1024 max=4096/1 | -", "memory=1400B", {"memory", "1400MiB"}},
+  {"unit-forgotten", "running: 1024 max=4096/1 | -", "memory=1400B", {"1400 bytes", "without a unit", "1048576"}},
 };
 
 static void test_notes(gconstpointer data) {

@@ -27,6 +27,7 @@ typedef enum {
   DM_ERROR_NOT_A_MULTIPLE, /* of the hot plug factor, the block size or the page size */
   DM_ERROR_GUARANTEED_ABOVE_MEMORY,
   DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+  DM_ERROR_ABOVE_PLATFORM, /* a maximum that no machine of the kind can have */
   DM_ERROR_NO_FREE_SLOT,
   DM_ERROR_NOT_ENABLED, /* the VM lacks what hot plug needs: maxMemory, slots, a NUMA cell */
   DM_ERROR_NO_SUCH_NODE,
