@@ -291,7 +291,7 @@ def test_a_host_that_goes_leaves_nothing_held(vm, agent):
         hasty.send('hello', version=1)
         hasty.send('offline', start=PLUGGED, size=2 * BLOCK, hold=3600)
     deadline = time.monotonic() + TIMEOUT
-    vm.guest('sleep 3')
+    vm.guest('sleep 3')  # nothing tells that what the hasty one wrote has been read, and came to its end
     while vm.guest_memory_mib() != 512:
         assert time.monotonic() < deadline
 
@@ -382,7 +382,7 @@ def test_it_is_small_and_sleeps(vm):
         assert agent.ask('offline', start=PLUGGED, size=2 * BLOCK, hold=3600)['ok']
         for _ in range(2):
             before = cpu_ticks(vm)
-            vm.guest('sleep 2')
+            vm.guest('sleep 2')  # the point: it takes no time while nothing happens
             assert cpu_ticks(vm) - before <= 1
             agent.close()
     assert resident_kib(vm) <= 1024
