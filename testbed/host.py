@@ -296,8 +296,12 @@ class SessionHost(Host):
     """A private libvirtd in session mode: any number of processes at once, and events."""
 
     @property
+    def socket(self):
+        return self.folder / 'run/libvirt/libvirt-sock'
+
+    @property
     def uri(self):
-        return f'qemu+unix:///session?socket={self.folder}/run/libvirt/libvirt-sock'
+        return f'qemu+unix:///session?socket={self.socket}'
 
     @property
     def qemu_conf(self):

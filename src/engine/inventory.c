@@ -15,6 +15,8 @@
 
 #define STATS_SECONDS 10
 #define READY_SECONDS 10
+#define LEAVING_FIRST 125 /* milliseconds, doubled each time */
+#define LEAVING_LONGEST 64000
 
 Slot *inventory_find(const DmInventory *inventory, const char *uuid) {
   return g_hash_table_lookup(inventory->slots, uuid);
@@ -39,9 +41,37 @@ static void forget_order(DmInventory *inventory) {
   g_clear_pointer(&inventory->sorted, g_ptr_array_unref);
 }
 
+/*
+ * libvirt tells that a VM has moved away while it still has it, shut off; it takes leave of the other host, which may
+ * last as long as that host likes, and then removes the VM without an event, even one that was defined here (9.0's
+ * qemuMigrationSrcPerformJob). So a VM that has moved is looked at until it is gone, runs, or simply stays.
+ */
+static void forget_leaving(Slot *slot) {
+  if (slot->leaving_timer != 0)
+    g_source_remove(slot->leaving_timer);
+  slot->leaving_timer = slot->leaving_pause = 0;
+}
+
+static gboolean on_leaving(gpointer data) {
+  Slot *slot = data;
+  slot->leaving_pause *= 2;
+  slot->leaving_timer = 0;
+  if (slot->leaving_pause <= LEAVING_LONGEST)
+    slot->leaving_timer = g_timeout_add(slot->leaving_pause, on_leaving, slot);
+  dm_inventory_refresh(slot->inventory, &slot->entry);
+  return G_SOURCE_REMOVE;
+}
+
+static void expect_leaving(Slot *slot) {
+  forget_leaving(slot);
+  slot->leaving_pause = LEAVING_FIRST;
+  slot->leaving_timer = g_timeout_add(slot->leaving_pause, on_leaving, slot);
+}
+
 static void slot_free(gpointer data) {
   Slot *slot = data;
   inventory_forget_cold(slot);
+  forget_leaving(slot);
   dm_vm_free(slot->entry.vm);
   g_free(slot);
 }
@@ -96,6 +126,8 @@ Slot *inventory_take(DmInventory *inventory, Site *site, DmVm *vm) {
     inventory_touch(inventory, slot);
     return slot;
   }
+  if (vm->live != NULL)
+    forget_leaving(slot);
   slot->entry.host = &site->host;
   inventory_replace(inventory, slot, vm);
   return slot;
@@ -218,8 +250,10 @@ static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event)
     slot->entry.stopped = g_get_real_time() / 1000;
     slot->entry.stats = (DmMemoryStats){0};
   }
-  if (event->kind == DM_EVENT_VM_MOVED)
+  if (event->kind == DM_EVENT_VM_MOVED) {
     inventory_forget_cold(slot);
+    expect_leaving(slot);
+  }
   if (begins_anew(event->kind))
     dm_vm_take_guest(slot->entry.vm, NULL);
   if (apply_device(slot->entry.vm, event))

@@ -11,6 +11,7 @@ typedef struct {
   DmInventory *inventory;
   guint cold; /* a cold reboot is under way: when its guest goes down before this timer, it is started; 0: none */
   guint puts; /* how often vm was replaced: a read that began before a put is older than it */
+  guint leaving_timer, leaving_pause; /* it has moved away, and may be removed without an event; 0: looked at no more */
 } Slot;
 
 typedef struct {

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from rest import (change, event, events, job, mib, path, plug, put, rule, steps, values, vm_id, wait_job, wait_memory)
-from testbed.migration import Migration
+from testbed.migration import Farewell, Migration
 
 # What would change a VM under way waits 30 s for libvirt and fails. A refusal is to be faster by far.
 QUICK = 10
@@ -91,6 +91,20 @@ def test_a_job_ends_with_a_vm_that_has_moved_out_of_sight(vm, other, serve, wait
     done = wait_job(client, found.get('id'), 'failed')
     assert 'took' in done.findtext('fault/detail') and 'settled there' in done.findtext('fault/detail'), done
     assert [state for state, _ in steps(client, found.get('id'))] == ['started']
+    client.wait('vms', lambda vms: len(vms) == 0)
+
+
+def test_it_goes_without_an_event(vm, other, serve):
+    """Its host tells that it has moved while it still has it, shut off, and nothing when it has not any more."""
+    client = serve().client()
+    where = path(vm)
+    farewell = Farewell(vm.folder, other.socket)
+    migration = Migration(vm, other, through=farewell.address)
+    migration.hurry()
+    client.wait(where, lambda found: found.findtext('status') == 'down')
+    assert farewell.came.is_set()
+    farewell.release()
+    migration.wait()
     client.wait('vms', lambda vms: len(vms) == 0)
 
 
