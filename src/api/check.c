@@ -127,7 +127,7 @@ static GuestCheck *begin_check(DmApi *api, const DmEntry *entry) {
   check->vm_id = g_strdup(entry->vm->uuid);
   check->calls = g_ptr_array_new();
   g_hash_table_insert(api->checks, check->vm_id, check);
-  dm_checkup(entry->host->connection, check->vm_id, on_checkup, check);
+  dm_checkup(entry->host->connection, check->vm_id, DM_LOOK_COUNTING, on_checkup, check);
   return check;
 }
 

@@ -94,7 +94,7 @@ static int visit_vm(const CommonOptions *common, const char *name, uint64_t memo
   if (connection == NULL)
     return options_fail(common, error);
   Visit visit = {.loop = loop};
-  dm_checkup(connection, name, on_checkup, &visit);
+  dm_checkup(connection, name, DM_LOOK_COUNTING, on_checkup, &visit);
   g_main_loop_run(loop);
   g_autoptr(DmVm) vm = visit.vm;
   if (vm == NULL) {

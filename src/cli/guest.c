@@ -38,7 +38,8 @@ static void on_checkup(DmVm *vm, DmAgent *agent, GError *error, gpointer data) {
 }
 
 static void look(Prepare *prepare, const char *name) {
-  dm_checkup(prepare->connection, name, on_checkup, prepare);
+  DmLookDepth depth = prepare->print ? DM_LOOK_WHOLE : DM_LOOK_COUNTING;
+  dm_checkup(prepare->connection, name, depth, on_checkup, prepare);
   g_main_loop_run(prepare->loop);
 }
 

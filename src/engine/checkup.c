@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/checkup.h"
 
-#include "guest/look.h"
 #include "hypervisor/domain.h"
 
 typedef struct {
   DmConnection *connection;
   char *vm_name;
+  DmLookDepth depth;
   DmCheckupFunc done;
   gpointer data;
   DmVm *vm;
@@ -38,13 +38,14 @@ static void on_read(gpointer data) {
   if (checkup->vm == NULL || checkup->vm->state != DM_VM_RUNNING)
     finish(checkup, NULL);
   else
-    dm_look(checkup->connection, checkup->vm, TRUE, on_look, checkup);
+    dm_look(checkup->connection, checkup->vm, checkup->depth, on_look, checkup);
 }
 
-void dm_checkup(DmConnection *connection, const char *vm_name, DmCheckupFunc done, gpointer data) {
+void dm_checkup(DmConnection *connection, const char *vm_name, DmLookDepth depth, DmCheckupFunc done, gpointer data) {
   Checkup *checkup = g_new0(Checkup, 1);
   checkup->connection = dm_connection_ref(connection);
   checkup->vm_name = g_strdup(vm_name);
+  checkup->depth = depth;
   checkup->done = done;
   checkup->data = data;
   dm_connection_run(connection, work_read, on_read, checkup);

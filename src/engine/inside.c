@@ -53,7 +53,7 @@ static void on_look(DmGuest *guest, DmAgent *agent, gpointer data) {
 }
 
 void inside_look(DmChange *change) {
-  dm_look(change->connection, change->vm, FALSE, on_look, change);
+  dm_look(change->connection, change->vm, DM_LOOK_BRIEF, on_look, change);
 }
 
 /* ---- FREE ---- */

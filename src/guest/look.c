@@ -23,7 +23,7 @@ typedef struct {
   DmChannel *channel;
   DmAgent *agent;
   DmDomainLook domain;
-  gboolean whole;   /* for people, not for a change */
+  DmLookDepth depth;
   gboolean started; /* the balloon counts from now on */
 } Look;
 
@@ -79,7 +79,7 @@ static void ask_qemu_agent(Look *look) {
 
 static void on_agent(GError *error, gpointer data) {
   Look *look = data;
-  if (error == NULL && !look->whole) {
+  if (error == NULL && look->depth == DM_LOOK_BRIEF) {
     finish(look);
     return;
   }
@@ -120,7 +120,7 @@ static void work_hypervisor(gpointer data) {
   g_autoptr(GError) error = NULL;
   if (!dm_domain_look(look->connection, look->vm, &look->domain, &error))
     note(look, error->message);
-  if (look->whole && look->vm->balloon && look->vm->balloon_period == 0 && look->vm->job == NULL)
+  if (look->depth == DM_LOOK_COUNTING && look->vm->balloon && look->vm->balloon_period == 0 && look->vm->job == NULL)
     look->started = dm_domain_start_counting(look->connection, look->vm, NULL);
   g_clear_error(&error);
   if (look->vm->agent_port != DM_PORT_OPEN)
@@ -141,11 +141,11 @@ static void on_hypervisor(gpointer data) {
   dm_agent_look(look->agent, look->guest, on_agent, look);
 }
 
-void dm_look(DmConnection *connection, const DmVm *vm, gboolean whole, DmLookFunc done, gpointer data) {
+void dm_look(DmConnection *connection, const DmVm *vm, DmLookDepth depth, DmLookFunc done, gpointer data) {
   Look *look = g_new0(Look, 1);
   look->connection = dm_connection_ref(connection);
   look->vm = dm_vm_copy(vm);
-  look->whole = whole;
+  look->depth = depth;
   look->done = done;
   look->data = data;
   look->guest = dm_guest_new();

@@ -80,10 +80,10 @@ static void take_output(char *output, DmPrepared *prepared) {
     if (prepared->did->len + prepared->left->len >= MAX_SENTENCES)
       return;
     g_autofree char *words = facts_words(line);
-    if (g_str_has_prefix(words, "did "))
-      add(prepared->did, "%s", words + 4);
-    else if (g_str_has_prefix(words, "left "))
-      add(prepared->left, "%s", words + 5);
+    if (g_str_has_prefix(words, "done: "))
+      add(prepared->did, "%s", words + 6);
+    else if (g_str_has_prefix(words, "left: "))
+      add(prepared->left, "%s", words + 6);
   }
 }
 

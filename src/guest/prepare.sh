@@ -20,8 +20,8 @@ if [ -d /etc/udev ] || [ -d /usr/lib/udev ] || [ -d /lib/udev ]; then
 RULE
   )
   if [ "$(cat $rules 2>/dev/null)" != "$rule" ]; then
-    mkdir -p /etc/udev/rules.d && echo "$rule" >$rules && echo "did wrote $rules" ||
-      echo "left the udev rule could not be written"
+    mkdir -p /etc/udev/rules.d && echo "$rule" >$rules && echo "done: wrote $rules" ||
+      echo "left: the udev rule could not be written"
   fi
   udevadm control --reload 2>/dev/null
   udev=yes
@@ -36,25 +36,25 @@ if [ -e $memory/auto_online_blocks ]; then
     policy=offline
   fi
   if [ -n "$policy" ]; then
-    [ "$before" = "$policy" ] || echo "did set auto_online_blocks to $policy"
+    [ "$before" = "$policy" ] || echo "done: set auto_online_blocks to $policy"
     # What is plugged when such a kernel starts comes online before anything here runs.
     case "$before $(cat /proc/cmdline)" in
       *movable_node*) ;;
       online\ * | online_kernel\ *)
-        echo "left what is plugged already when this machine starts goes to the kernel: add memhp_default_state=online_movable to its command line"
+        echo "left: what is plugged already when this machine starts goes to the kernel: add memhp_default_state=online_movable to its command line"
         ;;
     esac
     if [ -d /etc/tmpfiles.d ] || [ -d /run/systemd/system ]; then
       conf=/etc/tmpfiles.d/dimmer-memory.conf
       line="w $memory/auto_online_blocks - - - - $policy"
       if [ "$(cat $conf 2>/dev/null)" != "$line" ]; then
-        mkdir -p /etc/tmpfiles.d && echo "$line" >$conf && echo "did wrote $conf, which sets it at every start"
+        mkdir -p /etc/tmpfiles.d && echo "$line" >$conf && echo "done: wrote $conf, which sets it at every start"
       fi
     else
-      echo "left auto_online_blocks goes back with a reboot: add memhp_default_state=online_movable to the kernel's command line"
+      echo "left: auto_online_blocks goes back with a reboot: add memhp_default_state=online_movable to the kernel's command line"
     fi
   else
-    echo "left this kernel does not let auto_online_blocks be set: add memhp_default_state=online_movable to its command line and reboot"
+    echo "left: this kernel does not let auto_online_blocks be set: add memhp_default_state=online_movable to its command line and reboot"
   fi
 fi
 
@@ -70,11 +70,11 @@ for number in "$@"; do
   # A write to state can take for ever, as long as the kernel cannot move a page.
   tries=$((tries + 1))
   if [ $tries -gt 20 ]; then
-    echo "left more memory blocks are in use by the kernel: run this again to try them"
+    echo "left: more memory blocks are in use by the kernel: run this again to try them"
     break
   fi
   timeout 5 sh -c "echo offline >$memory/memory$number/state" 2>/dev/null ||
-    echo "left memory block $number stays as it is: the kernel has something in it that it cannot move"
+    echo "left: memory block $number stays as it is: the kernel has something in it that it cannot move"
 done
 count=0
 changed=yes
@@ -90,7 +90,7 @@ while [ $changed = yes ]; do
 done
 case $count in
   0) ;;
-  1) echo "did brought a memory block online as movable" ;;
-  *) echo "did brought $count memory blocks online as movable" ;;
+  1) echo "done: brought a memory block online as movable" ;;
+  *) echo "done: brought $count memory blocks online as movable" ;;
 esac
 exit 0

@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-#include "guest/dimmer_guest.h"
+#include "guest/look.h"
 #include "hypervisor/connection.h"
 #include "model/vm.h"
 
@@ -15,4 +15,4 @@
 typedef void (*DmCheckupFunc)(DmVm *vm, DmAgent *agent, GError *error, gpointer data);
 
 /* In the main loop's thread; does not block. @done is called there, later than this returns. */
-void dm_checkup(DmConnection *connection, const char *vm_name, DmCheckupFunc done, gpointer data);
+void dm_checkup(DmConnection *connection, const char *vm_name, DmLookDepth depth, DmCheckupFunc done, gpointer data);

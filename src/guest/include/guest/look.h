@@ -16,10 +16,14 @@
  */
 typedef void (*DmLookFunc)(DmGuest *guest, DmAgent *agent, gpointer data);
 
+typedef enum {
+  DM_LOOK_BRIEF,    /* for a change: whoever tells what it needs */
+  DM_LOOK_WHOLE,    /* for people: both agents are asked */
+  DM_LOOK_COUNTING, /* and a balloon that does not count is told to, for the next look */
+} DmLookDepth;
+
 /*
  * Asks whoever is there in @vm, a running VM as it was just read. @done is called in the main loop's thread, later than
- * this returns, and within seconds of the hypervisor's own answers. @whole: for people, so
- * both agents are asked, and a balloon that does not count is told to, for the next look. In that thread; does not
- * block.
+ * this returns, and within seconds of the hypervisor's own answers. In that thread; does not block.
  */
-void dm_look(DmConnection *connection, const DmVm *vm, gboolean whole, DmLookFunc done, gpointer data);
+void dm_look(DmConnection *connection, const DmVm *vm, DmLookDepth depth, DmLookFunc done, gpointer data);
