@@ -146,11 +146,11 @@ def test_agent_ends_in_the_middle(host, stuck, how, words):
     process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias, '--timeout', '60s')
     if how == 'STOP':
         inside.signal_agent(stuck, 'STOP')
-    else:
+    elif how == 'KILL':
         inside.end_agent(stuck)
+    else:
+        inside.restart_agent(stuck)
     stuck.guest('kill $(pidof hold)')
-    if how == 'restart':
-        inside.start_agent(stuck)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 0, output + errors
     assert f'note: {words}; memory is asked for without its help' in output
