@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
+#include "base/shell.h"
+
 typedef struct {
   int origin_domain;
   int origin_code; /* 0: libvirt was not the origin (VIR_ERR_OK) */
@@ -69,15 +71,15 @@ const DmErrorInfo *dm_error_info_of(const GError *error) {
   return dm_error_info(error->domain == DM_ERROR ? error->code : DM_ERROR_FAILED);
 }
 
-void dm_error_add_command(GError **error, const char *format, ...) {
+void dm_error_add_command(GError **error, const char *first, ...) {
   if (error == NULL || *error == NULL || (*error)->domain != DM_ERROR)
     return;
   DmErrorPrivate *priv = dm_error_get_private(*error);
-  va_list arguments;
-  va_start(arguments, format);
+  va_list words;
+  va_start(words, first);
   g_free(priv->command);
-  priv->command = g_strdup_vprintf(format, arguments);
-  va_end(arguments);
+  priv->command = dm_shell_command_va(first, words);
+  va_end(words);
 }
 
 const char *dm_error_get_command(const GError *error) {

@@ -145,7 +145,7 @@ gboolean options_number(const char *name, const char *text, guint least, guint m
 
 char *options_message(const GError *error) {
   const char *command = dm_error_get_command(error);
-  return command != NULL ? g_strdup_printf("%s: 'dimmer %s'", error->message, command) : g_strdup(error->message);
+  return command != NULL ? g_strdup_printf("%s: '%s'", error->message, command) : g_strdup(error->message);
 }
 
 int options_fail(const CommonOptions *common, const GError *error) {

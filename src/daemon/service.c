@@ -22,6 +22,7 @@
 
 #include "api/api.h"
 #include "base/error.h"
+#include "base/shell.h"
 #include "engine/inventory.h"
 #include "engine/jobs.h"
 #include "http/server.h"
@@ -103,11 +104,10 @@ static void warn_without_users(const Service *service) {
   if (users == NULL || dm_users_list(users)->len > 0)
     return;
   const char *file = service->config != NULL ? service->settings->file : "";
-  g_autofree char *quoted = strpbrk(file, " \t\"'\\$`;&|<>()*?[]#~!{}") != NULL ? g_shell_quote(file) : g_strdup(file);
+  g_autofree char *command = dm_shell_command(
+    "dimmerd", "user", "add", "admin@internal", "--role", "admin", *file != '\0' ? "--config" : NULL, file, NULL);
   g_warning(
-    "nobody can log in, as there is no user in %s; add one, and reload: dimmerd user add admin@internal --role "
-    "admin%s%s",
-    service->settings->users_file, *file != '\0' ? " --config " : "", quoted);
+    "nobody can log in, as there is no user in %s; add one, and reload: %s", service->settings->users_file, command);
 }
 
 /* ---- what systemd is told ---- */

@@ -45,7 +45,7 @@ gboolean change_work_read(DmChange *change, GError **error) {
     g_set_error(error, DM_ERROR, DM_ERROR_BUSY,
       "process %d on host %s is changing %s at this moment; wait for it and see how far it is", (int)request->pid,
       request->host, change->vm->name);
-    dm_error_add_command(error, "show %s", change->vm->name);
+    dm_error_add_command(error, "dimmer", "show", change->vm->name, NULL);
     return FALSE;
   }
   change->recovered = dm_request_copy(request);

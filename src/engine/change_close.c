@@ -29,7 +29,7 @@ gboolean change_lost(const DmChange *change, GError **error) {
     g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION,
       "the connection to %s was lost in the middle of the request; the VM carries it, to be settled when it is back",
       dm_connection_uri(change->connection));
-    dm_error_add_command(error, "settle %s", change_name(change));
+    dm_error_add_command(error, "dimmer", "settle", change_name(change), NULL);
   } else {
     g_set_error(error, DM_ERROR, DM_ERROR_CONNECTION, "the connection to %s was lost; nothing was asked of %s",
       dm_connection_uri(change->connection), change_name(change));

@@ -88,7 +88,7 @@ DmLock *dm_lock_take(const char *vm_uuid, const char *vm_name, GError **error) {
   g_autofree char *who = owner != 0 ? g_strdup_printf("process %d", (int)owner) : g_strdup("another process");
   g_set_error(error, DM_ERROR, DM_ERROR_BUSY, "%s is changing %s at this moment; wait for it and see how far it is",
     who, vm_name);
-  dm_error_add_command(error, "show %s", vm_name);
+  dm_error_add_command(error, "dimmer", "show", vm_name, NULL);
   return NULL;
 }
 

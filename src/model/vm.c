@@ -95,7 +95,7 @@ DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **err
     g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
       "%s is %s: only a running VM has memory devices to unplug; set the memory of its next run", vm->name,
       dm_vm_state_name(vm->state));
-    dm_error_add_command(error, "set %s --memory SIZE", vm->name);
+    dm_error_add_command(error, "dimmer", "set", vm->name, "--memory", "SIZE", NULL);
     return NULL;
   }
   DmMemoryDevice *found = dm_config_find_alias(vm->live, name);
@@ -116,7 +116,7 @@ DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **err
   if (found == NULL) {
     g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_DEVICE,
       "%s has no memory device '%s'; look which it has, by id and alias", vm->name, name);
-    dm_error_add_command(error, "show %s", vm->name);
+    dm_error_add_command(error, "dimmer", "show", vm->name, NULL);
   }
   return found;
 }

@@ -239,7 +239,7 @@ static gboolean fits_maximum(const DmConfig *config, const char *vm_name, GError
   g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
     "the next run of %s would have %s%s%s, above its maximum of %s; ask for less, or raise the maximum", vm_name,
     memory_text, taken > memory ? " and room kept for virtio-mem of " : "", taken > memory ? full : "", maximum_text);
-  dm_error_add_command(error, "set %s --max SIZE", vm_name);
+  dm_error_add_command(error, "dimmer", "set", vm_name, "--max", "SIZE", NULL);
   return FALSE;
 }
 

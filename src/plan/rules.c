@@ -35,7 +35,7 @@ gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {
   if (vm->state == DM_VM_SHUT_OFF) {
     g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
       "%s is shut off, and only a running VM can %s memory; set the memory that it starts with", vm->name, verb);
-    dm_error_add_command(error, "set %s --memory SIZE", vm->name);
+    dm_error_add_command(error, "dimmer", "set", vm->name, "--memory", "SIZE", NULL);
     return FALSE;
   }
   /* A transient VM has no next run to change instead. */
@@ -45,7 +45,7 @@ gboolean dm_rule_running(const DmVm *vm, const char *verb, GError **error) {
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING, "%s is %s: its guest cannot answer, so it cannot %s memory%s%s",
     vm->name, dm_vm_state_name(vm->state), verb, resumable ? "; resume it first" : "", instead);
   if (vm->next_run != NULL)
-    dm_error_add_command(error, "set %s --next-run --memory SIZE", vm->name);
+    dm_error_add_command(error, "dimmer", "set", vm->name, "--next-run", "--memory", "SIZE", NULL);
   return FALSE;
 }
 
@@ -88,7 +88,7 @@ gboolean dm_rule_order(
     g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
       "memory of %s%s would be %s, above its maximum of %s; ask for less, or, for the next start, for a larger maximum",
       where, vm->name, memory_text, maximum_text);
-    dm_error_add_command(error, "set %s --next-run --memory %s --max SIZE", vm->name, compact);
+    dm_error_add_command(error, "dimmer", "set", vm->name, "--next-run", "--memory", compact, "--max", "SIZE", NULL);
     return FALSE;
   }
   return TRUE;
@@ -110,7 +110,7 @@ gboolean dm_rule_enabled(const DmVm *vm, GError **error) {
     return TRUE;
   g_set_error(error, DM_ERROR, DM_ERROR_NOT_ENABLED, "%s cannot hot plug memory: %s; set its next run up for it",
     vm->name, lacks);
-  dm_error_add_command(error, "enable %s --max SIZE", vm->name);
+  dm_error_add_command(error, "dimmer", "enable", vm->name, "--max", "SIZE", NULL);
   return FALSE;
 }
 
@@ -146,7 +146,7 @@ gboolean dm_rule_room(const DmVm *vm, uint64_t added, GError **error) {
   g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
     "%s has room for %s more below its maximum of %s, not for %s; raise the maximum for the next start", vm->name,
     room_text, maximum, added_text);
-  dm_error_add_command(error, "set %s --max SIZE", vm->name);
+  dm_error_add_command(error, "dimmer", "set", vm->name, "--max", "SIZE", NULL);
   return FALSE;
 }
 
@@ -156,7 +156,7 @@ gboolean dm_rule_slot(const DmVm *vm, GError **error) {
   g_set_error(error, DM_ERROR, DM_ERROR_NO_FREE_SLOT,
     "all %u memory slots of %s are taken; unplug a device, or get more slots for the next start", vm->live->slots,
     vm->name);
-  dm_error_add_command(error, "enable %s --max SIZE --slots N", vm->name);
+  dm_error_add_command(error, "dimmer", "enable", vm->name, "--max", "SIZE", "--slots", "N", NULL);
   return FALSE;
 }
 
@@ -202,7 +202,7 @@ gboolean dm_rule_movable(const DmVm *vm, const DmMemoryDevice *device, GError **
       "%s (%s) of %s would stay: its guest is Windows, which cannot release memory devices while it runs; change what it "
       "starts with, or try it all the same",
       device->alias, size, vm->name);
-    dm_error_add_command(error, "set %s --next-run --memory SIZE", vm->name);
+    dm_error_add_command(error, "dimmer", "set", vm->name, "--next-run", "--memory", "SIZE", NULL);
     return FALSE;
   }
   g_autofree char *kernel = dm_size_format(blocks.kernel);
@@ -210,7 +210,7 @@ gboolean dm_rule_movable(const DmVm *vm, const DmMemoryDevice *device, GError **
     "%s (%s) of %s would stay: its guest has %s of it in a kernel zone, from where it can seldom be moved; make it movable "
     "first, or try it all the same",
     device->alias, size, vm->name, kernel);
-  dm_error_add_command(error, "guest prepare %s", vm->name);
+  dm_error_add_command(error, "dimmer", "guest", "prepare", vm->name, NULL);
   return FALSE;
 }
 

@@ -24,7 +24,7 @@ static gboolean check_next_run(const DmVm *vm, const DmValues *values, GError **
   if (values->maximum != 0 && next->maximum == 0 && next->hidden_maximum == 0) {
     g_set_error(error, DM_ERROR, DM_ERROR_NOT_ENABLED,
       "%s has no maximum yet, as it is not set up for hot plug; set its next run up for it first", vm->name);
-    dm_error_add_command(error, "enable %s --max SIZE", vm->name);
+    dm_error_add_command(error, "dimmer", "enable", vm->name, "--max", "SIZE", NULL);
     return FALSE;
   }
   /* A VM that is not set up for hot plug has no maximum of its own: its memory can be anything. */

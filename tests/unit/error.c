@@ -54,12 +54,13 @@ static void test_command(void) {
   g_autoptr(GError) error = g_error_new(DM_ERROR, DM_ERROR_BUSY, "x");
   GError *none = NULL;
   g_assert_null(dm_error_get_command(error));
-  dm_error_add_command(&error, "show %s", "web1");
-  dm_error_add_command(&none, "list");
-  dm_error_add_command(NULL, "list");
+  dm_error_add_command(&error, "dimmer", "list", NULL);
+  dm_error_add_command(&error, "dimmer", "show", "my web", NULL);
+  dm_error_add_command(&none, "dimmer", "list", NULL);
+  dm_error_add_command(NULL, "dimmer", "list", NULL);
   g_autoptr(GError) copy = g_error_copy(error);
   g_clear_error(&error);
-  g_assert_cmpstr(dm_error_get_command(copy), ==, "show web1");
+  g_assert_cmpstr(dm_error_get_command(copy), ==, "dimmer show 'my web'");
   g_assert_cmpstr(copy->message, ==, "x");
 }
 

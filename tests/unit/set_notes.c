@@ -2,6 +2,7 @@
 /* What a plan tells the user besides its steps, and what a rule says when it forbids. */
 #include <string.h>
 
+#include "base/error.h"
 #include "notation.h"
 
 typedef struct {
@@ -47,6 +48,12 @@ static const Case errors[] = {
   {"unit-forgotten", "running: 1024 max=4096/1 | -", "memory=1400B", {"1400 bytes", "without a unit", "1048576"}},
 };
 
+/* Those who have no command line read it as well. */
+static void check_language(const char *text) {
+  g_assert_null(strstr(text, "dimmer "));
+  g_assert_null(strstr(text, "--"));
+}
+
 static void test_notes(gconstpointer data) {
   const Case *c = data;
   g_autoptr(GError) error = NULL;
@@ -73,9 +80,28 @@ static void test_errors(gconstpointer data) {
   g_test_message("%s", error->message);
   for (gsize i = 0; i < G_N_ELEMENTS(c->words) && c->words[i] != NULL; i++)
     g_assert_nonnull(strstr(error->message, c->words[i]));
-  /* Those who have no command line read it as well. */
-  g_assert_null(strstr(error->message, "dimmer "));
-  g_assert_null(strstr(error->message, "--"));
+  check_language(error->message);
+}
+
+/* Whoever has a command line is told by which command to go on, with the name as a shell takes it. */
+static void test_commands(void) {
+  static const struct {
+    const char *vm, *wish, *command;
+  } cases[] = {
+    {"running: 1024 max=2048/16 | 1024 max=2048/16", "memory=3072",
+      "dimmer set 'my web' --next-run --memory 3072MiB --max SIZE"},
+    {"running: 1024 max=4096/1 d128 | 1152 max=4096/1", "memory=1280", "dimmer enable 'my web' --max SIZE --slots N"},
+    {"running: 1024 max=4096/16 | 1024 max=4096/16", "memory=1224", NULL},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DmVm) vm = vm_from(cases[i].vm);
+    DmWish wish = wish_from(cases[i].wish);
+    g_free(vm->name);
+    vm->name = g_strdup("my web");
+    g_assert_null(dm_plan_set(vm, &wish, &error));
+    g_assert_cmpstr(dm_error_get_command(error), ==, cases[i].command);
+  }
 }
 
 /* A plan without anything to tell tells nothing. */
@@ -130,6 +156,7 @@ int main(int argc, char **argv) {
     g_autofree char *path = g_strconcat("/set-notes/errors/", errors[i].name, NULL);
     g_test_add_data_func(path, &errors[i], test_errors);
   }
+  g_test_add_func("/set-notes/commands", test_commands);
   g_test_add_func("/set-notes/quiet", test_quiet);
   g_test_add_func("/set-notes/values", test_values);
   return g_test_run();

@@ -81,10 +81,13 @@ const DmErrorInfo *dm_error_info(int code);
 /* As dm_error_info(), for any GError: errors of foreign domains count as DM_ERROR_FAILED. */
 const DmErrorInfo *dm_error_info_of(const GError *error);
 
-/* The command of dimmer that is the remedy, such as "show web1"; nothing where @error or *@error is NULL. */
-void dm_error_add_command(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/*
+ * The command that is the remedy, in words as for dm_shell_command(): "dimmer", "show", name, NULL. Words in capitals
+ * are for people to fill in, as SIZE. Nothing where @error or *@error is NULL.
+ */
+void dm_error_add_command(GError **error, const char *first, ...) G_GNUC_NULL_TERMINATED;
 
-/* NULL: there is none. */
+/* "dimmer show web1", for a shell on the VM's host; NULL: there is none. */
 const char *dm_error_get_command(const GError *error);
 
 /* Remembers libvirt's @origin_domain (virErrorDomain) and @origin_code (virErrorNumber) in @error, of DM_ERROR. */
