@@ -86,7 +86,7 @@ virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError *
   }
   GError *missing = g_error_new(DM_ERROR, DM_ERROR_NO_SUCH_VM, "there is no VM '%s' on %s; look which there are", name,
     dm_connection_uri(connection));
-  dm_error_add_command(error, "dimmer", "list", NULL);
+  dm_error_add_command(&missing, "dimmer", "list", NULL);
   dm_error_set_origin(missing, virGetLastErrorDomain(), virGetLastErrorCode());
   g_propagate_error(error, missing);
   return NULL;

@@ -75,7 +75,7 @@ def test_a_broken_rule_touches_nothing(host, vm, args, code, words):
     (('set', 'vm', '--memory', '1GB'), 2, 'bad-size', 'write MiB'),
     (('set', 'vm'), 2, 'usage', 'nothing to set'),
     (('set', 'vm', '--memory', '1G', '--timeout', 'soon'), 2, 'usage', 'not a time'),
-    (('set', 'nobody', '--memory', '1G'), 8, 'no-such-vm', "no VM 'nobody'"),
+    (('set', 'nobody', '--memory', '1G'), 8, 'no-such-vm', ": 'dimmer list'"),
     (('unplug', 'vm', 'dimm7'), 8, 'no-such-device', "'dimmer show vm'"),
     (('unplug', 'vm'), 2, 'usage', 'usage: dimmer unplug'),
     (('plug', 'vm', '128M', '--policy', 'odd'), 2, 'usage', "not 'odd'"),
