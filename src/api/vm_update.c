@@ -58,8 +58,7 @@ static gboolean check_immutable(const DmBody *body, const DmVm *vm, GError **err
   const char *name = dm_body_text(body, "name");
   if (name != NULL && g_strcmp0(name, vm->name) != 0) {
     g_set_error(error, DM_ERROR, DM_ERROR_IMMUTABLE,
-      "name of %s cannot be changed to '%s' by dimmer; 'virsh domrename' does it while the VM is shut off", vm->name,
-      name);
+      "name of %s cannot be changed to '%s' by dimmer; rename it on its host, while it is shut off", vm->name, name);
     return FALSE;
   }
   return check_same("id", dm_body_text(body, "id"), vm->uuid, DM_ERROR_IMMUTABLE, error) &&

@@ -84,9 +84,8 @@ gboolean plan_set_next_run(DmPlan *plan, const DmVm *vm, const DmValues *values,
   note_maximum_kept_aside(plan, vm);
   note_dropped_devices(plan, vm);
   if (vm->saved)
-    plan_note(plan,
-      "%s has a saved image, which its next start restores as it was; 'virsh managedsave-remove %s' drops it", vm->name,
-      vm->name);
+    plan_note(
+      plan, "%s has a saved image, which its next start restores as it was, unless that is removed first", vm->name);
   return TRUE;
 }
 
@@ -123,10 +122,8 @@ void plan_note_obstacles(DmPlan *plan, const DmVm *vm) {
   if (held == 0)
     return;
   g_autofree char *text = dm_size_format(dm_size_floor_mib(held));
-  g_autofree char *full = g_strdup_printf("%" G_GUINT64_FORMAT, dm_config_memory(vm->live) / DM_KIB);
-  plan_note(plan,
-    "the balloon of %s is inflated by %s, which can make its guest refuse; deflate it first: 'virsh setmem %s %s --live'",
-    vm->name, text, vm->name, full);
+  plan_note(
+    plan, "the balloon of %s is inflated by %s, which can make its guest refuse; deflate it first", vm->name, text);
 }
 
 void plan_add_plug(DmPlan *plan, DmDeviceKind kind, uint64_t memory, uint64_t size, uint64_t block, int node) {

@@ -62,7 +62,8 @@ gboolean dm_rule_persistent(const DmVm *vm, const char *what, GError **error) {
   if (vm->next_run != NULL)
     return TRUE;
   g_set_error(error, DM_ERROR, DM_ERROR_NO_NEXT_RUN,
-    "%s is a transient VM and has no next run, so %s; make it persistent with 'virsh define' first", vm->name, what);
+    "%s is a transient VM and has no next run, so %s; make it persistent first", vm->name, what);
+  dm_error_add_command(error, "virsh", "define", "FILE", NULL);
   return FALSE;
 }
 

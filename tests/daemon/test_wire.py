@@ -229,6 +229,12 @@ def test_a_changed_id(off, client):
     assert client.put(path(off), f'<vm id="{vm_id(off)}"/>').status == 200
 
 
+def test_a_changed_name(off, client):
+    words = fault(client.put(path(off), {'name': 'web2'}), 409, 'Broken immutability constraint')
+    assert "name of web1 cannot be changed to 'web2' by dimmer; rename it on its host" in words
+    assert client.put(path(off), {'name': 'web1'}).status == 200
+
+
 def test_a_broken_rule_in_both_formats(off, client):
     message = rule(client.put(path(off), change(1024, 1025)), 400)
     assert 'web1' in message and '1025' in message and '1024' in message

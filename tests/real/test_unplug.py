@@ -250,7 +250,9 @@ def test_an_inflated_balloon_is_named(host, releasing):
     host.virsh('setmem', 'vm', '460MiB', '--live')
     releasing.wait_event('BALLOON_CHANGE')
     result = run(host, 'set', 'vm', '--memory', '384MiB', '--dry-run')
-    assert any('balloon of vm is inflated by' in note for note in result['notes'])
+    note, = (note for note in result['notes'] if 'balloon of vm is inflated by' in note)
+    assert note.endswith('; deflate it first')
+    assert "-> deflate it first: 'virsh setmem vm " in host.dimmer('doctor', 'vm').stdout
     host.virsh('setmem', 'vm', '512MiB', '--live')
 
 

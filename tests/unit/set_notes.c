@@ -51,6 +51,7 @@ static const Case errors[] = {
 /* Those who have no command line read it as well. */
 static void check_language(const char *text) {
   g_assert_null(strstr(text, "dimmer "));
+  g_assert_null(strstr(text, "virsh"));
   g_assert_null(strstr(text, "--"));
 }
 
@@ -66,6 +67,7 @@ static void test_notes(gconstpointer data) {
   g_test_message("%s", all);
   for (gsize i = 0; i < G_N_ELEMENTS(c->words) && c->words[i] != NULL; i++)
     g_assert_nonnull(strstr(all, c->words[i]));
+  check_language(all);
 }
 
 static void test_errors(gconstpointer data) {
@@ -91,6 +93,7 @@ static void test_commands(void) {
     {"running: 1024 max=2048/16 | 1024 max=2048/16", "memory=3072",
       "dimmer set 'my web' --next-run --memory 3072MiB --max SIZE"},
     {"running: 1024 max=4096/1 d128 | 1152 max=4096/1", "memory=1280", "dimmer enable 'my web' --max SIZE --slots N"},
+    {"running: 1024 max=4096/1 | -", "memory=512 next-run", "virsh define FILE"},
     {"running: 1024 max=4096/16 | 1024 max=4096/16", "memory=1224", NULL},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -102,6 +105,17 @@ static void test_commands(void) {
     g_assert_null(dm_plan_set(vm, &wish, &error));
     g_assert_cmpstr(dm_error_get_command(error), ==, cases[i].command);
   }
+}
+
+static void test_saved_image(void) {
+  g_autoptr(DmVm) vm = vm_from("shut-off: - | 1024 max=4096/16");
+  DmWish wish = wish_from("memory=2048");
+  vm->saved = TRUE;
+  g_autoptr(DmPlan) plan = dm_plan_set(vm, &wish, NULL);
+  g_assert_cmpuint(plan->notes->len, ==, 1);
+  const char *note = plan->notes->pdata[0];
+  g_assert_nonnull(strstr(note, "saved image"));
+  check_language(note);
 }
 
 /* A plan without anything to tell tells nothing. */
@@ -157,6 +171,7 @@ int main(int argc, char **argv) {
     g_test_add_data_func(path, &errors[i], test_errors);
   }
   g_test_add_func("/set-notes/commands", test_commands);
+  g_test_add_func("/set-notes/saved-image", test_saved_image);
   g_test_add_func("/set-notes/quiet", test_quiet);
   g_test_add_func("/set-notes/values", test_values);
   return g_test_run();
