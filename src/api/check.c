@@ -39,6 +39,7 @@ static void add_finding(DmNode *findings, const DmVm *vm, const DmFinding *findi
   dm_node_add_text(node, "evidence", finding->evidence);
   dm_node_add_text(node, "source", finding->source);
   dm_node_add_text(node, "remedy", finding->remedy);
+  dm_node_add_text(node, "command", finding->command);
   if (device != NULL) {
     g_autofree char *path = g_strdup_printf("vms/%s/memorydevices", vm->uuid);
     add_link(node, "device", path, device->id);

@@ -51,8 +51,12 @@ static void print_finding(const DmVm *vm, const DmFinding *finding) {
   if (finding->source != NULL)
     printf(" (%s)", finding->source);
   putchar('\n');
-  if (finding->remedy != NULL)
-    printf("  %-8s %-12s -> %s\n", "", "", finding->remedy);
+  if (finding->remedy == NULL)
+    return;
+  printf("  %-8s %-12s -> %s", "", "", finding->remedy);
+  if (finding->command != NULL)
+    printf(": '%s'", finding->command);
+  putchar('\n');
 }
 
 /* Some device of which nobody told whether it can go, or no device at all: then good news of the rest says little. */

@@ -211,6 +211,7 @@ json_t *json_from_findings(const DmVm *vm, const GPtrArray *findings) {
     json_object_set_new(one, "evidence", json_string(finding->evidence));
     json_object_set_new(one, "source", text_or_null(finding->source));
     json_object_set_new(one, "remedy", text_or_null(finding->remedy));
+    json_object_set_new(one, "command", text_or_null(finding->command));
     json_array_append_new(array, one);
   }
   json_object_set_new(object, "vm", json_string(vm->name));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/doctor.h"
 
+#include "base/shell.h"
 #include "doctor_private.h"
 
 const char *dm_verdict_name(DmVerdict verdict) {
@@ -20,6 +21,7 @@ void dm_finding_free(DmFinding *finding) {
   g_free(finding->evidence);
   g_free(finding->source);
   g_free(finding->remedy);
+  g_free(finding->command);
   g_free(finding);
 }
 
@@ -39,18 +41,31 @@ void doctor_add(GPtrArray *findings, const char *check, const DmMemoryDevice *de
   g_ptr_array_add(findings, finding);
 }
 
-/* How to have a guest that can answer. */
-static char *advise_state(const DmVm *vm) {
+void doctor_add_command(GPtrArray *findings, const char *first, ...) {
+  DmFinding *finding = findings->pdata[findings->len - 1];
+  va_list words;
+  va_start(words, first);
+  g_free(finding->command);
+  finding->command = dm_shell_command_va(first, words);
+  va_end(words);
+}
+
+/* How to have a guest that can answer; NULL: that is not known. @verb: of virsh, which does it; NULL: none does. */
+static const char *advise_state(const DmVm *vm, const char **verb) {
+  *verb = NULL;
   if (vm->job != NULL)
-    return g_strdup("wait until that is over");
+    return "wait until that is over";
   switch (vm->state) {
     case DM_VM_PAUSED:
-      return g_strdup_printf("resume it: 'virsh resume %s'", vm->name);
+      *verb = "resume";
+      return "resume it";
     case DM_VM_SUSPENDED:
-      return g_strdup_printf("wake it up: 'virsh dompmwakeup %s'", vm->name);
+      *verb = "dompmwakeup";
+      return "wake it up";
     case DM_VM_SHUT_OFF:
     case DM_VM_CRASHED:
-      return g_strdup_printf("start it: 'virsh start %s'", vm->name);
+      *verb = "start";
+      return "start it";
     case DM_VM_RUNNING:
     case DM_VM_SHUTTING_DOWN:
       break;
@@ -59,12 +74,17 @@ static char *advise_state(const DmVm *vm) {
 }
 
 static void check_state(GPtrArray *findings, const DmVm *vm) {
-  gboolean runs = vm->state == DM_VM_RUNNING && vm->live != NULL;
-  doctor_add(findings, "state", NULL, runs ? DM_VERDICT_GOOD : DM_VERDICT_BAD, HOST,
-    runs ? g_strdup("the VM is running")
-         : g_strdup_printf("the VM is %s%s%s, so its guest cannot give or take memory", dm_vm_state_name(vm->state),
-             vm->job != NULL ? " while it is being " : "", vm->job != NULL ? vm->job : ""),
-    runs ? NULL : advise_state(vm));
+  if (vm->state == DM_VM_RUNNING && vm->live != NULL) {
+    doctor_add(findings, "state", NULL, DM_VERDICT_GOOD, HOST, g_strdup("the VM is running"), NULL);
+    return;
+  }
+  const char *verb, *remedy = advise_state(vm, &verb);
+  doctor_add(findings, "state", NULL, DM_VERDICT_BAD, HOST,
+    g_strdup_printf("the VM is %s%s%s, so its guest cannot give or take memory", dm_vm_state_name(vm->state),
+      vm->job != NULL ? " while it is being " : "", vm->job != NULL ? vm->job : ""),
+    g_strdup(remedy));
+  if (verb != NULL)
+    doctor_add_command(findings, "virsh", verb, vm->name, NULL);
 }
 
 GPtrArray *dm_plan_doctor(const DmVm *vm, uint64_t memory) {

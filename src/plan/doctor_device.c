@@ -3,10 +3,6 @@
 #include "base/size.h"
 #include "doctor_private.h"
 
-static char *advise_prepare(const DmVm *vm) {
-  return g_strdup_printf("'dimmer guest prepare %s' makes movable what can still be made so", vm->name);
-}
-
 /* Blocks are known: by how many bytes are what. */
 static void check_blocks(
   GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device, const DmRangeState *blocks) {
@@ -17,24 +13,27 @@ static void check_blocks(
   g_autofree char *kernel = dm_size_format(blocks->kernel);
   g_autofree char *offline = dm_size_format(blocks->offline);
   g_autofree char *unknown = dm_size_format(blocks->unknown);
-  if (blocks->kernel > 0)
+  if (blocks->kernel > 0) {
     doctor_add(findings, "movable", device, dimm ? DM_VERDICT_BAD : DM_VERDICT_WARNING, source,
       g_strdup_printf("%s of its %s are online in a kernel zone%s", kernel, whole,
         dimm ? ", from where memory can seldom be moved, so it would stay" : ", of which the guest may keep some"),
-      advise_prepare(vm));
-  else if (blocks->absent == all)
+      g_strdup("prepare the guest, which makes movable what can still be made so"));
+    doctor_add_command(findings, "dimmer", "guest", "prepare", vm->name, NULL);
+  } else if (blocks->absent == all) {
     doctor_add(findings, "movable", device, DM_VERDICT_UNKNOWN, source,
       g_strdup("the guest does not have it among its memory blocks, or not yet"), NULL);
-  else if (blocks->unknown > 0)
+  } else if (blocks->unknown > 0) {
     doctor_add(findings, "movable", device, DM_VERDICT_UNKNOWN, source,
       g_strdup_printf("for %s of its %s nobody told whether they are movable", unknown, whole), NULL);
-  else if (blocks->offline > 0)
+  } else if (blocks->offline > 0) {
     doctor_add(findings, "movable", device, DM_VERDICT_WARNING, source,
       g_strdup_printf("it can go, but the guest does not use all of it: %s of its %s are offline", offline, whole),
-      g_strdup_printf("'dimmer guest prepare %s' brings them online as movable", vm->name));
-  else
+      g_strdup("prepare the guest, which brings them online as movable"));
+    doctor_add_command(findings, "dimmer", "guest", "prepare", vm->name, NULL);
+  } else {
     doctor_add(findings, "movable", device, DM_VERDICT_GOOD, source,
       g_strdup_printf("all of its %s are online as movable", whole), NULL);
+  }
 }
 
 static void check_movable(GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device) {

@@ -11,60 +11,65 @@ static const char *system_source(const DmVm *vm) {
 
 /* ---- who answers ---- */
 
+/* Preparing a guest begins with the ports that its VM lacks. */
+static void add_port_command(GPtrArray *findings, const DmVm *vm) {
+  doctor_add_command(findings, "dimmer", "guest", "prepare", vm->name, NULL);
+}
+
 static void check_no_agent(GPtrArray *findings, const DmVm *vm) {
   gboolean none = vm->agent_port == DM_PORT_NONE && vm->qemu_agent_port == DM_PORT_NONE;
   gboolean open = vm->agent_port == DM_PORT_OPEN || vm->qemu_agent_port == DM_PORT_OPEN;
   if (open && vm->guest == NULL) /* it was not asked */
     return;
-  if (vm->guest != NULL && vm->guest->busy)
+  if (vm->guest != NULL && vm->guest->busy) {
     doctor_add(findings, "ports", NULL, DM_VERDICT_UNKNOWN, HOST,
       g_strdup("another program speaks to dimmer-guest at this moment"), g_strdup("ask again when that is done"));
-  else if (none)
+  } else if (none) {
     doctor_add(findings, "ports", NULL, DM_VERDICT_WARNING, HOST,
       g_strdup("the VM has no port by which an agent in the guest could answer"),
-      g_strdup_printf("'dimmer guest prepare %s' adds one; then run dimmer-guest in the guest", vm->name));
-  else if (open)
+      g_strdup("run dimmer-guest in the guest, once the VM has a port for it"));
+    add_port_command(findings, vm);
+  } else if (open) {
     doctor_add(findings, "ports", NULL, DM_VERDICT_WARNING, HOST,
       g_strdup("an agent in the guest has opened its port, but does not answer"),
       g_strdup("restart dimmer-guest or qemu-guest-agent in the guest"));
-  else
+  } else {
+    gboolean port = vm->agent_port != DM_PORT_NONE;
     doctor_add(findings, "ports", NULL, DM_VERDICT_WARNING, HOST,
       g_strdup("neither dimmer-guest nor qemu-guest-agent runs in the guest"),
-      vm->agent_port == DM_PORT_NONE
-        ? g_strdup_printf(
-            "start qemu-guest-agent in the guest, or 'dimmer guest prepare %s' and then dimmer-guest", vm->name)
-        : g_strdup("install dimmer-guest in the guest: 'dimmer-guest --install'"));
+      g_strdup(port ? "install dimmer-guest in the guest, as dimmer-guest(8) tells"
+                    : "start qemu-guest-agent in the guest, or dimmer-guest, once the VM has a port for it"));
+    if (!port)
+      add_port_command(findings, vm);
+  }
 }
 
 static void check_ports(GPtrArray *findings, const DmVm *vm) {
   const DmGuest *guest = vm->guest;
   if (dm_vm_is_windows(vm)) /* no agent would help */
     return;
-  if (guest != NULL && guest->agent != NULL)
+  if (guest != NULL && guest->agent != NULL) {
     doctor_add(findings, "ports", NULL, DM_VERDICT_GOOD, dm_source_name(DM_SOURCE_AGENT),
       g_strdup_printf("%s answers%s", guest->agent, guest->qemu_agent ? ", and qemu-guest-agent as well" : ""), NULL);
-  else if (guest == NULL || !guest->qemu_agent)
+  } else if (guest == NULL || !guest->qemu_agent) {
     check_no_agent(findings, vm);
-  else if (guest->can_exec || guest->can_file)
+  } else if (guest->can_exec || guest->can_file) {
     doctor_add(findings, "ports", NULL, DM_VERDICT_GOOD, dm_source_name(DM_SOURCE_QEMU_AGENT),
       guest->busy ? g_strdup("qemu-guest-agent answers, and another program speaks to dimmer-guest at this moment")
                   : g_strdup("qemu-guest-agent answers; without dimmer-guest an unplug cannot tell what holds it up"),
       NULL);
-  else
+  } else {
+    gboolean port = vm->agent_port != DM_PORT_NONE;
     doctor_add(findings, "ports", NULL, DM_VERDICT_WARNING, dm_source_name(DM_SOURCE_QEMU_AGENT),
       g_strdup("qemu-guest-agent answers, but allows neither files nor programs, so little is known of the guest"),
-      vm->agent_port == DM_PORT_NONE
-        ? g_strdup_printf("'dimmer guest prepare %s' adds the port of dimmer-guest, which tells more", vm->name)
-        : g_strdup("run dimmer-guest in the guest, which tells more"));
+      g_strdup(port ? "run dimmer-guest in the guest, which tells more"
+                    : "run dimmer-guest in the guest, which tells more, once the VM has a port for it"));
+    if (!port)
+      add_port_command(findings, vm);
+  }
 }
 
 /* ---- the system ---- */
-
-static char *advise_next_run(const DmVm *vm) {
-  if (vm->next_run == NULL)
-    return NULL;
-  return g_strdup_printf("change its memory for the next start: 'dimmer set %s --next-run --memory SIZE'", vm->name);
-}
 
 static void check_windows(GPtrArray *findings, const DmVm *vm) {
   gboolean told = vm->guest != NULL && vm->guest->windows == DM_FACT_YES;
@@ -72,7 +77,10 @@ static void check_windows(GPtrArray *findings, const DmVm *vm) {
   g_autofree char *named =
     os != NULL ? g_strdup_printf("Windows (%s)", os) : g_strdup(told ? "Windows" : "Windows by its definition");
   doctor_add(findings, "guest-os", NULL, DM_VERDICT_BAD, told ? system_source(vm) : HOST,
-    g_strdup_printf("the guest is %s, which cannot release memory devices while it runs", named), advise_next_run(vm));
+    g_strdup_printf("the guest is %s, which cannot release memory devices while it runs", named),
+    vm->next_run != NULL ? g_strdup("change its memory for the next start") : NULL);
+  if (vm->next_run != NULL)
+    doctor_add_command(findings, "dimmer", "set", vm->name, "--next-run", "--memory", "SIZE", NULL);
 }
 
 static void check_guest_os(GPtrArray *findings, const DmVm *vm) {
@@ -148,8 +156,9 @@ static void check_onlining(GPtrArray *findings, const DmVm *vm) {
     return;
   doctor_add(findings, "onlining", NULL, onlining.verdict,
     onlining.verdict != DM_VERDICT_UNKNOWN ? system_source(vm) : NULL, g_strdup(onlining.evidence),
-    wrong ? g_strdup_printf("'dimmer guest prepare %s' makes it come online as movable from the next plug on", vm->name)
-          : NULL);
+    wrong ? g_strdup("prepare the guest: from the next plug on, memory then comes online as movable") : NULL);
+  if (wrong)
+    doctor_add_command(findings, "dimmer", "guest", "prepare", vm->name, NULL);
 }
 
 static void check_block_size(GPtrArray *findings, const DmVm *vm) {

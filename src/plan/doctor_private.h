@@ -13,6 +13,9 @@
 void doctor_add(GPtrArray *findings, const char *check, const DmMemoryDevice *device, DmVerdict verdict,
   const char *source, char *evidence, char *remedy);
 
+/* The command that is the remedy of the finding that was added last; words as of dm_error_add_command(). */
+void doctor_add_command(GPtrArray *findings, const char *first, ...) G_GNUC_NULL_TERMINATED;
+
 /* The checks of what the host knows. The VM runs, or has at least its live configuration. */
 void doctor_check_host(GPtrArray *findings, const DmVm *vm);
 

@@ -83,10 +83,12 @@ def test_an_unprepared_guest_and_then_a_prepared_one(told, client):
     assert report.findtext('verdict') == 'bad'
     onlining = finding(report, 'onlining')
     assert (onlining['verdict'], onlining['source']) == ('bad', 'qemu-guest-agent')
-    assert 'online_kernel' in onlining['evidence'] and 'guest prepare web1' in onlining['remedy']
+    assert 'online_kernel' in onlining['evidence'] and onlining['remedy'].startswith('prepare the guest')
+    assert onlining['command'] == 'dimmer guest prepare web1'
     found = finding(report, 'movable', stays)
     assert found['verdict'] == 'bad' and 'kernel zone' in found['evidence'], found
-    assert 'guest prepare web1' in found['remedy']
+    assert (found['remedy'], found['command']) == (
+        'prepare the guest, which makes movable what can still be made so', 'dimmer guest prepare web1')
     link, = [row.find('device') for row in report.findall('findings/finding')
              if row.find('device') is not None and row.findtext('check') == 'movable']
     assert client.get(link.get('href')).xml.findtext('alias') == f'ua-{stays}'
@@ -108,7 +110,7 @@ def test_an_unprepared_guest_and_then_a_prepared_one(told, client):
     report = check(client, told)
     assert finding(report, 'onlining')['verdict'] == 'good'
     found = finding(report, 'movable', goes)
-    assert found['verdict'] == 'good' and 'remedy' not in found, found
+    assert found['verdict'] == 'good' and not {'remedy', 'command'} & set(found), found
     assert finding(report, 'movable', stays)['verdict'] == 'bad'
 
 
@@ -163,7 +165,7 @@ def test_a_vm_that_is_shut_off(off, client):
     report = check(client, off)
     found = finding(report, 'state')
     assert (report.findtext('verdict'), found['verdict']) == ('bad', 'bad')
-    assert 'virsh start web1' in found['remedy']
+    assert (found['remedy'], found['command']) == ('start it', 'virsh start web1')
     assert report.find('guest') is None
 
 

@@ -31,8 +31,8 @@ def verdict(report, check, device=None):
     return found[0]
 
 
-def remedy(report, check, device=None):
-    return next(finding['remedy'] for finding in report['findings']
+def command(report, check, device=None):
+    return next(finding['command'] for finding in report['findings']
                 if finding['check'] == check and finding['device'] == device)
 
 
@@ -50,7 +50,7 @@ def test_an_unprepared_debian_is_explained_prepared_and_then_releases(host):
     report = doctor(host, vm)
     assert report['guest']['os'].startswith('Debian GNU/Linux 12')
     assert verdict(report, 'onlining') in ('warning', 'bad')
-    assert 'guest prepare' in remedy(report, 'onlining')
+    assert command(report, 'onlining') == 'dimmer guest prepare vm'
 
     done = host.dimmer('guest', 'prepare', vm.name, '-o', 'json', check=0)
     prepared = validate('prepared', done.stdout)
@@ -245,4 +245,4 @@ def test_a_vm_that_is_off(host):
     host.define('vm', max_mib=4096)
     assert 'shut off' in host.dimmer('guest', 'prepare', 'vm', check=3).stderr
     done = host.dimmer('doctor', 'vm')
-    assert 'shut off' in done.stdout
+    assert 'shut off' in done.stdout and " -> start it: 'virsh start vm'\n" in done.stdout

@@ -44,8 +44,10 @@ def test_it_tells(host, vm):
     system = findings['guest-os', None]
     assert (system['verdict'], system['source']) == ('bad', 'qemu-guest-agent')
     assert system['evidence'] == f'the guest is Windows ({NAME}), which {CANNOT}'
-    assert "'dimmer set vm --next-run --memory SIZE'" in system['remedy']
-    assert findings['hot-plugged', None]['remedy'] is None  # none that could go again
+    assert system['remedy'] == 'change its memory for the next start'
+    assert system['command'] == 'dimmer set vm --next-run --memory SIZE'
+    plugged = findings['hot-plugged', None]
+    assert (plugged['remedy'], plugged['command']) == (None, None)  # none that could go again
     assert not {('ports', None), ('onlining', None)} & set(findings)  # nothing to be mended
     assert host.dimmer('doctor', 'vm').stdout.startswith(f'vm  running  {NAME}  kernel 20348\n')
     asked = vm.guest('sort -u /run/windows.log').split()

@@ -14,7 +14,8 @@ typedef struct {
   const char *check, *alias;     /* the finding; NULL: of the VM */
   const char *verdict;           /* NULL: there is no such finding */
   const char *source;            /* NULL: nobody */
-  const char *words[4]; /* each stands in the evidence or, after "->", in the remedy; "-": there is no remedy */
+  const char *words[4]; /* each stands in the evidence or, after "->", in the remedy; after "$" is the command, or none;
+                           "-": no remedy */
 } Case;
 
 #define PLAIN "running: 1024 max=4096/16 | 1024 max=4096/16"
@@ -23,31 +24,34 @@ typedef struct {
 
 static const Case host[] = {
   {"running", PLAIN, NULL, NULL, "state", NULL, "good", "libvirt", {"is running", "-"}},
-  {"paused", "paused: 1024 | 1024", NULL, NULL, "state", NULL, "bad", "libvirt", {"is paused", "->virsh resume web1"}},
-  {"shut-off", "shut-off: - | 1024", NULL, NULL, "state", NULL, "bad", "libvirt", {"shut off", "->virsh start web1"}},
-  {"suspended", "suspended: 1024 | -", NULL, NULL, "state", NULL, "bad", "libvirt", {"->dompmwakeup"}},
+  {"paused", "paused: 1024 | 1024", NULL, NULL, "state", NULL, "bad", "libvirt",
+    {"is paused", "->resume it", "$virsh resume web1"}},
+  {"shut-off", "shut-off: - | 1024", NULL, NULL, "state", NULL, "bad", "libvirt",
+    {"shut off", "->start it", "$virsh start web1"}},
+  {"suspended", "suspended: 1024 | -", NULL, NULL, "state", NULL, "bad", "libvirt",
+    {"->wake it up", "$virsh dompmwakeup web1"}},
   {"shut-off-no-more", "shut-off: - | 1024", NULL, NULL, "room", NULL, NULL, NULL, {NULL}},
   {"hot-plugged", DIMMS, NULL, NULL, "hot-plugged", NULL, "good", "libvirt",
     {"2 memory devices with 384 MiB are hot plugged", "-"}},
   {"hot-plugged-one", "running: 1024 v1024:512/512:2 n128 | -", NULL, NULL, "hot-plugged", NULL, "good", "libvirt",
     {"1 memory device with 512 MiB is"}},
   {"hot-plugged-none", "running: 1024 max=4096/16 n128 | -", NULL, NULL, "hot-plugged", NULL, "warning", "libvirt",
-    {"boot memory", "->dimmer plug web1"}},
+    {"boot memory", "->plug one", "$dimmer plug web1 SIZE"}},
   {"room", DIMMS, NULL, NULL, "room", NULL, "good", "libvirt", {"2688 MiB more", "maximum of 4096 MiB", "-"}},
   {"room-too-little", "running: 1024 max=1088/16 | -", NULL, NULL, "room", NULL, "warning", "libvirt",
-    {"64 MiB", "128 MiB", "->--max"}},
+    {"64 MiB", "128 MiB", "->larger maximum", "$dimmer set web1 --max SIZE"}},
   {"room-of-a-block", "running: 1024 max=2048/16 | -", "agent block=2048", NULL, "room", NULL, "warning", "libvirt",
     {"1024 MiB are left", "2048 MiB)"}},
   {"room-not-enabled", "running: ~1024 | ~1024", NULL, NULL, "room", NULL, "bad", "libvirt",
-    {"without a maxMemory", "->dimmer enable web1"}},
+    {"without a maxMemory", "->next run", "$dimmer enable web1 --max SIZE"}},
   {"slots", DIMMS, NULL, NULL, "slots", NULL, "good", "libvirt", {"14 of 16 memory slots are free"}},
   {"slots-one", "running: 1024 max=4096/2 d128 | -", NULL, NULL, "slots", NULL, "good", "libvirt",
     {"1 of 2", "is free"}},
   {"slots-taken", "running: 1024 max=4096/1 d128 | -", NULL, NULL, "slots", NULL, "warning", "libvirt",
-    {"all 1 memory slots", "->--slots"}},
+    {"all 1 memory slots", "->more slots", "$dimmer enable web1 --max SIZE --slots N"}},
   {"slots-not-enabled", "running: ~1024 | ~1024", NULL, NULL, "slots", NULL, NULL, NULL, {NULL}},
   {"balloon", "running: 1024 max=4096/16 balloon=1024 d256 | -", NULL, "balloon", "balloon", NULL, "warning", "libvirt",
-    {"inflated by 256 MiB", "->virsh setmem web1 1310720 --live"}},
+    {"inflated by 256 MiB", "->deflate it", "$virsh setmem web1 1310720 --live"}},
   {"balloon-empty", "running: 1024 max=4096/16 balloon=1280 d256 | -", NULL, "balloon", "balloon", NULL, "good",
     "libvirt", {"not inflated", "-"}},
   {"balloon-none", DIMMS, NULL, NULL, "balloon", NULL, "good", "libvirt", {"no balloon"}},
@@ -64,12 +68,15 @@ static const Case host[] = {
   {"vfio-virtio-mem", "running: 1024 v1024:512/512:2 | -", NULL, "vfio", "vfio", NULL, "warning", "libvirt",
     {"QEMU 6.1"}},
   {"migration-none", PLAIN, NULL, NULL, "migration", NULL, "good", "libvirt", {"no migration", "-"}},
-  {"migration", PLAIN, NULL, "migrating", "migration", NULL, "bad", "libvirt", {"being migrated", "->domjobabort"}},
+  {"migration-arrives", "paused: 1024 | -", NULL, "migrating", "migration", NULL, "bad", "libvirt",
+    {"->wait until that is over", "$"}},
+  {"migration", PLAIN, NULL, "migrating", "migration", NULL, "bad", "libvirt",
+    {"being migrated", "->abort it", "$virsh domjobabort web1"}},
   {"request-none", DIMMS, NULL, NULL, "request", NULL, "good", "libvirt", {"no earlier request", "-"}},
   {"request-done", DIMMS "| set=1024 -dimm0(256):refused -dimm9(128):removed", NULL, NULL, "request", NULL, "good",
     "libvirt", {"no earlier"}},
   {"request", DIMMS "| set=1024 -dimm0(256):overdue -dimm1(128):asked", NULL, NULL, "request", NULL, "warning",
-    "libvirt", {"384 MiB of 2 devices", "->dimmer settle web1"}},
+    "libvirt", {"384 MiB of 2 devices", "->ask it again", "$dimmer settle web1"}},
   {"request-shrinks", "running: 1024 v1024:256/512:2 | - | set=1280 virtiomem0(512>256):asked", NULL, NULL, "request",
     NULL, "warning", "libvirt", {"256 MiB of 1 device,"}},
   {"request-grows", "running: 1024 v1024:512/256:2 | - | set=1536 virtiomem0(256>512):asked", NULL, NULL, "request",
@@ -82,14 +89,15 @@ static const Case guest[] = {
   {"qga", PLAIN, "qga file", "qga-open", "ports", NULL, "good", "qemu-guest-agent", {"without dimmer-guest", "-"}},
   {"qga-exec", PLAIN, "qga exec", "qga-open", "ports", NULL, "good", "qemu-guest-agent", {NULL}},
   {"qga-locked", PLAIN, "qga", "qga-open", "ports", NULL, "warning", "qemu-guest-agent",
-    {"neither files nor programs", "->dimmer guest prepare web1"}},
-  {"no-port", PLAIN, "nobody", NULL, "ports", NULL, "warning", "libvirt", {"no port", "->dimmer guest prepare web1"}},
+    {"neither files nor programs", "->has a port for it", "$dimmer guest prepare web1"}},
+  {"no-port", PLAIN, "nobody", NULL, "ports", NULL, "warning", "libvirt",
+    {"no port", "->has a port for it", "$dimmer guest prepare web1"}},
   {"not-asked", PLAIN, NULL, NULL, "ports", NULL, "warning", "libvirt", {"no port"}},
   {"nobody-runs", PLAIN, "nobody", "agent-closed qga-closed", "ports", NULL, "warning", "libvirt",
-    {"neither dimmer-guest nor qemu-guest-agent runs", "->dimmer-guest --install"}},
+    {"neither dimmer-guest nor qemu-guest-agent runs", "->install dimmer-guest in the guest", "$"}},
   {"only-qga's-port", PLAIN, "nobody", "qga-closed", "ports", NULL, "warning", "libvirt",
-    {"->start qemu-guest-agent", "->dimmer guest prepare web1"}},
-  {"hangs", PLAIN, "nobody", "agent-open", "ports", NULL, "warning", "libvirt", {"does not answer", "->restart"}},
+    {"->start qemu-guest-agent", "$dimmer guest prepare web1"}},
+  {"hangs", PLAIN, "nobody", "agent-open", "ports", NULL, "warning", "libvirt", {"does not answer", "->restart", "$"}},
 
   {"linux", PLAIN, "agent kernel=6.1.0 os=Debian_12 hot-remove", NULL, "guest-os", NULL, "good", "dimmer-guest",
     {"kernel 6.1.0 (Debian 12) can take memory out", "-"}},
@@ -99,9 +107,10 @@ static const Case guest[] = {
     {"the guest's kernel can take"}},
   {"linux-perhaps", PLAIN, "qga kernel=6.1.0", NULL, "guest-os", NULL, "good", "qemu-guest-agent", {"unless"}},
   {"no-hot-remove", PLAIN, "agent kernel=6.1.0 no-hot-remove", NULL, "guest-os", NULL, "bad", "dimmer-guest",
-    {"CONFIG_MEMORY_HOTREMOVE", "->kernel that has it"}},
+    {"CONFIG_MEMORY_HOTREMOVE", "->kernel that has it", "$"}},
   {"windows", PLAIN, WINDOWS, NULL, "guest-os", NULL, "bad", "dimmer-guest",
-    {"Windows (Microsoft Windows Server 2022), which cannot release", "->--next-run"}},
+    {"Windows (Microsoft Windows Server 2022), which cannot release", "->next start",
+      "$dimmer set web1 --next-run --memory SIZE"}},
   {"windows-by-definition", PLAIN, NULL, "win-by-definition", "guest-os", NULL, "bad", "libvirt",
     {"is Windows by its definition, which"}},
   {"windows-no-more", PLAIN, "agent no-windows kernel=6.1", "win-by-definition", "guest-os", NULL, "good",
@@ -116,19 +125,20 @@ static const Case guest[] = {
     {"dimmer-guest brings"}},
   {"udev", PLAIN, "qga policy=offline udev-rule", NULL, "onlining", NULL, "good", "qemu-guest-agent", {"udev rule"}},
   {"udev-comes-too-late", PLAIN, "qga policy=online udev-rule", NULL, "onlining", NULL, "bad", "qemu-guest-agent",
-    {"not as movable", "->dimmer guest prepare web1"}},
+    {"not as movable", "->prepare the guest", "$dimmer guest prepare web1"}},
   {"policy-online", PLAIN, "agent policy=online no-onlines", NULL, "onlining", NULL, "bad", "dimmer-guest",
     {"is online)"}},
   {"policy-kernel", PLAIN, "agent policy=online_kernel movable-node", NULL, "onlining", NULL, "bad", "dimmer-guest",
-    {"online_kernel", "->prepare"}},
+    {"online_kernel", "->prepare the guest"}},
   {"movable-node", PLAIN, "agent policy=online movable-node", NULL, "onlining", NULL, "good", "dimmer-guest",
     {"movable_node"}},
   {"movable-node-old", PLAIN, "agent movable-node", NULL, "onlining", NULL, "good", "dimmer-guest", {"movable_node"}},
   {"movable-node-offline", PLAIN, "agent policy=offline movable-node", NULL, "onlining", NULL, "warning",
     "dimmer-guest", {"nobody is known"}},
   {"nobody-onlines", PLAIN, "agent policy=offline no-udev-rule no-onlines", NULL, "onlining", NULL, "bad",
-    "dimmer-guest", {"stays offline", "->prepare"}},
-  {"perhaps-nobody", PLAIN, "qga policy=offline", NULL, "onlining", NULL, "warning", "qemu-guest-agent", {"->prepare"}},
+    "dimmer-guest", {"stays offline", "->prepare the guest"}},
+  {"perhaps-nobody", PLAIN, "qga policy=offline", NULL, "onlining", NULL, "warning", "qemu-guest-agent",
+    {"->prepare the guest"}},
   {"old-kernel", PLAIN, "qga udev-rule", NULL, "onlining", NULL, "good", "qemu-guest-agent", {"udev"}},
   {"onlining-unknown", PLAIN, "qga", NULL, "onlining", NULL, "unknown", NULL, {"nobody told", "-"}},
   {"onlining-not-asked", PLAIN, NULL, NULL, "onlining", NULL, "unknown", NULL, {"nobody told", "-"}},
@@ -166,9 +176,9 @@ static const Case device[] = {
   {"movable", DIMMS, "agent 4096+384:m", NULL, "movable", "dimm0", "good", "dimmer-guest",
     {"all of its 256 MiB are online as movable", "-"}},
   {"kernel", DIMMS, "agent 4096+128:k 4224+256:m", NULL, "movable", "dimm0", "bad", "dimmer-guest",
-    {"128 MiB of its 256 MiB are online in a kernel zone", "->dimmer guest prepare web1"}},
+    {"128 MiB of its 256 MiB are online in a kernel zone", "->makes movable", "$dimmer guest prepare web1"}},
   {"offline", DIMMS, "qga 4096+128:o 4224+256:m", NULL, "movable", "dimm0", "warning", "qemu-guest-agent",
-    {"128 MiB of its 256 MiB are offline", "->prepare"}},
+    {"128 MiB of its 256 MiB are offline", "->brings them online", "$dimmer guest prepare web1"}},
   {"partly-known", DIMMS, "qga 4096+128:m", NULL, "movable", "dimm0", "unknown", "qemu-guest-agent",
     {"for 128 MiB of its 256 MiB", "-"}},
   {"not-known", DIMMS, "nobody", NULL, "movable", "dimm1", "unknown", NULL, {"nobody told", "->dimmer-guest"}},
@@ -241,11 +251,23 @@ static void check_words(const Case *c, const DmFinding *finding) {
     const char *word = c->words[i];
     if (strcmp(word, "-") == 0)
       g_assert_null(finding->remedy);
+    else if (*word == '$')
+      g_assert_cmpstr(finding->command, ==, word[1] != '\0' ? word + 1 : NULL);
     else if (g_str_has_prefix(word, "->"))
       g_assert_nonnull(finding->remedy != NULL ? strstr(finding->remedy, word + 2) : NULL);
     else
       g_assert_nonnull(strstr(finding->evidence, word));
   }
+}
+
+/* Those who have no command line read the remedy as well: a command stands beside it, and never alone. */
+static void check_language(const DmFinding *finding) {
+  const char *remedy = finding->remedy != NULL ? finding->remedy : "";
+  g_assert_null(strstr(remedy, "dimmer "));
+  g_assert_null(strstr(remedy, "virsh"));
+  g_assert_null(strstr(remedy, "--"));
+  g_assert_null(strchr(remedy, '\''));
+  g_assert_true(finding->command == NULL || finding->remedy != NULL);
 }
 
 static void test_case(gconstpointer data) {
@@ -264,6 +286,19 @@ static void test_case(gconstpointer data) {
   g_assert_cmpstr(dm_verdict_name(finding->verdict), ==, c->verdict);
   g_assert_cmpstr(finding->source, ==, c->source);
   check_words(c, finding);
+  for (guint i = 0; i < findings->len; i++)
+    check_language(findings->pdata[i]);
+}
+
+/* A shell takes the name of the VM for one word. */
+static void test_quoted(void) {
+  g_autoptr(DmVm) vm = vm_from("paused: 1024 | 1024");
+  g_free(vm->name);
+  vm->name = g_strdup("tom's web");
+  g_autoptr(GPtrArray) findings = dm_plan_doctor(vm, 0);
+  const DmFinding *finding = findings->pdata[0];
+  g_assert_cmpstr(finding->check, ==, "state");
+  g_assert_cmpstr(finding->command, ==, "virsh resume 'tom'\\''s web'");
 }
 
 /* The order to read them, each once, each with evidence; and what is known of each device. */
@@ -315,6 +350,7 @@ int main(int argc, char **argv) {
   add("spare", spare, G_N_ELEMENTS(spare));
   add("device", device, G_N_ELEMENTS(device));
   g_test_add_func("/doctor/order", test_order);
+  g_test_add_func("/doctor/quoted", test_quoted);
   g_test_add_func("/doctor/worst", test_worst);
   return g_test_run();
 }

@@ -10,13 +10,20 @@ const checks = (page) => {
   return asked;
 };
 
+// For whoever has a shell on the host, as text to copy: never among the words that hold for everybody.
+async function command(page, within) {
+  await page.waitForSelector(`${within} >> text=/In a shell on the VM's host: dimmer guest prepare web1/`);
+  equal(await page.textContent(`${within} .remedy code`), 'dimmer guest prepare web1', 'the command');
+}
+
 // A device that stays, by keyboard as far as its reason; and that it is asked only when somebody insists.
 async function stays(page) {
   await page.waitForSelector('.can-go summary >> text=No');
   await page.focus('.can-go summary');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.can-go[open] >> text=/128 MiB of its 128 MiB are online in a kernel zone/');
-  await page.waitForSelector('.can-go[open] >> text=What helps:');
+  await page.waitForSelector('.can-go[open] >> text=/What helps: prepare the guest, which makes movable/');
+  await command(page, '.can-go[open]');
   await page.waitForSelector('.can-go[open] >> text=Told by qemu-guest-agent');
   await look(page, 'can-it-go');
   await page.click('[aria-label^="Hot Unplug"]');
@@ -56,6 +63,7 @@ async function findings(page) {
   await page.waitForSelector(`${row('What becomes of plugged memory')} >> text=Bad`);
   await page.waitForSelector(`${row('What becomes of plugged memory')} >> text=/online_kernel/`);
   await page.waitForSelector(`${row('What becomes of plugged memory')} >> text=What helps:`);
+  await command(page, row('What becomes of plugged memory'));
   await page.waitForSelector('.checked dl >> text=/kernel \\d/');
   await page.waitForSelector('.check-head >> text=Bad');
   const first = await page.locator('table[aria-label=Findings] tbody tr:first-child td:first-child').textContent();

@@ -93,6 +93,7 @@ const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const words = (finding) => [
   h('p', null, `${capital(finding.evidence)}.`),
   finding.remedy && h('p', { class: 'remedy' }, h('strong', null, 'What helps: '), `${finding.remedy}.`),
+  finding.command && h('p', { class: 'remedy' }, "In a shell on the VM's host: ", h('code', null, finding.command)),
 ];
 
 // ---- one device ----

@@ -137,6 +137,7 @@ export function checkOf(json) {
     evidence: finding.evidence,
     source: finding.source,
     remedy: finding.remedy,
+    command: finding.command,
     deviceId: finding.device?.id,
   }));
   const { guest = {} } = json;

@@ -26,7 +26,8 @@ typedef struct {
   char *alias;    /* of the memory device it is about; NULL: the VM */
   char *evidence; /* what was seen, one sentence */
   char *source;   /* who told: "libvirt", "dimmer-guest", ...; NULL where nobody did */
-  char *remedy;   /* what helps, one sentence; NULL: nothing is needed, or nothing helps */
+  char *remedy;   /* what helps, one sentence, without commands; NULL: nothing is needed, or nothing helps */
+  char *command;  /* does that in a shell on the VM's host, as of dm_error_get_command(); NULL: none does */
 } DmFinding;
 
 void dm_finding_free(DmFinding *finding);
