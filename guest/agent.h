@@ -14,6 +14,7 @@
 
 #define HOLDS 64
 #define HOLD_SECONDS 3600
+#define LEASE_SECONDS 30
 
 /* A range that was taken offline for the host, until the deadline. */
 typedef struct {
@@ -46,6 +47,7 @@ typedef struct {
   bool onlines;   /* new blocks, as movable */
   bool news;      /* there may be new blocks */
   bool greeted;   /* the host has said hello */
+  int64_t heard;  /* when it last said anything */
   Job job;
   Hold holds[HOLDS];
   size_t hold_count;
@@ -88,3 +90,7 @@ int64_t holds_deadline(const Agent *agent);
 void serve_line(Agent *agent, char *line, size_t length);
 void serve_too_long(Agent *agent);
 void serve_end(Agent *agent);
+/* The same, if memory is offline for a host that has said nothing for LEASE_SECONDS; and when that will be, 0: never.
+ */
+void serve_expire(Agent *agent, int64_t now);
+int64_t serve_deadline(const Agent *agent);

@@ -121,6 +121,7 @@ static int64_t sooner(int64_t a, int64_t b) {
 static int timeout_of(const Loop *loop, const Agent *agent) {
   int64_t next = sooner(sooner(holds_deadline(agent), agent->again), sooner(loop->retry, loop->port.grace)),
           now = system_now();
+  next = sooner(next, serve_deadline(agent));
   if (next == 0)
     return -1;
   return next > now ? (int)(next - now) : 0;
@@ -141,6 +142,7 @@ static void serve_for_ever(Loop *loop, Agent *agent) {
       loop->retry = port_open(&loop->port) ? 0 : system_now() + PORT_RETRY;
     more = loop->port.file >= 0 && port_serve(&loop->port, agent);
     holds_expire(agent, system_now());
+    serve_expire(agent, system_now());
     agent_retry(agent);
   }
 }

@@ -59,12 +59,31 @@ int online_one(Block *block) {
   return error;
 }
 
+/*
+ * Somebody else takes memory offline, such as the kernel for an unplug that it was asked for without us. That can last
+ * for ever, and would hold up for as long, beyond any signal, whoever brings a block online meanwhile.
+ */
+static bool is_locked(const Blocks *blocks) {
+  for (size_t i = blocks->count; i-- > 0;) {
+    if (block_state(blocks->list[i].id) == BLOCK_GOING_OFFLINE)
+      return true;
+  }
+  return false;
+}
+
 /* The blocks of the list from the index @from up to @to that are chosen. False if one stays offline. */
 static bool bring_all(Blocks *blocks, size_t from, size_t to, Choice chosen, uint32_t *left) {
-  bool all = true;
+  bool all = true, asked = false;
   for (size_t i = to; i-- > from;) {
     Block *block = &blocks->list[i];
-    int error = chosen(block) ? online_one(block) : 0;
+    if (!chosen(block))
+      continue;
+    if (!asked && is_locked(blocks)) {
+      *left = block->id;
+      return false;
+    }
+    asked = true;
+    int error = online_one(block);
     if (error == 0 || error == ENOENT)
       continue;
     tell_failure(block, error);

@@ -257,7 +257,11 @@ static void do_cancel(Agent *agent, const Request *request) {
   }
   if (agent->job.kind != JOB_NONE && agent->job.id == of) {
     bool restored = job_stop(agent, &left);
-    wire_error(&agent->out, of, "cancelled", "as the host wished");
+    Text message = wire_begin(&agent->out, of);
+    json_add_string(&message, "error", "cancelled");
+    json_add_string(&message, "detail", "as the host wished");
+    json_add_truth(&message, "restored", restored);
+    wire_end(&agent->out, &message);
     answer_restored(agent, request->id, restored, left);
     return;
   }
@@ -310,6 +314,7 @@ static void dispatch(Agent *agent, const Request *request, const char *what) {
 void serve_line(Agent *agent, char *line, size_t length) {
   Request request;
   const char *what;
+  agent->heard = system_now();
   if (length == 0)
     return;
   if (!json_parse(line, length, &request.json)) {
@@ -337,4 +342,17 @@ void serve_end(Agent *agent) {
   holds_release_all(agent);
   wire_out_clear(&agent->out);
   agent->greeted = false;
+}
+
+int64_t serve_deadline(const Agent *agent) {
+  bool waits = agent->job.kind != JOB_NONE || agent->hold_count > 0;
+  return waits ? agent->heard + LEASE_SECONDS * 1000 : 0;
+}
+
+void serve_expire(Agent *agent, int64_t now) {
+  int64_t deadline = serve_deadline(agent);
+  if (deadline == 0 || deadline > now)
+    return;
+  say("the host has gone without a word, so memory that is offline for it comes back", NULL);
+  serve_end(agent);
 }

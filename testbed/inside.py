@@ -26,17 +26,17 @@ def blocks(vm):
     return text.splitlines()
 
 
-def wait_for_blocks(vm, *wanted):
+def wait_for_blocks(vm, *wanted, timeout=TIMEOUT):
     """Wait until they are so: what a guest does by itself, nobody tells a host."""
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + timeout
     while (found := blocks(vm)) != list(wanted):
         assert time.monotonic() < deadline, found
         vm.guest('sleep 0.2')
 
 
-def wait_whole(vm, mib):
+def wait_whole(vm, mib, timeout=TIMEOUT):
     """Wait until all plugged memory is there, online, and movable."""
-    wait_for_blocks(vm, *[MOVABLE] * (mib // BLOCK))
+    wait_for_blocks(vm, *[MOVABLE] * (mib // BLOCK), timeout=timeout)
 
 
 def wait_going_offline(vm):

@@ -32,6 +32,8 @@ static void take_answer(DmChange *change, const Answer *answer) {
     change->vm_stopped = TRUE;
   else if (answer->kind == DM_EVENT_VM_MOVED)
     change->vm_moved = TRUE;
+  else if (answer->kind == DM_EVENT_VM_PAUSED || answer->kind == DM_EVENT_VM_RESUMED)
+    change->vm_paused = answer->kind == DM_EVENT_VM_PAUSED;
   else if (answer->kind == DM_EVENT_CONNECTION_LOST)
     change->connection_lost = TRUE;
   if (step == NULL || answer->alias == NULL)
@@ -104,6 +106,22 @@ guint answers_count_pending(const DmChange *change) {
 
 void answers_refuse(DmChange *change, DmStep *step, const char *reason) {
   refuse(change, step, reason, g_get_monotonic_time());
+}
+
+static gboolean was_asked_before(const DmChange *change, const char *alias) {
+  const DmRequest *before = change->vm_before->request;
+  const DmStep *step = before != NULL ? dm_request_find_step(before, alias) : NULL;
+  return step != NULL && dm_step_is_pending(step);
+}
+
+void answers_leave(DmChange *change, DmStep *step, const char *reason) {
+  if (!was_asked_before(change, step->alias)) {
+    answers_refuse(change, step, reason);
+    return;
+  }
+  g_free(step->reason);
+  step->reason = g_strdup_printf("%s; an earlier request asked for it, so it can still go", reason);
+  answer_step(change, step, DM_STEP_OVERDUE, g_get_monotonic_time());
 }
 
 void answers_add(DmChange *change, const DmEvent *event) {

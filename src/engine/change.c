@@ -71,7 +71,8 @@ static void stop_timer(DmChange *change) {
 }
 
 static gboolean has_retry(const DmChange *change) {
-  return !change->options.no_retry && !change->stopped && change->request->action == DM_ACTION_SET;
+  return !change->options.no_retry && !change->stopped && !change->agent_lost &&
+    change->request->action == DM_ACTION_SET;
 }
 
 /* A refusal leads to AGAIN once, wherever it came from: dimmer-guest can tell one while other devices are still asked.

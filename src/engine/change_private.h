@@ -38,6 +38,7 @@ struct DmChange {
   DmVm *vm_before, *vm;
   DmGuest *guest;      /* what its guest told; NULL: it was not asked */
   DmAgent *agent;      /* the conversation with dimmer-guest; NULL: there is none */
+  gboolean agent_lost; /* it fell silent in the middle of its work */
   DmStep *freeing;     /* whose memory it takes offline at this moment */
   double patience;     /* seconds that it has for that */
   GPtrArray *refusals; /* DmRefusal: of this change, to be remembered in the VM */
@@ -50,7 +51,7 @@ struct DmChange {
   guint refused_seen;          /* steps whose refusal AGAIN has seen to */
   gboolean recorded;           /* the VM carries the request */
   gboolean look;               /* the VM was read after the asking, as no event may be coming */
-  gboolean vm_stopped, vm_moved, connection_lost;
+  gboolean vm_stopped, vm_moved, vm_paused, connection_lost;
   GError *failed; /* of the work that a thread has just done; NULL: none */
   GError *error;  /* the first one */
 };
@@ -156,6 +157,9 @@ void answers_look(DmChange *change);
 
 /* The step was refused, for that reason in words. */
 void answers_refuse(DmChange *change, DmStep *step, const char *reason);
+
+/* The device is not asked, for that reason: refused; but overdue if an earlier request has asked it already. */
+void answers_leave(DmChange *change, DmStep *step, const char *reason);
 
 /* Steps without an answer are overdue from now on. */
 void answers_expire(DmChange *change);

@@ -89,13 +89,18 @@ static gboolean has_planned(const DmChange *change) {
   return FALSE;
 }
 
-/* Nobody was asked for these yet, and nobody is going to be. */
-static void call_off(DmChange *change) {
+/* Those that were to be asked are not asked any more. */
+static void leave_planned(DmChange *change, const char *untouched, const char *touched) {
   for (guint i = 0; i < change->request->steps->len; i++) {
     DmStep *step = change->request->steps->pdata[i];
     if (step->state == DM_STEP_PLANNED)
-      answers_refuse(change, step, "called off before the device was asked to go; its memory is online as before");
+      answers_leave(change, step, step->prepared || step == change->freeing ? touched : untouched);
   }
+}
+
+static void call_off(DmChange *change) {
+  leave_planned(change, "called off before the device was asked to go; its memory is online as before",
+    "called off before the device was asked to go; dimmer-guest brings its memory online again");
 }
 
 static void end_free(DmChange *change) {
@@ -113,20 +118,42 @@ static const char *online_again(const DmAgentAnswer *answer) {
   return answer->restored ? "its memory is online as before" : "not all of its memory came online again";
 }
 
-static void refuse_step(DmChange *change, DmStep *step, const DmAgentAnswer *answer) {
+static void leave_step(DmChange *change, DmStep *step, const DmAgentAnswer *answer) {
   g_autofree char *reason = NULL;
-  if (g_strcmp0(answer->code, "cancelled") == 0)
+  if (change->stopped)
+    reason = g_strdup_printf("called off before the device was asked to go; %s", online_again(answer));
+  else if (g_strcmp0(answer->code, "cancelled") == 0)
     reason = g_strdup_printf("the guest did not free it within %g s; %s", change->patience, online_again(answer));
   else if (answer->block != 0)
     reason = g_strdup_printf(
       "the guest cannot free the memory block at 0x%" G_GINT64_MODIFIER "x: %s", answer->block, answer->detail);
   else
     reason = g_strdup_printf("the guest cannot free it: %s", answer->detail);
-  if (g_strcmp0(answer->code, "cancelled") != 0) /* which tells of the time, and nothing of the device */
+  if (!change->stopped && g_strcmp0(answer->code, "cancelled") != 0) /* else it tells nothing of the device */
     inside_remember(change, step->alias);
   else
     change->patience = MAX(change->patience / 2, MIN(change->options.timeout, LEAST_PATIENCE));
-  answers_refuse(change, step, reason);
+  answers_leave(change, step, reason);
+}
+
+/*
+ * dimmer-guest has died or hangs, or its VM is paused. A device that it could not free may hold up the whole guest if
+ * it is asked for all the same: Linux then tries for ever, and no signal ends that. So nothing is asked; a repetition
+ * looks afresh at who can help. What it took offline comes back by itself: see its lease in docs/guest-protocol.md.
+ */
+static void lose_agent(DmChange *change, const DmAgentAnswer *answer) {
+  answers_take(change);
+  const char *why = change->vm_paused ? "the VM was paused" : answer->detail;
+  const char *who = change->vm_paused ? "the VM" : "dimmer-guest";
+  const char *remedy = change->vm_paused ? "resume it, and repeat this"
+                                         : "repeat this, or end dimmer-guest in the guest to do without its help";
+  g_autofree char *untouched = g_strdup_printf("%s, so the device was not asked to go; %s", why, remedy);
+  g_autofree char *touched = g_strdup_printf(
+    "%s, so the device was not asked to go, and its memory comes online again once %s runs; %s", why, who, remedy);
+  leave_planned(change, untouched, touched);
+  change->freeing = NULL;
+  change->agent_lost = TRUE;
+  g_clear_pointer(&change->agent, dm_agent_free);
 }
 
 /* Other errors tell that it cannot help with this device, but nothing of the device. */
@@ -140,16 +167,14 @@ static void free_next(DmChange *change);
 static void on_freed(const DmAgentAnswer *answer, gpointer data) {
   DmChange *change = data;
   DmStep *step = change->freeing;
-  change->freeing = NULL;
-  if (answer->silent) { /* it died: whatever it held is online again, and the device is asked without its help */
-    if (!change->stopped)
-      g_ptr_array_add(change->plan->notes, g_strdup_printf("%s; memory is asked for without its help", answer->detail));
-    g_clear_pointer(&change->agent, dm_agent_free);
+  if (answer->silent) {
+    lose_agent(change, answer);
     end_free(change);
     return;
   }
-  if (is_verdict(answer) && !change->stopped)
-    refuse_step(change, step, answer);
+  change->freeing = NULL;
+  if (!answer->ok && (change->stopped || is_verdict(answer)))
+    leave_step(change, step, answer);
   step->prepared = TRUE;
   free_next(change);
 }

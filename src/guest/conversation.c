@@ -218,3 +218,9 @@ guint conversation_ask(Conversation *conversation, json_t *request, double timeo
     conversation_break(conversation, "%s", conversation->trouble);
   return id;
 }
+
+void conversation_forget(Conversation *conversation, guint id) {
+  Question *question = find_question(conversation, id);
+  if (question != NULL)
+    g_ptr_array_remove(conversation->questions, question);
+}

@@ -26,6 +26,9 @@ const char *conversation_trouble(const Conversation *conversation);
  */
 guint conversation_ask(Conversation *conversation, json_t *request, double timeout, AnswerFunc func, gpointer data);
 
+/* Its answer does not matter any more, nor does its deadline; nothing where there is no such question. */
+void conversation_forget(Conversation *conversation, guint id);
+
 /* For g_timeout_add(), which cannot wait longer than 49 days. */
 guint conversation_milliseconds(double seconds);
 

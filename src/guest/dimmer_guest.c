@@ -21,8 +21,10 @@ struct DmAgent {
 
   guint work; /* id of the work that is under way, 0: none */
   guint timer;
-  guint pulse; /* when to ask for a sign of life */
+  guint pulse;       /* when to ask for a sign of life */
+  guint pulse_asked; /* id of that question, 0: none is out */
   gboolean cancelled;
+  gboolean holds; /* it may hold memory offline for us, as long as it hears of us */
   DmAgentProgressFunc progress;
   DmAgentDoneFunc done;
   gpointer work_data;
@@ -150,11 +152,14 @@ static uint64_t number_of(const json_t *answer, const char *name) {
   return value > 0 ? (uint64_t)value : 0;
 }
 
+static void schedule_pulse(DmAgent *agent);
+
 static void end_work(DmAgent *agent, const DmAgentAnswer *answer) {
   DmAgentDoneFunc done = agent->done;
   stop_timers(agent);
   agent->work = 0;
   agent->done = NULL;
+  schedule_pulse(agent);
   done(answer, agent->work_data);
 }
 
@@ -190,11 +195,11 @@ static void on_work(const json_t *answer, gboolean last, const char *trouble, gp
     take_error(agent, answer);
 }
 
-static void schedule_pulse(DmAgent *agent);
-
 /* One that has begun anew knows nothing of the work. An end hears the work itself. */
 static void on_pulse_answer(const json_t *answer, gboolean last, const char *trouble, gpointer data) {
   DmAgent *agent = data;
+  if (last)
+    agent->pulse_asked = 0;
   if (answer == NULL)
     return;
   if (!json_is_true(json_object_get(answer, "ok")))
@@ -206,17 +211,19 @@ static void on_pulse_answer(const json_t *answer, gboolean last, const char *tro
 static gboolean on_pulse(gpointer data) {
   DmAgent *agent = data;
   agent->pulse = 0;
-  conversation_ask(
+  agent->pulse_asked = conversation_ask(
     agent->conversation, json_pack("{s:s}", "do", "memory"), agent->patience.alive, on_pulse_answer, agent);
   return G_SOURCE_REMOVE;
 }
 
 /*
  * QEMU does not tell its side of the port that the guest's has closed, so an agent that dies is only silent, as one at
- * work is. While it puts back what it has cancelled, it answers nothing else.
+ * work is; nor may the guest's kernel hear that we have gone, so what it holds for us, it holds as long as it hears of
+ * us. While it puts back what it has cancelled, it answers nothing else.
  */
 static void schedule_pulse(DmAgent *agent) {
-  if (agent->patience.alive > 0 && agent->work != 0 && !agent->cancelled && agent->pulse == 0)
+  gboolean wanted = agent->work != 0 ? !agent->cancelled : agent->holds;
+  if (agent->patience.alive > 0 && wanted && agent->pulse == 0 && agent->pulse_asked == 0)
     agent->pulse = g_timeout_add_seconds(PULSE_SECONDS, on_pulse, agent);
 }
 
@@ -232,8 +239,10 @@ void dm_agent_work(DmAgent *agent, DmAgentWork work, uint64_t start, uint64_t si
   static const char *const names[] = {"offline", "offline", "online", "movable", "policy"};
   json_t *request =
     json_pack("{s:s, s:I, s:I}", "do", names[work], "start", (json_int_t)start, "size", (json_int_t)size);
-  if (work == DM_AGENT_OFFLINE || work == DM_AGENT_OFFLINE_ANY)
+  if (work == DM_AGENT_OFFLINE || work == DM_AGENT_OFFLINE_ANY) {
     json_object_set_new(request, "hold", json_integer(hold));
+    agent->holds = TRUE;
+  }
   if (work == DM_AGENT_OFFLINE_ANY)
     json_object_set_new(request, "kernel_too", json_true());
   agent->progress = progress;
@@ -254,6 +263,8 @@ void dm_agent_cancel(DmAgent *agent) {
     return;
   agent->cancelled = TRUE;
   g_clear_handle_id(&agent->pulse, g_source_remove);
+  conversation_forget(agent->conversation, agent->pulse_asked);
+  agent->pulse_asked = 0;
   json_t *request = json_pack("{s:s, s:I}", "do", "cancel", "of", (json_int_t)agent->work);
   conversation_ask(agent->conversation, request, agent->patience.put_back, on_cancel, agent);
 }

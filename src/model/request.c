@@ -9,7 +9,7 @@
  */
 static const gboolean transitions[DM_STEP_STATES][DM_STEP_STATES] = {
   /*  from                 planned  asked  done  refused  overdue */
-  [DM_STEP_PLANNED] = {FALSE, TRUE, FALSE, TRUE, FALSE},
+  [DM_STEP_PLANNED] = {FALSE, TRUE, FALSE, TRUE, TRUE},
   [DM_STEP_ASKED] = {FALSE, FALSE, TRUE, TRUE, TRUE},
   [DM_STEP_DONE] = {FALSE, FALSE, FALSE, FALSE, FALSE},
   [DM_STEP_REFUSED] = {FALSE, TRUE, TRUE, FALSE, FALSE},

@@ -142,7 +142,8 @@ def test_dimmer_killed(host, stuck, verb):
     ('restart', 'dimmer-guest began anew in the middle of its work'),
 ])
 def test_agent_ends_in_the_middle(host, stuck, how, words):
-    """It is missed long before the device's time is over."""
+    """It is missed long before the device's time is over, and without it the device is not asked for."""
+    before = values(host, 'vm'), inside.times_asked(stuck)
     process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias, '--timeout', '60s')
     if how == 'STOP':
         inside.signal_agent(stuck, 'STOP')
@@ -150,18 +151,73 @@ def test_agent_ends_in_the_middle(host, stuck, how, words):
         inside.end_agent(stuck)
     else:
         inside.restart_agent(stuck)
-    stuck.guest('kill $(pidof hold)')
     output, errors = process.communicate(timeout=30)
-    assert process.returncode == 0, output + errors
-    assert f'note: {words}; memory is asked for without its help' in output
-    assert stuck.memory_devices() == {}
+    assert process.returncode == 5, output + errors
+    assert f'{words}, so the device was not asked to go, and its memory comes online again' in output
     if how == 'STOP':
         inside.signal_agent(stuck, 'CONT')
     elif how == 'KILL':
         inside.start_agent(stuck)
-    alias, = plug(host, stuck, 128)
-    inside.wait_whole(stuck, 128)
-    assert run(host, 'unplug', 'vm', alias)['notes'] == []
+    nothing_came_of_it(host, stuck, before)
+    stuck.guest('kill $(pidof hold)')
+    assert run(host, 'unplug', 'vm', stuck.alias)['notes'] == []
+
+
+def test_vm_paused_in_the_middle(host, stuck):
+    """Its kernel never hears that the host has gone, so dimmer-guest has to notice by itself."""
+    before = values(host, 'vm'), inside.times_asked(stuck)
+    process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias, '--timeout', '60s')
+    host.virsh('suspend', 'vm')
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 5, output + errors
+    assert ('the VM was paused, so the device was not asked to go, '
+            'and its memory comes online again once the VM runs; resume it') in output
+    host.virsh('resume', 'vm')
+    inside.wait_whole(stuck, 256, timeout=90)
+    nothing_came_of_it(host, stuck, before)
+
+
+@pytest.mark.parametrize('again', ['unplug', 'settle', 'set'])
+@pytest.mark.parametrize('ended', ['in time', 'by Ctrl-C'])
+def test_what_was_asked_before_is_not_forgotten(host, again, ended):
+    """QEMU still has the request, whatever comes of a repetition."""
+    vm = host.start_guest('vm', memory_mib=256, max_mib=4096, agent=True, kernel='5.10', files=inside.holder())
+    vm.alias, = plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_whole(vm, 256)
+    vm.set_deaf(True)
+    run(host, 'unplug', 'vm', vm.alias, '--timeout', '1s', status=6)
+    inside.wait_whole(vm, 256)
+    inside.hold(vm, 30, 'pin')
+    wish = {'unplug': [vm.alias], 'settle': [], 'set': ['--memory', '256MiB']}[again]
+    process = start_stuck(host, vm, again, 'vm', *wish, '--timeout', '3s' if ended == 'in time' else '60s', '-o', 'json')
+    if ended == 'by Ctrl-C':
+        process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    result = json.loads(output)
+    assert (process.returncode, result['outcome']) == (6, 'overdue'), result
+    step, = result['steps']
+    assert step['state'] == 'overdue' and 'an earlier request asked for it, so it can still go' in step['reason']
+    inside.wait_whole(vm, 256)
+    assert [step['state'] for step in show(host, 'vm')['request']['steps']] == ['overdue']
+    vm.guest('kill $(pidof hold)')
+    vm.set_deaf(False)
+    vm.wait_removed(vm.alias)
+    vm.wait_gone(vm.alias)
+    assert run(host, 'settle', 'vm')['outcome'] == 'done'
+    assert values(host, 'vm') == (256, 256, 256, 256)
+
+
+def test_interrupted_and_not_all_comes_online_again(host, stuck):
+    process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias, '-o', 'json')
+    inside.refuse_onlining(stuck, True)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    reason = json.loads(output)['steps'][0]['reason']
+    whole = OFFLINE not in inside.blocks(stuck)
+    inside.refuse_onlining(stuck, False)
+    assert whole == ('its memory is online as before' in reason), reason
+    assert whole != ('not all of its memory came online again' in reason), reason
+    inside.wait_whole(stuck, 256)
 
 
 def test_agent_is_silent(host, vm):

@@ -8,12 +8,12 @@
 #define O DM_STEP_OVERDUE
 
 /*
- * Where a step may go: planned → asked → { done | refused | overdue }, or refused before it was asked, by dimmer-guest;
- * an overdue device can still go, or be refused; both can be asked again; a refused one can be removed behind our back.
- * Nothing else, and nothing after done.
+ * Where a step may go: planned → asked → { done | refused | overdue }, or refused before it was asked, by dimmer-guest,
+ * or overdue, as an earlier request has asked it; an overdue device can still go, or be refused; both can be asked
+ * again; a refused one can be removed behind our back. Nothing else, and nothing after done.
  */
 static const DmStepState allowed[][2] = {
-  {P, A}, {P, R}, {A, D}, {A, R}, {A, O}, {O, A}, {O, D}, {O, R}, {R, A}, {R, D}};
+  {P, A}, {P, R}, {P, O}, {A, D}, {A, R}, {A, O}, {O, A}, {O, D}, {O, R}, {R, A}, {R, D}};
 
 static gboolean is_allowed(DmStepState from, DmStepState to) {
   for (gsize i = 0; i < G_N_ELEMENTS(allowed); i++) {
