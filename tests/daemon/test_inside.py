@@ -3,7 +3,7 @@
 
 import pytest
 
-from rest import change, job, jobs, memory, path, plug, put, sizes_of, steps, values, wait_job
+from rest import change, event, job, jobs, memory, path, plug, put, sizes_of, steps, values, wait_job
 from testbed import inside
 from testbed.inside import MOVABLE
 
@@ -55,6 +55,30 @@ def test_one_is_freed_while_another_is_stuck(web, stuck, serve):
     assert values(client, stuck)[0] == 512
     stuck.guest('kill $(pidof hold)')
     assert memory(put(client, stuck, 256))[0] == 256
+
+
+def test_what_was_asked_before_is_not_forgotten(host, serve):
+    """A repetition that comes to nothing leaves the device out, as QEMU still has the first request."""
+    vm = host.start_guest('stuck', memory_mib=256, max_mib=2048, agent=True, kernel='5.10', files=inside.holder())
+    alias, = plug(vm, 256)
+    inside.wait_whole(vm, 256)
+    vm.set_deaf(True)
+    client = serve(answer_timeout=1, guest_timeout=2).client()
+    device = path(vm, f'/memorydevices/{alias}')
+    assert client.delete(device).status == 202
+    event(client, 20002)
+    inside.hold(vm, 30, 'pin')
+    assert client.delete(f'{device}?force=true').status == 202
+    client.wait(path(vm, '/memorydevices'), lambda found: found.findtext('memory_device/state') == 'overdue')
+    second = jobs(client, vm)[0].get('id')
+    client.wait(f'jobs/{second}/steps', lambda found: 'did not free it' in found.findtext('step/description'))
+    assert carried(vm) is not None
+    vm.guest('kill $(pidof hold)')
+    vm.set_deaf(False)
+    event(client, 20001)
+    for each in jobs(client, vm):
+        wait_job(client, each.get('id'), 'finished')
+    assert carried(vm) is None and values(client, vm) == (256, 256, 256, 256)
 
 
 @pytest.mark.parametrize('how', ['stop', 'kill'])
