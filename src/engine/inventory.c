@@ -87,9 +87,17 @@ static gboolean have_same_devices(const DmVm *a, const DmVm *b) {
   return TRUE;
 }
 
-/* What its guest told holds while it runs on with the same devices. */
+/*
+ * What its guest told holds while it runs on with the same devices. A later look may have found its agents silent, or
+ * in use: that takes nothing back.
+ */
+static gboolean still_tells_more(const DmVm *before, const DmVm *vm) {
+  return before->guest != NULL && have_same_devices(before, vm) &&
+    (vm->guest == NULL || (dm_guest_tells_movable(before->guest) && !dm_guest_tells_movable(vm->guest)));
+}
+
 static void keep_guest(const DmVm *before, DmVm *vm) {
-  if (vm->guest == NULL && before->guest != NULL && have_same_devices(before, vm))
+  if (still_tells_more(before, vm))
     dm_vm_take_guest(vm, dm_guest_copy(before->guest));
 }
 
@@ -398,7 +406,7 @@ void dm_inventory_put(DmInventory *inventory, DmEntry *entry, DmVm *vm) {
 }
 
 void dm_inventory_put_guest(DmInventory *inventory, DmEntry *entry, const DmVm *seen) {
-  if (!have_same_devices(entry->vm, seen))
+  if (!have_same_devices(entry->vm, seen) || still_tells_more(entry->vm, seen))
     return;
   for (guint i = 0; i < seen->live->devices->len; i++) {
     const DmMemoryDevice *device = seen->live->devices->pdata[i];

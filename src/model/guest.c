@@ -40,6 +40,10 @@ void dm_guest_free(DmGuest *guest) {
   g_free(guest);
 }
 
+gboolean dm_guest_tells_movable(const DmGuest *guest) {
+  return guest->runs != NULL || guest->windows == DM_FACT_YES;
+}
+
 const char *dm_source_name(DmSource source) {
   static const char *const names[] = {
     [DM_SOURCE_NONE] = "",

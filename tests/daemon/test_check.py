@@ -269,6 +269,19 @@ def test_devices_say_what_is_known_until_they_are_others(told, client):
     assert movable(client, told, first) == 'false'
 
 
+def test_a_silent_agent_takes_nothing_back(told, client):
+    device, = plug(told, 128)
+    wait_memory(client, told, 384)
+    check(client, told)
+    told.guest('kill -STOP $(pidof qemu-ga)')
+    assert finding(check(client, told), 'movable', device)['verdict'] == 'unknown'
+    assert movable(client, told, device) == 'false'
+    assert 'kernel zone' in rule(client.get(path(told, f'/memoryplan?device={device}')), 409)
+    told.guest('kill -CONT $(pidof qemu-ga)')
+    told.set_auto_online('online_movable')
+    assert finding(check(client, told), 'onlining')['verdict'] == 'good'
+
+
 def test_a_guest_that_boots_anew_has_told_nothing(told, client):
     device, = plug(told, 128)
     wait_memory(client, told, 384)

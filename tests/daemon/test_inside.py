@@ -81,6 +81,19 @@ def test_what_was_asked_before_is_not_forgotten(host, serve):
     assert carried(vm) is None and values(client, vm) == (256, 256, 256, 256)
 
 
+def test_a_check_while_one_is_freed_takes_nothing_back(stuck, serve):
+    client = serve(answer_timeout=30, guest_timeout=10).client()
+    assert client.get(path(stuck, '/memorycheck')).status == 200
+    devices = path(stuck, '/memorydevices')
+    assert [device.findtext('movable') for device in client.get(devices).xml] == ['true']
+    put(client, stuck, 256, query='?async=true')
+    inside.wait_going_offline(stuck)
+    answer = client.get(path(stuck, '/memorycheck'))
+    assert 'another program speaks to dimmer-guest' in answer.text, answer
+    assert [device.findtext('movable') for device in client.get(devices).xml] == ['true']
+    wait_job(client, job(client, stuck).get('id'), 'failed')
+
+
 @pytest.mark.parametrize('how', ['stop', 'kill'])
 def test_the_daemon_ends_in_the_middle(stuck, serve, how):
     asked = inside.times_asked(stuck)

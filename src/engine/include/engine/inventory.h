@@ -98,7 +98,8 @@ void dm_inventory_put(DmInventory *inventory, DmEntry *entry, DmVm *vm);
 
 /*
  * Takes what the guest of the VM told when that was as @seen, if it has the same memory devices still. It holds until
- * the guest boots anew, or the VM has other devices.
+ * the guest boots anew, or the VM has other devices, or it tells as much again: one that tells nothing of its devices
+ * does not take the place of one that does.
  */
 void dm_inventory_put_guest(DmInventory *inventory, DmEntry *entry, const DmVm *seen);
 

@@ -74,6 +74,9 @@ DmGuest *dm_guest_copy(const DmGuest *guest);
 void dm_guest_free(DmGuest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmGuest, dm_guest_free)
 
+/* It tells whether the memory of devices can go: by its memory blocks, or as it is Windows. */
+gboolean dm_guest_tells_movable(const DmGuest *guest);
+
 /* "dimmer-guest", "qemu-guest-agent", "balloon statistics"; "" of DM_SOURCE_NONE. */
 const char *dm_source_name(DmSource source);
 
