@@ -4,10 +4,11 @@
 #include "base/error.h"
 #include "base/size.h"
 
-static DmStep *find_pending(GPtrArray *steps, const char *alias) {
+/* @driven: what is planned is as good as asked, as the guest may be freeing it at this moment. */
+static const DmStep *find_pending(const GPtrArray *steps, const char *alias, gboolean driven) {
   for (guint i = 0; i < steps->len; i++) {
-    DmStep *step = steps->pdata[i];
-    if (dm_step_is_pending(step) && g_strcmp0(step->alias, alias) == 0)
+    const DmStep *step = steps->pdata[i];
+    if ((dm_step_is_pending(step) || (driven && step->state == DM_STEP_PLANNED)) && g_strcmp0(step->alias, alias) == 0)
       return step;
   }
   return NULL;
@@ -20,10 +21,10 @@ const char *device_state(const DmApi *api, const DmEntry *entry, const DmMemoryD
   for (guint i = jobs->len; i > 0 && step == NULL; i--) {
     const DmJob *job = jobs->pdata[i - 1];
     if (job->ended == 0 && g_str_equal(job->vm_id, entry->vm->uuid))
-      step = find_pending(job->steps, device->alias);
+      step = find_pending(job->steps, device->alias, job->driven);
   }
   if (step == NULL && entry->vm->request != NULL)
-    step = find_pending(entry->vm->request->steps, device->alias);
+    step = find_pending(entry->vm->request->steps, device->alias, FALSE);
   if (step == NULL)
     return "present";
   if (step->state == DM_STEP_OVERDUE)
@@ -124,8 +125,30 @@ static DmNode *action_node(const Call *call, const DmJob *job, const char *statu
   return node;
 }
 
+/* The newest job by which this device, of that id or alias, has gone; NULL: none. */
+static const DmJob *find_removed(const DmApi *api, const char *vm_id, const char *device) {
+  const GPtrArray *jobs = dm_jobs_list(api->jobs);
+  for (guint i = jobs->len; i > 0; i--) {
+    const DmJob *job = jobs->pdata[i - 1];
+    for (guint s = 0; g_str_equal(job->vm_id, vm_id) && s < job->steps->len; s++) {
+      const DmStep *step = job->steps->pdata[s];
+      if (step->op == DM_OP_UNPLUG && step->state == DM_STEP_DONE &&
+        (g_strcmp0(step->id, device) == 0 || g_strcmp0(step->alias, device) == 0))
+        return job;
+    }
+  }
+  return NULL;
+}
+
 static void answer_unplug(Call *call) {
   const DmJob *job = call->job;
+  const DmJob *earlier = g_error_matches(job->error, DM_ERROR, DM_ERROR_NO_SUCH_DEVICE)
+    ? find_removed(call->api, job->vm_id, call->ids[1])
+    : NULL;
+  if (earlier != NULL) { /* it was there still when this one began to wait for its turn */
+    reply_node(call, 200, action_node(call, earlier, "complete"));
+    return;
+  }
   g_autoptr(GError) error = job->error != NULL ? g_error_copy(job->error) : NULL;
   if (error == NULL && is_pending(job)) {
     reply_node(call, 202, action_node(call, job, "in_progress"));
@@ -153,7 +176,7 @@ static DmJob *find_removing(const DmApi *api, const DmEntry *entry, const DmMemo
   for (guint i = 0; i < jobs->len; i++) {
     DmJob *job = jobs->pdata[i];
     const DmStep *step =
-      job->driven && g_str_equal(job->vm_id, entry->vm->uuid) ? find_pending(job->steps, device->alias) : NULL;
+      job->driven && g_str_equal(job->vm_id, entry->vm->uuid) ? find_pending(job->steps, device->alias, TRUE) : NULL;
     if (step != NULL && step->op == DM_OP_UNPLUG)
       return job;
   }

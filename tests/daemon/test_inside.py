@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """dimmerd with dimmer-guest in its VMs: memory is freed before it is asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from rest import change, event, job, jobs, memory, path, plug, put, sizes_of, steps, values, wait_job
@@ -79,6 +81,39 @@ def test_what_was_asked_before_is_not_forgotten(host, serve):
     for each in jobs(client, vm):
         wait_job(client, each.get('id'), 'finished')
     assert carried(vm) is None and values(client, vm) == (256, 256, 256, 256)
+
+
+def test_a_device_that_is_being_freed_is_on_its_way_out(stuck, serve):
+    """Then a second request for it joins the first."""
+    client = serve(answer_timeout=30, guest_timeout=60).client()
+    where = client.get(path(stuck, '/memorydevices')).xml[0].get('href')
+    with client.live() as live, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.delete, where)
+        live.wait('vm', lambda vm: vm['memory_devices']['memory_device'][0]['state'] == 'going')
+        inside.wait_going_offline(stuck)
+        assert client.get(where).xml.findtext('state') == 'going'
+        second = client.delete(where)
+        assert (second.status, second.xml.findtext('status')) == (202, 'in_progress'), second
+        assert not first.done()
+        stuck.guest('kill $(pidof hold)')
+        assert first.result().status == 200
+    assert first.result().xml.find('job').get('id') == second.xml.find('job').get('id')
+    assert len(jobs(client, stuck)) == 1
+
+
+def test_two_ask_for_a_device_while_another_change_is_under_way(stuck, serve):
+    """Both find it there, and it has gone when it is the second one's turn: it is told by whose job."""
+    web, = plug(stuck, 128)
+    client = serve(answer_timeout=30, guest_timeout=4).client()
+    stays, goes = (device.get('href') for device in client.get(path(stuck, '/memorydevices')).xml)
+    assert goes.endswith(web)
+    with ThreadPoolExecutor(3) as pool:
+        before = pool.submit(client.delete, stays)
+        inside.wait_going_offline(stuck)
+        answers = [one.result() for one in [pool.submit(client.delete, goes) for _ in range(2)]]
+        assert before.result().status == 409
+    assert [answer.status for answer in answers] == [200, 200], answers
+    assert len({answer.xml.find('job').get('id') for answer in answers}) == 1
 
 
 def test_a_check_while_one_is_freed_takes_nothing_back(stuck, serve):

@@ -246,8 +246,8 @@ def test_what_was_out_is_overdue_after_a_kill(mute, daemon):
     wait_memory(client, mute, 1152)
     where = path(mute, f'/memorydevices/{device}')
     assert client.put(path(mute, '?async=true'), change(1024)).status == 200
-    client.wait(where, lambda found: found.findtext('state') == 'going')
-    client.wait('jobs', lambda found: steps(client, found[0].get('id')))
+    event(client, 2046)
+    assert client.get(where).xml.findtext('state') == 'going'
     daemon.kill()
     client = daemon.restart().client()
     client.wait(where, lambda found: found.findtext('state') == 'overdue')
