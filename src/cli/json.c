@@ -101,11 +101,14 @@ static json_t *from_steps(const GPtrArray *steps, json_t *(*from)(const DmStep *
   return array;
 }
 
-static json_t *from_request(const DmVm *vm) {
+static json_t *process_or_null(pid_t process) {
+  return process != 0 ? json_integer(process) : json_null();
+}
+
+static json_t *from_request(const DmVm *vm, pid_t owner) {
   const DmRequest *request = vm->request;
   if (request == NULL)
     return json_null();
-  pid_t owner = dm_lock_owner(vm->uuid);
   json_t *object = json_object();
   json_object_set_new(object, "id", text_or_null(request->id));
   json_object_set_new(object, "action", json_string(dm_action_name(request->action)));
@@ -113,12 +116,13 @@ static json_t *from_request(const DmVm *vm) {
   json_object_set_new(object, "guaranteed", size_or_null(request->guaranteed));
   json_object_set_new(object, "started", json_integer(request->started));
   json_object_set_new(object, "host", text_or_null(request->pid != 0 ? request->host : NULL));
-  json_object_set_new(object, "process", owner != 0 ? json_integer(owner) : json_null());
+  json_object_set_new(object, "process", process_or_null(owner));
   json_object_set_new(object, "steps", from_steps(request->steps, from_step));
   return object;
 }
 
 json_t *json_from_vm(const DmVm *vm) {
+  pid_t owner = dm_lock_owner(vm->uuid);
   json_t *object = json_object();
   json_object_set_new(object, "name", json_string(vm->name));
   json_object_set_new(object, "uuid", json_string(vm->uuid));
@@ -126,7 +130,8 @@ json_t *json_from_vm(const DmVm *vm) {
   json_object_set_new(object, "live", vm->live != NULL ? from_config(vm->live, vm->request) : json_null());
   json_object_set_new(object, "next_run", vm->next_run != NULL ? from_config(vm->next_run, NULL) : json_null());
   json_object_set_new(object, "next_run_differs", json_boolean(dm_vm_has_next_run(vm)));
-  json_object_set_new(object, "request", from_request(vm));
+  json_object_set_new(object, "process", process_or_null(owner));
+  json_object_set_new(object, "request", from_request(vm, owner));
   return object;
 }
 

@@ -115,9 +115,11 @@ static gboolean is_answered(const DmRequest *request) {
 
 static void print_request(const DmVm *vm) {
   const DmRequest *request = vm->request;
+  pid_t owner = dm_lock_owner(vm->uuid);
+  if (request == NULL && owner != 0) /* looking, planning, or dimmer-guest frees memory: nothing is recorded yet */
+    printf("\n  process %d is changing it at this moment; no device is asked for\n", (int)owner);
   if (request == NULL)
     return;
-  pid_t owner = dm_lock_owner(vm->uuid);
   g_autoptr(GDateTime) started = g_date_time_new_from_unix_local(request->started);
   g_autofree char *when = started != NULL ? g_date_time_format(started, "%Y-%m-%d %H:%M:%S") : g_strdup("?");
   g_autofree char *memory = dm_size_format(request->memory);

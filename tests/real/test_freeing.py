@@ -67,6 +67,21 @@ def test_interrupted(host, stuck, number):
     nothing_came_of_it(host, stuck, before)
 
 
+def test_who_is_at_it_shows_before_a_device_is_asked(host, stuck):
+    assert show(host, 'vm')['process'] is None
+    process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias)
+    message = fail(host, 'plug', 'vm', '128MiB', status=3, code='busy')
+    assert f'process {process.pid} is changing vm' in message and "'dimmer show vm'" in message
+    found = show(host, 'vm')
+    assert (found['process'], found['request']) == (process.pid, None)
+    assert f'  process {process.pid} is changing it at this moment; no device is asked for' in \
+        host.dimmer('show', 'vm', check=0).stdout.splitlines()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert show(host, 'vm')['process'] is None
+    assert 'is changing it' not in host.dimmer('show', 'vm', check=0).stdout
+
+
 def test_set_interrupted(host, stuck):
     """What was freed already comes back, too. The next run keeps its values, as after any refusal."""
     plug(host, stuck, 128)
