@@ -238,8 +238,8 @@ static void on_host(DmHost *host, gpointer data) {
     audit(
       data, AUDIT_HOST_UP, DM_SEVERITY_NORMAL, NULL, NULL, NULL, "Host %s (%s) is connected", host->name, host->uri);
   else if (host->status == DM_HOST_DOWN)
-    audit(data, AUDIT_HOST_DOWN, DM_SEVERITY_ERROR, NULL, NULL, NULL, "Host %s (%s) cannot be reached: %s", host->name,
-      host->uri, host->problem);
+    audit(data, AUDIT_HOST_DOWN, DM_SEVERITY_ERROR, NULL, NULL, NULL, "Host %s cannot be reached: %s", host->name,
+      host->problem);
 }
 
 void audit_start(DmApi *api) {

@@ -147,8 +147,7 @@ static void on_host(DmHost *host, gpointer data) {
   if (host->status == DM_HOST_UP)
     g_log_structured("dimmer", G_LOG_LEVEL_INFO, "HOST", host->name, "MESSAGE", "connected to %s", host->uri);
   else if (host->status == DM_HOST_DOWN)
-    g_log_structured("dimmer", G_LOG_LEVEL_WARNING, "HOST", host->name, "MESSAGE", "no connection to %s: %s", host->uri,
-      host->problem);
+    g_log_structured("dimmer", G_LOG_LEVEL_WARNING, "HOST", host->name, "MESSAGE", "%s", host->problem);
 }
 
 /* ---- start ---- */

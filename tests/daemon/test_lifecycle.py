@@ -201,6 +201,10 @@ def test_libvirtd_is_stopped_and_started(users, require):
             client.wait(where, lambda found: found.findtext('status') == 'unknown')
             assert client.get(where_off).xml.findtext('status') == 'unknown'
             assert client.get('hosts').xml.findtext('host/status') != 'up'
+            lost = f'the connection to {host.uri} was lost'
+            assert re.search(rf' warning +{re.escape(lost)} host=\S+$', daemon.wait_log(re.escape(lost)))
+            description = events(client, 20007)[-1].findtext('description')
+            assert description.endswith(f' cannot be reached: {lost}') and description.count(host.uri) == 1
             answer = client.put(where, change(1280))
             assert answer.status == 503 and answer.xml.findtext('detail')
             assert client.get('/health').status in (200, 503)

@@ -26,7 +26,7 @@ typedef struct {
   char *uri;  /* as configured */
   char *name; /* the machine's, or the URI while it is not known */
   DmHostStatus status;
-  char *problem;            /* DOWN: why, in words; else NULL */
+  char *problem;            /* DOWN: why, in words that name the URI; else NULL */
   DmConnection *connection; /* UP: stands; else NULL */
   uint64_t memory;          /* bytes; 0: not known */
   guint cpus;
