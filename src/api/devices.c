@@ -248,10 +248,21 @@ static gboolean read_kind(const DmBody *body, DmPlugWish *wish, GError **error) 
   return TRUE;
 }
 
+/* What would be another device, and cannot be had: not to be dropped in silence. */
+static gboolean check_plug(const DmBody *body, GError **error) {
+  static const char *const names[] = {"size", "max_size", "node", "kind", "policy", NULL};
+  const char *other = dm_body_other(body, names);
+  if (other == NULL)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+    "'%s' of a new memory device cannot be chosen; leave it out: size, max_size, node, kind and policy can be", other);
+  return FALSE;
+}
+
 static gboolean read_plug(const DmBody *body, DmPlugWish *wish, GError **error) {
   gboolean has_size, has_max, has_node;
   gint64 size = 0, max = 0, node = 0;
-  if (!dm_body_number(body, "size", &has_size, &size, error) ||
+  if (!check_plug(body, error) || !dm_body_number(body, "size", &has_size, &size, error) ||
     !dm_body_number(body, "max_size", &has_max, &max, error) ||
     !dm_body_number(body, "node", &has_node, &node, error) || !read_kind(body, wish, error))
     return FALSE;

@@ -178,6 +178,13 @@ def test_plugs_that_make_no_sense(mute, client, body):
     assert sizes_of(mute) == []
 
 
+@pytest.mark.parametrize('name, value', [('slot', '3'), ('address', '0x200000000'), ('alias', 'ua-mine')])
+def test_what_cannot_be_chosen_is_refused(mute, client, name, value):
+    answer = client.post(where(mute), device_body(128, f'<{name}>{value}</{name}>'))
+    assert f"'{name}' of a new memory device cannot be chosen" in fault(answer, 400, 'Invalid value')
+    assert sizes_of(mute) == []
+
+
 def test_a_dimm_has_no_other_size_at_most(mute, client):
     sizes = f'<size>{128 * MIB}</size><max_size>{{}}</max_size>'
     body = f'<memory_device>{sizes}</memory_device>'
