@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "inittab.h"
 #include "install_files.h"
 #include "online.h"
+#include "port.h"
 #include "system.h"
 
 #define PLACE "/usr/local/sbin"
@@ -27,6 +29,7 @@ typedef struct {
   bool changed;     /* something was written, so that services have to take it over */
   char own[512];    /* the program that runs */
   char folder[512]; /* where it will be */
+  const char *port;
   char options[96]; /* that the service gives it, each after a blank */
 } Install;
 
@@ -202,42 +205,57 @@ static void step_rule(Install *install) {
   install->changed |= before;
 }
 
-static void add_to_inittab(Install *install) {
-  char space[16384];
+/* Its length, or -1. */
+static ssize_t read_inittab(char *space, size_t size) {
   int file = system_open(INITTAB, O_RDONLY);
-  ssize_t count = file < 0 ? -1 : read(file, space, sizeof(space) - 256);
+  if (file < 0)
+    return -1;
+  ssize_t count = read(file, space, size);
   close(file);
+  if (count < (ssize_t)size)
+    return count;
+  errno = EFBIG; /* there may be more */
+  return -1;
+}
+
+static void append_to_inittab(Install *install, const char *words, size_t length) {
+  int file = system_open(INITTAB, O_WRONLY | O_APPEND);
+  if (file < 0 || write(file, words, length) != (ssize_t)length)
+    fail(install, "write to", INITTAB);
+  if (file >= 0)
+    close(file);
+}
+
+static void step_inittab(Install *install) {
+  char space[16384], line[700];
+  ssize_t count = read_inittab(space, sizeof(space));
   if (count < 0) {
     fail(install, "read", INITTAB);
     return;
   }
   space[count] = '\0';
-  const char *ours = strstr(space, "dimmer-guest");
-  if (ours != NULL) {
-    if (strstr(ours, install->options) == NULL) {
-      say(INITTAB " starts dimmer-guest without", install->options, ": change that line", NULL);
-      install->failed = true;
-    }
+  size_t cut = count > 0 && space[count - 1] != '\n'; /* its last line, which ours must not become a part of */
+  Inittab inittab = inittab_read(space, install->port);
+  if (inittab.starts)
     return;
-  }
-  /* busybox's lines begin with a terminal or none, those of sysvinit with a name, run levels and "respawn". */
-  bool sysvinit = strstr(space, ":initdefault:") != NULL;
-  char line[700];
   Text text = TEXT_IN(line);
-  text_add(&text, sysvinit ? "dg:2345:respawn:" : "::respawn:");
+  text_add(&text, cut ? "\n" : "");
+  text_add(&text, inittab.sysvinit ? "dg:2345:respawn:" : "::respawn:");
   text_add(&text, install->folder);
   text_add(&text, "/dimmer-guest");
   text_add(&text, install->options);
-  text_add(&text, "\n");
+  if (inittab.otherwise) {
+    say(INITTAB " has dimmer-guest, but not as '", line + cut, "': change that line", NULL);
+    install->failed = true;
+    return;
+  }
   if (install->print) {
-    put_words("echo '");
-    put(line, text.used - 1);
+    put_words(cut ? "echo >>" INITTAB "\necho '" : "echo '");
+    put_words(line + cut);
     put_words("' >>" INITTAB "\n");
   } else {
-    file = system_open(INITTAB, O_WRONLY | O_APPEND);
-    if (file < 0 || write(file, line, text.used) != (ssize_t)text.used)
-      fail(install, "write to", INITTAB);
-    close(file);
+    text_add(&text, "\n");
+    append_to_inittab(install, line, text.used);
   }
   RUN(install, "kill", "-HUP", "1");
 }
@@ -256,7 +274,7 @@ static void step_service(Install *install) {
     RUN(install, "rc-update", "add", "dimmer-guest", "default");
     RUN(install, "rc-service", "dimmer-guest", install->changed ? "restart" : "start");
   } else if (system_exists(INITTAB)) {
-    add_to_inittab(install);
+    step_inittab(install);
   } else {
     say("no service manager is known here: let dimmer-guest be started at boot", NULL);
   }
@@ -282,7 +300,8 @@ bool install(bool print, const char *port) {
   static Install steps;
   Text options = TEXT_IN(steps.options);
   steps.print = print;
-  if (port != NULL) {
+  steps.port = port;
+  if (strcmp(port, PORT_NAME) != 0) {
     text_add(&options, " --port=");
     text_add(&options, port);
   }

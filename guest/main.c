@@ -16,7 +16,6 @@
 #include "system.h"
 #include "uevent.h"
 
-#define PORT_NAME "org.dimmer.guest.0"
 #define PORT_RETRY 2000
 
 enum {
@@ -241,6 +240,6 @@ int main(int argc, char **argv) {
     return EXIT_FAILED;
   }
   if (options.install)
-    return install(options.print, strcmp(options.port, PORT_NAME) == 0 ? NULL : options.port) ? EXIT_WELL : EXIT_FAILED;
+    return install(options.print, options.port) ? EXIT_WELL : EXIT_FAILED;
   return run(&options);
 }

@@ -8,6 +8,8 @@
 
 #include "agent.h"
 
+#define PORT_NAME "org.dimmer.guest.0" /* the usual one */
+
 typedef struct {
   const char *name; /* as in /sys/class/virtio-ports */
   int epoll, file;  /* file is -1 while there is none */

@@ -85,14 +85,73 @@ def test_install_with_openrc(tmp_path):
     assert script.read_text() == filled('dimmer-guest.openrc') and script.stat().st_mode & 0o777 == 0o755
 
 
-def test_install_with_inittab(tmp_path):
-    for first, line in (('::sysinit:/etc/init.d/rcS\n', '::respawn:/usr/local/sbin/dimmer-guest\n'),
-                        ('id:2:initdefault:\n', 'dg:2345:respawn:/usr/local/sbin/dimmer-guest\n')):
-        (tmp_path / 'etc').mkdir(exist_ok=True)
-        (tmp_path / 'etc/inittab').write_text(first)
-        for _ in range(2):
-            installed(tmp_path)
-            assert (tmp_path / 'etc/inittab').read_text() == first + line
+OURS = '/usr/local/sbin/dimmer-guest'
+BUSYBOX, SYSVINIT = f'::respawn:{OURS}\n', f'dg:2345:respawn:{OURS}\n'
+
+
+@pytest.fixture
+def inittab(tmp_path):
+    file = tmp_path / 'etc/inittab'
+    file.parent.mkdir()
+    return file
+
+
+@pytest.mark.parametrize('there, added', [
+    ('', BUSYBOX),
+    ('::sysinit:/etc/init.d/rcS\n', BUSYBOX),
+    ('::sysinit:/etc/init.d/rcS\n::respawn:/sbin/getty 38400 tty1', '\n' + BUSYBOX),
+    (f'#{BUSYBOX}', BUSYBOX),
+    (f' # {BUSYBOX}', BUSYBOX),
+    ('# the agent: dimmer-guest\n::once:/bin/dimmer-guest-not\n', BUSYBOX),
+    ('#id:2:initdefault:\n', BUSYBOX),
+    ('id:2:initdefault:\n', SYSVINIT),
+    ('id:2:initdefault:', '\n' + SYSVINIT),
+])
+def test_install_with_inittab(tmp_path, inittab, there, added):
+    inittab.write_text(there)
+    printed = installed(tmp_path)
+    assert inittab.read_text() == there + added
+    inittab.write_text(there)
+    lines = [line for line in printed.splitlines() if line.startswith('echo') and 'inittab' in line]
+    subprocess.run(['sh', '-c', '\n'.join(lines).replace('/etc', f'{tmp_path}/etc')], check=True)
+    assert inittab.read_text() == there + added
+    for _ in range(2):
+        installed(tmp_path)
+        assert inittab.read_text() == there + added
+
+
+@pytest.mark.parametrize('there', [
+    '::respawn:/usr/sbin/dimmer-guest',
+    '::respawn:dimmer-guest --no-online\n',
+    "dg:2345:respawn:/bin/sh -c '/usr/sbin/dimmer-guest'\n",
+    '::respawn:/usr/sbin/dimmer-guest --port=org.x --port org.dimmer.guest.0\n',
+    '::once:/usr/sbin/dimmer-guest --once\n::respawn:/usr/sbin/dimmer-guest\n',
+])
+def test_an_inittab_that_starts_it_is_left(tmp_path, inittab, there):
+    inittab.write_text(there)
+    assert 'inittab' not in installed(tmp_path)
+    assert inittab.read_text() == there
+
+
+@pytest.mark.parametrize('there', [
+    f'::respawn:{OURS} --port=org.x\n',
+    f'::respawn:{OURS} --port org.x\n',
+    f'::once:{OURS}\n',
+    f'dg:2345:off:{OURS}\n',
+])
+def test_an_inittab_that_has_it_otherwise_is_told(tmp_path, inittab, there):
+    inittab.write_text(there)
+    for option in ([], ['--print']):
+        told = guest('--root', tmp_path, '--install', *option)
+        assert told.returncode == 1 and f"has dimmer-guest, but not as '{BUSYBOX.strip()}': change" in told.stderr
+        assert inittab.read_text() == there and 'inittab' not in told.stdout
+
+
+def test_an_inittab_that_is_too_long(tmp_path, inittab):
+    inittab.write_text('#\n' * 8192)
+    told = guest('--root', tmp_path, '--install')
+    assert told.returncode == 1 and 'cannot read /etc/inittab: File too large' in told.stderr
+    assert inittab.read_text() == '#\n' * 8192
 
 
 PORT = '--port=org.example.memory_1-2'
@@ -109,14 +168,13 @@ def test_the_service_serves_on_the_port_that_was_named(tmp_path, folder, file, s
     assert PORT in (tmp_path / file).read_text()
 
 
-def test_the_inittab_names_the_port(tmp_path):
-    (tmp_path / 'etc').mkdir()
-    (tmp_path / 'etc/inittab').write_text('')
+def test_the_inittab_names_the_port(tmp_path, inittab):
+    inittab.write_text('')
     for _ in range(2):
         installed(tmp_path, options=[PORT])
-        assert (tmp_path / 'etc/inittab').read_text() == f'::respawn:/usr/local/sbin/dimmer-guest {PORT}\n'
+        assert inittab.read_text() == f'::respawn:{OURS} {PORT}\n'
     other = guest('--root', tmp_path, '--install', '--port=other')
-    assert other.returncode == 1 and 'without --port=other: change that line' in other.stderr
+    assert other.returncode == 1 and f"not as '::respawn:{OURS} --port=other': change that line" in other.stderr
 
 
 @pytest.mark.parametrize('name', ['', 'a b', "a'", 'a%b', '$a', 'a\nb', 'x' * 65])
