@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each step is done or printed; see step_*(). A step that finds its work done does nothing. */
+/*
+ * Each step is done or printed; see step_*(). A step that finds its work done does nothing. The first one that fails is
+ * the last: a service whose program is not there would be started for ever.
+ */
 #include "install.h"
 
 #include <errno.h>
@@ -17,7 +20,8 @@
 
 #define PLACE "/usr/local/sbin"
 #define PROGRAM PLACE "/dimmer-guest"
-#define RULE "/etc/udev/rules.d/39-dimmer-memory.rules"
+#define RULES "/etc/udev/rules.d"
+#define RULE RULES "/39-dimmer-memory.rules"
 #define UNIT "/etc/systemd/system/dimmer-guest.service"
 #define OPENRC "/etc/init.d/dimmer-guest"
 #define INITTAB "/etc/inittab"
@@ -25,7 +29,6 @@
 
 typedef struct {
   bool print;
-  bool failed;
   bool changed;     /* something was written, so that services have to take it over */
   char own[512];    /* the program that runs */
   char folder[512]; /* where it will be */
@@ -33,23 +36,26 @@ typedef struct {
   char options[96]; /* that the service gives it, each after a blank */
 } Install;
 
-static void put(const char *words, size_t length) {
+static bool write_all(int file, const char *words, size_t length) {
   while (length > 0) {
-    ssize_t count = write(STDOUT_FILENO, words, length);
+    ssize_t count = write(file, words, length);
     if (count <= 0)
-      return;
+      return false;
     words += count;
     length -= (size_t)count;
   }
+  return true;
 }
 
+/* A reader that does not want the rest of it loses nothing. */
 static void put_words(const char *words) {
-  put(words, strlen(words));
+  write_all(STDOUT_FILENO, words, strlen(words));
 }
 
-static void fail(Install *install, const char *what, const char *path) {
+/* False, and told with errno. */
+static bool fail(const char *what, const char *path) {
   say("cannot ", what, " ", path, ": ", strerror(errno), NULL);
-  install->failed = true;
+  return false;
 }
 
 /* What stands in the files for packagers in place of what is known only here. */
@@ -72,18 +78,30 @@ static void fill_in(const Install *install, const char *template, Text *text) {
   }
 }
 
-/* Writes a file beside and puts it in its place, so that it is whole at any time. */
+/* As close(2), but errno stays what it was. */
+static void close_quietly(int file) {
+  int error = errno;
+  if (file >= 0)
+    close(file);
+  errno = error;
+}
+
+/* A file is written beside its place, and put there when it is whole: @file is open and has been written @well. */
+static bool put_in_place(int file, const char *beside, const char *path, mode_t mode, bool well) {
+  well = well && fchmod(file, mode) == 0 && fsync(file) == 0 && system_rename(beside, path);
+  close_quietly(file);
+  if (!well)
+    system_remove(beside);
+  return well;
+}
+
 static bool write_whole(const char *path, mode_t mode, const char *words, size_t length) {
   char beside[256];
   Text text = TEXT_IN(beside);
   text_add(&text, path);
   text_add(&text, ".new");
   int file = system_open(beside, O_WRONLY | O_CREAT | O_TRUNC);
-  if (file < 0)
-    return false;
-  bool well = write(file, words, length) == (ssize_t)length && fchmod(file, mode) == 0 && fsync(file) == 0;
-  close(file);
-  return well && system_rename(beside, path);
+  return file >= 0 && put_in_place(file, beside, path, mode, write_all(file, words, length));
 }
 
 static bool has_content(const char *path, const char *words) {
@@ -97,12 +115,12 @@ static bool has_content(const char *path, const char *words) {
   return count == (ssize_t)length && memcmp(space, words, length) == 0;
 }
 
-static void step_file(Install *install, const char *path, mode_t mode, const char *template) {
+static bool step_file(Install *install, const char *path, mode_t mode, const char *template) {
   char space[4096];
   Text text = TEXT_IN(space);
   fill_in(install, template, &text);
   if (has_content(path, space))
-    return;
+    return true;
   install->changed = true;
   if (install->print) {
     put_words("cat >");
@@ -115,13 +133,13 @@ static void step_file(Install *install, const char *path, mode_t mode, const cha
       put_words(path);
       put_words("\n");
     }
-  } else if (!write_whole(path, mode, space, text.used)) {
-    fail(install, "write", path);
+    return true;
   }
+  return write_whole(path, mode, space, text.used) || fail("write", path);
 }
 
 /* A command of the machine's, words ended by NULL. With another root there is nobody to command. */
-static void step_run(Install *install, const char *const *words) {
+static bool step_run(const Install *install, const char *const *words) {
   char line[128];
   Text text = TEXT_IN(line);
   int status = 0;
@@ -132,10 +150,10 @@ static void step_run(Install *install, const char *const *words) {
   if (install->print) {
     put_words(line);
     put_words("\n");
-    return;
+    return true;
   }
   if (!system_root_is_real())
-    return;
+    return true;
   pid_t child = fork();
   if (child == 0) {
     execvp(words[0], (char *const *)words);
@@ -143,28 +161,35 @@ static void step_run(Install *install, const char *const *words) {
   }
   if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
     say("failed: ", line, NULL);
-    install->failed = true;
+    return false;
   }
+  return true;
 }
 
 #define RUN(install, ...) step_run(install, (const char *const[]){__VA_ARGS__, NULL})
 
-static bool copy_program(const Install *install) {
+static bool copy(int from, int to) {
   char space[4096];
   ssize_t count;
-  bool well = true;
-  int from = open(install->own, O_RDONLY | O_CLOEXEC);
+  while ((count = read(from, space, sizeof(space))) > 0) {
+    if (!write_all(to, space, (size_t)count))
+      return false;
+  }
+  return count == 0;
+}
+
+static bool copy_program(void) {
+  int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (from < 0)
+    return false;
   int to = system_open(PROGRAM ".new", O_WRONLY | O_CREAT | O_TRUNC);
-  while (well && from >= 0 && to >= 0 && (count = read(from, space, sizeof(space))) != 0)
-    well = count > 0 && write(to, space, (size_t)count) == count;
-  well = well && from >= 0 && to >= 0 && fchmod(to, 0755) == 0 && fsync(to) == 0;
-  close(from);
-  close(to);
-  return well && system_rename(PROGRAM ".new", PROGRAM);
+  bool well = to >= 0 && put_in_place(to, PROGRAM ".new", PROGRAM, 0755, copy(from, to));
+  close_quietly(from);
+  return well;
 }
 
 /* A program of a package's, or one that was installed before, stays where it is. */
-static void step_program(Install *install) {
+static bool step_program(Install *install) {
   static const char *const places[] = {PLACE, "/usr/sbin", "/usr/bin", "/usr/local/bin", "/sbin", "/bin"};
   char folder[512];
   Text text = TEXT_IN(folder);
@@ -172,7 +197,7 @@ static void step_program(Install *install) {
   for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
     if (strcmp(folder, places[i]) == 0) {
       strcpy(install->folder, folder);
-      return;
+      return true;
     }
   }
   strcpy(install->folder, PLACE);
@@ -181,28 +206,28 @@ static void step_program(Install *install) {
     put_words("install -D -m 755 ");
     put_words(install->own);
     put_words(" " PROGRAM "\n");
-    return;
+    return true;
   }
-  system_mkdirs(PLACE);
-  if (!copy_program(install))
-    fail(install, "write", PROGRAM);
+  return (system_mkdirs(PLACE) && copy_program()) || fail("write", PROGRAM);
 }
 
-static void step_rule(Install *install) {
-  if (!system_exists("/etc/udev/rules.d")) {
+/* udevd sees by itself that a rule is new, if it runs: that it takes no word is no failure. */
+static bool step_rule(Install *install) {
+  if (!system_exists(RULES)) {
     if (!system_exists("/usr/lib/udev") && !system_exists("/lib/udev"))
-      return;
+      return true;
     if (install->print)
-      put_words("mkdir -p /etc/udev/rules.d\n");
-    else
-      system_mkdirs("/etc/udev/rules.d");
+      put_words("mkdir -p " RULES "\n");
+    else if (!system_mkdirs(RULES))
+      return fail("make", RULES);
   }
   bool before = install->changed;
   install->changed = false;
-  step_file(install, RULE, 0644, INSTALL_RULE);
-  if (install->changed)
+  bool well = step_file(install, RULE, 0644, INSTALL_RULE);
+  if (well && install->changed)
     RUN(install, "udevadm", "control", "--reload");
   install->changed |= before;
+  return well;
 }
 
 /* Its length, or -1. */
@@ -211,33 +236,30 @@ static ssize_t read_inittab(char *space, size_t size) {
   if (file < 0)
     return -1;
   ssize_t count = read(file, space, size);
-  close(file);
+  close_quietly(file);
   if (count < (ssize_t)size)
     return count;
   errno = EFBIG; /* there may be more */
   return -1;
 }
 
-static void append_to_inittab(Install *install, const char *words, size_t length) {
+static bool append_to_inittab(const char *words, size_t length) {
   int file = system_open(INITTAB, O_WRONLY | O_APPEND);
-  if (file < 0 || write(file, words, length) != (ssize_t)length)
-    fail(install, "write to", INITTAB);
-  if (file >= 0)
-    close(file);
+  bool well = file >= 0 && write_all(file, words, length);
+  close_quietly(file);
+  return well;
 }
 
-static void step_inittab(Install *install) {
+static bool step_inittab(Install *install) {
   char space[16384], line[700];
   ssize_t count = read_inittab(space, sizeof(space));
-  if (count < 0) {
-    fail(install, "read", INITTAB);
-    return;
-  }
+  if (count < 0)
+    return fail("read", INITTAB);
   space[count] = '\0';
   size_t cut = count > 0 && space[count - 1] != '\n'; /* its last line, which ours must not become a part of */
   Inittab inittab = inittab_read(space, install->port);
   if (inittab.starts)
-    return;
+    return true;
   Text text = TEXT_IN(line);
   text_add(&text, cut ? "\n" : "");
   text_add(&text, inittab.sysvinit ? "dg:2345:respawn:" : "::respawn:");
@@ -246,8 +268,7 @@ static void step_inittab(Install *install) {
   text_add(&text, install->options);
   if (inittab.otherwise) {
     say(INITTAB " has dimmer-guest, but not as '", line + cut, "': change that line", NULL);
-    install->failed = true;
-    return;
+    return false;
   }
   if (install->print) {
     put_words(cut ? "echo >>" INITTAB "\necho '" : "echo '");
@@ -255,39 +276,45 @@ static void step_inittab(Install *install) {
     put_words("' >>" INITTAB "\n");
   } else {
     text_add(&text, "\n");
-    append_to_inittab(install, line, text.used);
+    if (!append_to_inittab(line, text.used))
+      return fail("write to", INITTAB);
   }
-  RUN(install, "kill", "-HUP", "1");
+  return RUN(install, "kill", "-HUP", "1");
 }
 
-static void step_service(Install *install) {
-  if (system_exists("/run/systemd/system")) {
-    if (install->options[0] != '\0' ||
-      (!system_exists("/usr/lib/systemd/system/dimmer-guest.service") &&
-        !system_exists("/lib/systemd/system/dimmer-guest.service"))) /* a package's own does */
-      step_file(install, UNIT, 0644, INSTALL_UNIT);
-    RUN(install, "systemctl", "daemon-reload");
-    RUN(install, "systemctl", "enable", "dimmer-guest.service");
-    RUN(install, "systemctl", install->changed ? "restart" : "start", "dimmer-guest.service");
-  } else if (system_exists("/sbin/openrc-run")) {
-    step_file(install, OPENRC, 0755, INSTALL_OPENRC);
-    RUN(install, "rc-update", "add", "dimmer-guest", "default");
-    RUN(install, "rc-service", "dimmer-guest", install->changed ? "restart" : "start");
-  } else if (system_exists(INITTAB)) {
-    step_inittab(install);
-  } else {
-    say("no service manager is known here: let dimmer-guest be started at boot", NULL);
-  }
+static bool step_unit(Install *install) {
+  if (install->options[0] == '\0' &&
+    (system_exists("/usr/lib/systemd/system/dimmer-guest.service") ||
+      system_exists("/lib/systemd/system/dimmer-guest.service")))
+    return true; /* a package's own does */
+  return step_file(install, UNIT, 0644, INSTALL_UNIT);
 }
 
-static void step_policy(Install *install) {
+static bool step_service(Install *install) {
+  if (system_exists("/run/systemd/system"))
+    return step_unit(install) && RUN(install, "systemctl", "daemon-reload") &&
+      RUN(install, "systemctl", "enable", "dimmer-guest.service") &&
+      RUN(install, "systemctl", install->changed ? "restart" : "start", "dimmer-guest.service");
+  if (system_exists("/sbin/openrc-run"))
+    return step_file(install, OPENRC, 0755, INSTALL_OPENRC) &&
+      RUN(install, "rc-update", "add", "dimmer-guest", "default") &&
+      RUN(install, "rc-service", "dimmer-guest", install->changed ? "restart" : "start");
+  if (system_exists(INITTAB))
+    return step_inittab(install);
+  say("no service manager is known here: let dimmer-guest be started at boot", NULL);
+  return true;
+}
+
+/* The agent sets it too, and tells where it cannot. */
+static bool step_policy(const Install *install) {
   char words[32];
   if (!online_policy(words, sizeof(words)) || strcmp(words, BLOCKS_MOVABLE) == 0)
-    return;
+    return true;
   if (install->print)
     put_words("echo " BLOCKS_MOVABLE " >" POLICY " || echo offline >" POLICY "\n");
   else
     online_set_policy();
+  return true;
 }
 
 bool install_can_name(const char *port) {
@@ -306,13 +333,7 @@ bool install(bool print, const char *port) {
     text_add(&options, port);
   }
   ssize_t count = readlink("/proc/self/exe", steps.own, sizeof(steps.own) - 1);
-  if (count <= 0) {
-    fail(&steps, "read", "/proc/self/exe");
-    return false;
-  }
-  step_program(&steps);
-  step_rule(&steps);
-  step_policy(&steps);
-  step_service(&steps);
-  return !steps.failed;
+  if (count <= 0)
+    return fail("read", "/proc/self/exe");
+  return step_program(&steps) && step_rule(&steps) && step_policy(&steps) && step_service(&steps);
 }

@@ -47,15 +47,23 @@ bool system_rename(const char *from, const char *to) {
   return renameat(root, below_root(from), root, below_root(to)) == 0;
 }
 
-void system_mkdirs(const char *path) {
+void system_remove(const char *path) {
+  int error = errno;
+  unlinkat(root, below_root(path), 0);
+  errno = error;
+}
+
+bool system_mkdirs(const char *path) {
   char space[256];
   Text text = TEXT_IN(space);
   for (const char *end = path; *end != '\0';) {
     const char *start = end;
     end = start + 1 + strcspn(start + 1, "/");
     text_add_bytes(&text, start, (size_t)(end - start));
-    mkdirat(root, below_root(space), 0755);
+    if (mkdirat(root, below_root(space), 0755) != 0 && errno != EEXIST)
+      return false;
   }
+  return true;
 }
 
 bool system_read(const char *path, char *space, size_t size) {

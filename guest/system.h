@@ -15,10 +15,11 @@ bool system_root_is_real(void);
 /* As open(2); O_CLOEXEC is added. */
 int system_open(const char *path, int flags);
 bool system_exists(const char *path);
-bool system_rename(const char *from, const char *to);
+bool system_rename(const char *from, const char *to); /* false with errno set */
+void system_remove(const char *path);                 /* errno stays what it was */
 
-/* Makes a folder, and those above it, where they are missing. */
-void system_mkdirs(const char *path);
+/* Makes a folder, and those above it, where they are missing. False with errno set. */
+bool system_mkdirs(const char *path);
 
 /* The beginning of a small file, without a line's end at its end. False if it cannot be read; @space is then "". */
 bool system_read(const char *path, char *space, size_t size);

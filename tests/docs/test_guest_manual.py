@@ -154,6 +154,33 @@ def test_an_inittab_that_is_too_long(tmp_path, inittab):
     assert inittab.read_text() == '#\n' * 8192
 
 
+def leave_no_room(path):
+    path.mkdir(parents=True)
+
+
+def be_a_file(path):
+    path.parent.parent.mkdir(parents=True)
+    path.parent.write_text('')
+
+
+@pytest.mark.parametrize('hinder, error', [(leave_no_room, 'Is a directory'), (be_a_file, 'Not a directory')])
+@pytest.mark.parametrize('service', ['run/systemd/system', 'sbin/openrc-run', 'etc/inittab'])
+def test_no_service_without_its_program(tmp_path, service, hinder, error):
+    for folder in ('etc/udev/rules.d', 'etc/systemd/system', 'etc/init.d', 'sys/devices/system/memory', 'sbin'):
+        (tmp_path / folder).mkdir(parents=True)
+    if service == 'etc/inittab':
+        (tmp_path / service).write_text('')
+    else:
+        (tmp_path / service).mkdir(parents=True)
+    hinder(tmp_path / 'usr/local/sbin/dimmer-guest.new')
+    before = sorted(tmp_path.rglob('*'))
+    failed = guest('--root', tmp_path, '--install')
+    assert (failed.returncode, failed.stderr) == (
+        1, f'dimmer-guest: cannot write /usr/local/sbin/dimmer-guest: {error}\n')
+    assert sorted(tmp_path.rglob('*')) == before
+    assert service != 'etc/inittab' or (tmp_path / service).read_text() == ''
+
+
 PORT = '--port=org.example.memory_1-2'
 
 
