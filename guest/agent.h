@@ -35,8 +35,11 @@ typedef struct {
   uint64_t id;
   uint32_t first, last;
   uint32_t done;    /* blocks, from the last one down */
-  uint32_t movable; /* of them, for JOB_MOVABLE */
-  uint32_t hold;    /* seconds, for JOB_OFFLINE */
+  uint32_t movable; /* of them, for JOB_MOVABLE; below `done`, the next three are of the first that is not: */
+  uint32_t stays;
+  bool went;     /* it was offline, and came back otherwise or not at all */
+  int error;     /* why */
+  uint32_t hold; /* seconds, for JOB_OFFLINE */
   pid_t child;
 } Job;
 

@@ -46,6 +46,20 @@ static const char *reason(int error) {
   }
 }
 
+/* The protocol's word for why a block did not go offline. */
+static const char *why(int error) {
+  switch (error) {
+    case EBUSY:
+      return "kernel";
+    case EAGAIN:
+      return "in-use";
+    case ENOMEM:
+      return "memory";
+    default:
+      return "other";
+  }
+}
+
 static void tell_progress(Agent *agent, uint32_t block) {
   const Job *job = &agent->job;
   if (agent->out.used > WIRE_PROGRESS)
@@ -90,6 +104,25 @@ static void fail(Agent *agent, uint32_t block, int error) {
   wire_end(&agent->out, &message);
 }
 
+/* Of the first block that is not movable at the end. */
+static void tell_why(Text *message, const Job *job) {
+  char space[256];
+  Text detail = TEXT_IN(space);
+  text_add(&detail, "memory");
+  text_add_number(&detail, job->stays);
+  text_add(&detail, ": ");
+  if (!job->went)
+    text_add(&detail, reason(job->error));
+  else if (job->error == 0)
+    text_add(&detail, "where it is, it can come online for the kernel's own use only");
+  else {
+    text_add(&detail, "it does not come online as movable: ");
+    text_add(&detail, strerror(job->error));
+  }
+  json_add_string(message, "why", job->went ? "other" : why(job->error));
+  json_add_string(message, "detail", space);
+}
+
 static void finish(Agent *agent) {
   Job job = agent->job;
   uint32_t left;
@@ -104,22 +137,33 @@ static void finish(Agent *agent) {
   json_add_truth(&message, "ok", true);
   json_add_number(&message, "done", job.movable);
   json_add_number(&message, "of", block_count(&job));
+  if (job.movable < block_count(&job)) {
+    json_add_number(&message, "start", job.stays * agent->blocks.size);
+    tell_why(&message, &job);
+  }
   wire_end(&agent->out, &message);
 }
 
-static bool make_movable(Agent *agent, uint32_t id) {
+/* @error: why it did not go offline, 0 if it did, or was. */
+static void make_movable(Agent *agent, uint32_t id, int error) {
+  Job *job = &agent->job;
   Block *block = blocks_find(&agent->blocks, id);
-  if (block != NULL)
-    online_one(block);
-  return block_zone(id, block_state(id)) == ZONE_MOVABLE;
+  int back = block != NULL ? online_one(block) : ENOENT;
+  if (block_state(id) == BLOCK_ONLINE && block_zone(id, BLOCK_ONLINE) == ZONE_MOVABLE) {
+    job->movable++;
+  } else if (job->done == job->movable) {
+    job->stays = id;
+    job->went = error == 0;
+    job->error = error != 0 ? error : back;
+  }
 }
 
 /* One block is done, whatever came of it. */
-static void step_done(Agent *agent, uint32_t block) {
+static void step_done(Agent *agent, uint32_t block, int error) {
   Job *job = &agent->job;
+  if (job->kind == JOB_MOVABLE)
+    make_movable(agent, block, error);
   job->done++;
-  if (job->kind == JOB_MOVABLE && make_movable(agent, block))
-    job->movable++;
   tell_progress(agent, block);
 }
 
@@ -143,7 +187,7 @@ static void go_on(Agent *agent) {
         fail(agent, block, errno);
       return;
     }
-    step_done(agent, block);
+    step_done(agent, block, 0);
   }
   finish(agent);
 }
@@ -166,7 +210,7 @@ void job_child_ended(Agent *agent) {
     fail(agent, block, error);
     return;
   }
-  step_done(agent, block);
+  step_done(agent, block, error);
   go_on(agent);
 }
 

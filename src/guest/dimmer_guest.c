@@ -163,6 +163,21 @@ static void end_work(DmAgent *agent, const DmAgentAnswer *answer) {
   done(answer, agent->work_data);
 }
 
+static void take_ok(DmAgent *agent, const json_t *answer, uint64_t done, uint64_t of) {
+  g_autofree char *why = facts_text(json_object_get(answer, "why"));
+  g_autofree char *detail = facts_text(json_object_get(answer, "detail"));
+  gboolean told = done < of && why != NULL && detail != NULL;
+  end_work(agent,
+    &(DmAgentAnswer){
+      .ok = TRUE,
+      .why = told ? why : NULL,
+      .detail = told ? detail : NULL,
+      .done = done,
+      .of = of,
+      .restored = TRUE,
+    });
+}
+
 /* A code that is none of the protocol's is told as any other; the words are made fit to print. */
 static void take_error(DmAgent *agent, const json_t *answer) {
   g_autofree char *code = facts_text(json_object_get(answer, "error"));
@@ -190,7 +205,7 @@ static void on_work(const json_t *answer, gboolean last, const char *trouble, gp
     return;
   }
   if (json_is_true(json_object_get(answer, "ok")))
-    end_work(agent, &(DmAgentAnswer){.ok = TRUE, .done = done, .of = of, .restored = TRUE});
+    take_ok(agent, answer, done, of);
   else
     take_error(agent, answer);
 }

@@ -198,6 +198,23 @@ typedef struct {
 
 static void make_next(Making *making);
 
+/* What mends it; "" where nothing is known to. */
+static const char *remedy_of(const DmAgentAnswer *answer) {
+  static const struct {
+    const char *why, *remedy;
+  } remedies[] = {
+    {"kernel",
+      "; a reboot of the guest with memhp_default_state=online_movable on its kernel's command line mends that"},
+    {"memory", "; end programs in the guest that use memory, or give it more, and prepare it again"},
+    {"in-use", "; prepare it again when the guest has less to do"},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(remedies); i++) {
+    if (g_strcmp0(remedies[i].why, answer->why) == 0)
+      return remedies[i].remedy;
+  }
+  return "";
+}
+
 static void on_made(const DmAgentAnswer *answer, gpointer data) {
   Making *making = data;
   const DmMemoryDevice *device = making->vm->live->devices->pdata[making->next++];
@@ -207,10 +224,14 @@ static void on_made(const DmAgentAnswer *answer, gpointer data) {
     add(making->prepared->did, "made %s (%s) movable", name, size);
   else if (answer->ok)
     add(making->prepared->left,
-      "%s (%s) stays as it is by %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-      " memory blocks: the kernel has something in them that it cannot move; a reboot of the guest with memhp_default_state=online_movable on "
-      "its kernel's command line mends that",
-      name, size, answer->of - answer->done, answer->of);
+      "%s (%s) stays as it is by %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " memory blocks: %s%s", name, size,
+      answer->of - answer->done, answer->of, answer->why != NULL ? answer->detail : "the guest did not tell why",
+      remedy_of(answer));
+  else if (g_strcmp0(answer->code, "cancelled") == 0) /* by us, when the time was over */
+    add(making->prepared->left,
+      "%s (%s) is not movable throughout: within %d seconds the guest could not move what is in it; end programs there "
+      "that keep memory in its place, as those with direct access of devices do, and prepare it again",
+      name, size, AGENT_SECONDS);
   else
     add(making->prepared->left, "%s (%s) stays as it is: %s", name, size, answer->detail);
   make_next(making);

@@ -310,6 +310,26 @@ def test_what_will_not_go_is_named_and_the_rest_comes_back(vm, agent):
     assert blocks(agent)[:2] == [MOVABLE, MOVABLE]
 
 
+def test_why_kernel_memory_is_not_made_movable(vm, agent):
+    vm.set_auto_online('online_kernel')
+    plug(vm, 'ua-a')
+    wait_for_blocks(agent, KERNEL, KERNEL)
+    inside.fill(vm, 350)
+    ident = agent.send('movable', start=PLUGGED, size=2 * BLOCK)
+    inside.wait_going_offline(vm)
+    vm.guest('dd if=/dev/zero of=/dev/null bs=16M count=1')
+    answer, _ = agent.answer(ident)
+    assert answer['ok'] and answer['done'] < answer['of'] == 2 and answer['why'] == 'memory', answer
+    assert answer['detail'] == (f"memory{answer['start'] // BLOCK}: "
+                                'the guest has no memory left to move its pages to')
+    inside.empty(vm)
+    vm.pin_memory(150)
+    answer = agent.ask('movable', start=PLUGGED, size=2 * BLOCK)
+    assert answer['ok'] and answer['done'] < answer['of'] == 2 and answer['why'] == 'kernel', answer
+    assert answer['detail'] == (f"memory{answer['start'] // BLOCK}: "
+                                'the kernel keeps something in it that it cannot move')
+
+
 WRONG = [
     ('offline', {'start': PLUGGED, 'size': 2 * BLOCK}, 'bad-request'),
     ('offline', {'start': PLUGGED, 'size': 2 * BLOCK, 'hold': 0}, 'bad-request'),

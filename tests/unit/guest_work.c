@@ -18,7 +18,10 @@ static void on_done(const DmAgentAnswer *answer, gpointer data) {
   scene_called(scene, 'd',
     answer->silent ? g_strdup_printf("silent: %s", answer->detail)
                    : g_strdup_printf("%s: %s, %" G_GUINT64_FORMAT " %s %" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT,
-                       answer->ok ? "ok" : answer->code, answer->ok ? "-" : answer->detail, answer->block,
+                       answer->why != NULL ? answer->why
+                         : answer->ok      ? "ok"
+                                           : answer->code,
+                       answer->detail != NULL ? answer->detail : "-", answer->block,
                        answer->restored ? "restored" : "not", answer->done, answer->of));
   if (scene->work_on > 0 && scene->work_on-- > 0)
     work(scene, DM_AGENT_ONLINE, 60);
@@ -36,6 +39,13 @@ static const struct {
   {"progress", "{'id':@,'progress':true,'done':1,'of':2,'start':5}|{'id':@,'progress':true,'done':2,'of':2}", "pp",
     "2/2"},
   {"movable", "{'id':@,'ok':true,'done':1,'of':2}", "d", "ok: -, 0 restored 1/2"},
+  {"movable-why", "{'id':@,'ok':true,'done':1,'of':2,'start':5,'why':'memory','detail':'x'}", "d",
+    "memory: x, 0 restored 1/2"},
+  {"movable-why-of-nothing", "{'id':@,'ok':true,'done':2,'of':2,'why':'memory','detail':'x'}", "d",
+    "ok: -, 0 restored 2/2"},
+  {"movable-why-without-words", "{'id':@,'ok':true,'done':1,'of':2,'why':'memory'}", "d", "ok: -, 0 restored 1/2"},
+  {"movable-hostile-why", "{'id':@,'ok':true,'done':1,'of':2,'why':'a\\nb','detail':'x'}", "d",
+    "ok: -, 0 restored 1/2"},
   {"more-than-all", "{'id':@,'ok':true,'done':7,'of':2}", "d", "ok: -, 0 restored 2/2"},
   {"negative", "{'id':@,'ok':true,'done':-7,'of':-2}", "d", "ok: -, 0 restored 0/0"},
   {"odd-progress",

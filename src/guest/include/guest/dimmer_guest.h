@@ -18,7 +18,8 @@ typedef struct {
   gboolean ok;        /* it was done */
   gboolean silent;    /* nobody answered: the conversation has ended, or the deadline is over */
   const char *code;   /* the error of the protocol: "stays", "cancelled", ...; NULL if ok or silent */
-  const char *detail; /* in words; never NULL where not ok */
+  const char *why;    /* of DM_AGENT_MOVABLE, where not all are movable: "kernel", "memory", ...; NULL: not told */
+  const char *detail; /* in words; never NULL where not ok, or where there is a why */
   uint64_t block;     /* the address of the block that it is about, 0: none */
   gboolean restored;  /* after an error: everything is online again */
   uint64_t done, of;  /* of DM_AGENT_MOVABLE: blocks that are movable now */
