@@ -167,12 +167,17 @@ static void step_done(Agent *agent, uint32_t block, int error) {
   tell_progress(agent, block);
 }
 
-/* Whether the block has to be taken offline for the job. */
+/* A block that somebody takes offline already may yet stay. */
+static bool is_in(BlockState state) {
+  return state == BLOCK_ONLINE || state == BLOCK_GOING_OFFLINE;
+}
+
+/* Whether the block has to be taken offline for the job; the kernel lets the child wait for others that are at it. */
 static bool has_to_go(const Job *job, uint32_t block) {
   BlockState state = block_state(block);
-  if (state != BLOCK_ONLINE)
-    return false;
-  return job->kind == JOB_OFFLINE || block_zone(block, state) != ZONE_MOVABLE;
+  if (state != BLOCK_ONLINE || job->kind == JOB_OFFLINE)
+    return is_in(state);
+  return block_zone(block, state) != ZONE_MOVABLE;
 }
 
 static void go_on(Agent *agent) {
@@ -206,7 +211,7 @@ void job_child_ended(Agent *agent) {
   job->child = 0;
   uint32_t block = job->last - job->done;
   int error = WIFEXITED(status) ? WEXITSTATUS(status) : ENOMEM; /* who else would kill it */
-  if (error != 0 && job->kind == JOB_OFFLINE && block_state(block) == BLOCK_ONLINE) {
+  if (error != 0 && job->kind == JOB_OFFLINE && is_in(block_state(block))) {
     fail(agent, block, error);
     return;
   }

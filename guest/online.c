@@ -49,7 +49,7 @@ static bool is_ours(const Block *block) {
 int online_one(Block *block) {
   BlockState state = block_state(block->id);
   bool tried = state == BLOCK_OFFLINE;
-  int error = tried ? block_set(block->id, BLOCKS_MOVABLE) : 0;
+  int error = tried ? block_set(block->id, BLOCKS_MOVABLE) : state == BLOCK_GOING_OFFLINE ? EBUSY : 0;
   if ((error == EINVAL || error == EPERM) && is_ours(block)) /* its place forbids it; EPERM before 3.14 */
     error = block_set(block->id, "online");
   if (error != 0 && block_state(block->id) == BLOCK_ONLINE)

@@ -15,7 +15,7 @@ bool online_policy(char *words, size_t size);
 
 /*
  * Brings one block online as movable, or, if we took it offline and it cannot become movable where it is (before Linux
- * 4.13), as it was. 0 or the error number.
+ * 4.13), as it was. 0 or the error number: EBUSY of one that is going offline.
  */
 int online_one(Block *block);
 

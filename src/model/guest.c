@@ -65,6 +65,8 @@ static uint64_t *counter_of(DmRangeState *state, const DmBlockRun *run) {
 
 void dm_range_add(DmRangeState *state, const DmBlockRun *run, uint64_t size) {
   *counter_of(state, run) += size;
+  if (run->state == DM_BLOCK_GOING_OFFLINE && run->zone != DM_ZONE_UNKNOWN)
+    state->going += size;
 }
 
 /* How much of the run lies in [start, end), and from where on. */

@@ -13,6 +13,7 @@ static void check_blocks(
   g_autofree char *kernel = dm_size_format(blocks->kernel);
   g_autofree char *offline = dm_size_format(blocks->offline);
   g_autofree char *unknown = dm_size_format(blocks->unknown);
+  g_autofree char *going = dm_size_format(blocks->going);
   if (blocks->kernel > 0) {
     doctor_add(findings, "movable", device, dimm ? DM_VERDICT_BAD : DM_VERDICT_WARNING, source,
       g_strdup_printf("%s of its %s are online in a kernel zone%s", kernel, whole,
@@ -25,6 +26,11 @@ static void check_blocks(
   } else if (blocks->unknown > 0) {
     doctor_add(findings, "movable", device, DM_VERDICT_UNKNOWN, source,
       g_strdup_printf("for %s of its %s nobody told whether they are movable", unknown, whole), NULL);
+  } else if (blocks->going > 0) {
+    doctor_add(findings, "movable", device, DM_VERDICT_WARNING, source,
+      g_strdup_printf(
+        "%s of its %s are going offline, which has no end while something there cannot be moved", going, whole),
+      g_strdup("wait for its end, or end programs in the guest that keep memory in its place"));
   } else if (blocks->offline > 0) {
     doctor_add(findings, "movable", device, DM_VERDICT_WARNING, source,
       g_strdup_printf("it can go, but the guest does not use all of it: %s of its %s are offline", offline, whole),

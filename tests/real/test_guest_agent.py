@@ -242,6 +242,31 @@ def test_cancelled_in_the_middle(pinned):
         assert blocks(agent) == [MOVABLE, MOVABLE]
 
 
+def test_what_somebody_else_takes_offline_is_not_offline_yet(pinned):
+    pinned.guest(f"""for block in 33 32; do
+            echo offline >{inside.MEMORY}/memory$block/state
+        done 2>/dev/null & echo $! >/run/taking""")
+    inside.wait_going_offline(pinned)
+    with pinned.dimmer_guest() as agent:
+        agent.hello()
+        going = PLUGGED + BLOCK * blocks(agent).index(('going-offline', 'movable'))
+        ident = agent.send('offline', start=going, size=BLOCK, hold=60)
+        assert agent.ask('online', start=going, size=BLOCK)['error'] == 'busy'  # not done, as it is not offline
+        cancel = agent.send('cancel', of=ident)
+        assert agent.answer(ident)[0]['error'] == 'cancelled'
+        assert agent.answer(cancel)[0]['ok']
+        back = agent.ask('online', start=going, size=BLOCK)
+        assert (back['restored'], back['detail']) == (False, f'memory{going // BLOCK} does not come online as movable')
+    report = json.loads(pinned.host.dimmer('doctor', pinned.name, '-o', 'json').stdout)
+    movable, = [finding for finding in report['findings'] if finding['check'] == 'movable']
+    assert movable['verdict'] == 'warning' and '128 MiB of its 256 MiB are going offline' in movable['evidence'], movable
+    pinned.guest('kill -9 $(cat /run/taking)')
+    with pinned.dimmer_guest() as agent:
+        agent.hello()
+        assert agent.ask('online', start=PLUGGED, size=2 * BLOCK)['ok']
+        wait_for_blocks(agent, MOVABLE, MOVABLE)
+
+
 @pytest.mark.parametrize('how', ['closed', 'another', 'SIGTERM', 'SIGHUP', 'SIGKILL'])
 def test_ended_in_the_middle(pinned, how):
     with pinned.dimmer_guest() as agent:

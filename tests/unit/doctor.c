@@ -177,6 +177,8 @@ static const Case device[] = {
     {"all of its 256 MiB are online as movable", "-"}},
   {"kernel", DIMMS, "agent 4096+128:k 4224+256:m", NULL, "movable", "dimm0", "bad", "dimmer-guest",
     {"128 MiB of its 256 MiB are online in a kernel zone", "->makes movable", "$dimmer guest prepare web1"}},
+  {"going-offline", DIMMS, "agent 4096+128:g 4224+256:m", NULL, "movable", "dimm0", "warning", "dimmer-guest",
+    {"128 MiB of its 256 MiB are going offline", "->wait for its end"}},
   {"offline", DIMMS, "qga 4096+128:o 4224+256:m", NULL, "movable", "dimm0", "warning", "qemu-guest-agent",
     {"128 MiB of its 256 MiB are offline", "->brings them online", "$dimmer guest prepare web1"}},
   {"partly-known", DIMMS, "qga 4096+128:m", NULL, "movable", "dimm0", "unknown", "qemu-guest-agent",

@@ -43,7 +43,7 @@ void fake_kernel_tell(Blocks *blocks) {
 }
 
 static gboolean is_movable(char block) {
-  return strchr("Mmy", block) != NULL;
+  return strchr("MmyG", block) != NULL;
 }
 
 static gboolean is_last_below(const char *block) {
@@ -67,6 +67,8 @@ static char *block_of(const char *path, const char *file) {
 }
 
 static const char *state_of(char block) {
+  if (block == 'G')
+    return "going-offline";
   return g_ascii_isupper(block) ? "online" : "offline";
 }
 

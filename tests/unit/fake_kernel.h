@@ -6,7 +6,8 @@
  * the last one of the zone below, which then ends before it.
  *
  * It is written as a text, a letter for each block from FAKE_FIRST on: N is in the zone below and online, n the same
- * and offline, M and m are in the movable zone, . is not there. One that is refused is x instead of n, y instead of m.
+ * and offline, M and m are in the movable zone, . is not there. One that is refused is x instead of n, y instead of m;
+ * one that is going offline from the movable zone is G.
  */
 #pragma once
 

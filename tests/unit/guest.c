@@ -7,35 +7,36 @@
 #include "base/size.h"
 #include "notation.h"
 
-/* A range, and what of it is movable, kernel, offline and unknown, in MiB. */
+/* A range, and what of it is movable, kernel, offline, unknown, and going offline, in MiB. */
 static const struct {
   const char *name, *guest;
   uint64_t start, size;
   const char *expected;
 } ranges[] = {
-  {"whole", "agent 0+1024:k 4096+256:m", 4096, 256, "256 0 0 0"},
-  {"kernel", "agent 4096+128:k 4224+128:m", 4096, 256, "128 128 0 0"},
-  {"mixed", "agent 4096+128:x 4224+128:m", 4096, 256, "128 128 0 0"},
-  {"offline", "agent 4096+128:o 4224+128:m", 4096, 256, "128 0 128 0"},
-  {"going-offline", "agent 4096+128:g 4224+128:m", 4096, 256, "256 0 0 0"},
-  {"no-zone", "agent 4096+128:u 4224+128:m", 4096, 256, "128 0 0 128"},
-  {"gap", "agent 4096+64:m 4224+64:m", 4096, 256, "128 0 0 128"},
-  {"part-of-a-run", "agent 2048+8192:m", 4096, 256, "256 0 0 0"},
-  {"neighbours", "agent 3840+256:k 4096+256:m 4352+256:k", 4096, 256, "256 0 0 0"},
-  {"several", "agent 4000+100:k 4100+100:o 4200+300:m", 4096, 256, "152 4 100 0"},
-  {"beyond", "agent 0+1024:k", 4096, 256, "0 0 0 256"},
-  {"no-runs", "agent", 4096, 256, "0 0 0 256"},
-  {"none", "agent runs", 4096, 256, "0 0 0 256"},
-  {"nothing", "agent 4096+256:m", 4096, 0, "0 0 0 0"},
+  {"whole", "agent 0+1024:k 4096+256:m", 4096, 256, "256 0 0 0 0"},
+  {"kernel", "agent 4096+128:k 4224+128:m", 4096, 256, "128 128 0 0 0"},
+  {"mixed", "agent 4096+128:x 4224+128:m", 4096, 256, "128 128 0 0 0"},
+  {"offline", "agent 4096+128:o 4224+128:m", 4096, 256, "128 0 128 0 0"},
+  {"going-offline", "agent 4096+128:g 4224+128:m", 4096, 256, "256 0 0 0 128"},
+  {"no-zone", "agent 4096+128:u 4224+128:m", 4096, 256, "128 0 0 128 0"},
+  {"gap", "agent 4096+64:m 4224+64:m", 4096, 256, "128 0 0 128 0"},
+  {"part-of-a-run", "agent 2048+8192:m", 4096, 256, "256 0 0 0 0"},
+  {"neighbours", "agent 3840+256:k 4096+256:m 4352+256:k", 4096, 256, "256 0 0 0 0"},
+  {"several", "agent 4000+100:k 4100+100:o 4200+300:m", 4096, 256, "152 4 100 0 0"},
+  {"beyond", "agent 0+1024:k", 4096, 256, "0 0 0 256 0"},
+  {"no-runs", "agent", 4096, 256, "0 0 0 256 0"},
+  {"none", "agent runs", 4096, 256, "0 0 0 256 0"},
+  {"nothing", "agent 4096+256:m", 4096, 0, "0 0 0 0 0"},
 };
 
 static void test_range(gconstpointer data) {
   const typeof(ranges[0]) *c = data;
   g_autoptr(DmGuest) guest = guest_from(c->guest);
   DmRangeState state = dm_guest_range(guest, c->start * DM_MIB, c->size * DM_MIB);
-  g_autofree char *text =
-    g_strdup_printf("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT,
-      state.movable / DM_MIB, state.kernel / DM_MIB, state.offline / DM_MIB, state.unknown / DM_MIB);
+  g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
+                                          " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT,
+    state.movable / DM_MIB, state.kernel / DM_MIB, state.offline / DM_MIB, state.unknown / DM_MIB,
+    state.going / DM_MIB);
   g_assert_cmpstr(text, ==, c->expected);
 }
 

@@ -110,6 +110,19 @@ static void test_not_during_a_job(void) {
   blocks_clear(&agent.blocks);
 }
 
+/* As an agent leaves it that was killed at its work: it may come back by itself, or have to be brought back. */
+static void test_going_offline_at_the_start(void) {
+  static Agent agent;
+  agent_set_up(&agent, "NG");
+  tell_all(&agent);
+  g_assert_cmpint(agent.again - fake_kernel_time, ==, 250);
+  fake_kernel_set("Nm");
+  pass(&agent, 250);
+  assert_kernel("NM");
+  g_assert_cmpint(agent.again, ==, 0);
+  blocks_clear(&agent.blocks);
+}
+
 static void test_not_where_it_was_told_not_to(void) {
   static Agent agent;
   agent_set_up(&agent, "Nx");
@@ -169,6 +182,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/guest-agent/success-ends-it", test_success_ends_it);
   g_test_add_func("/guest-agent/new-memory-meanwhile", test_new_memory_meanwhile);
   g_test_add_func("/guest-agent/not-during-a-job", test_not_during_a_job);
+  g_test_add_func("/guest-agent/going-offline-at-the-start", test_going_offline_at_the_start);
   g_test_add_func("/guest-agent/not-where-it-was-told-not-to", test_not_where_it_was_told_not_to);
   g_test_add_func("/guest-agent/mark", test_mark);
   g_test_add_func("/guest-agent/told-late", test_told_late);

@@ -87,6 +87,7 @@ typedef struct {
   uint64_t offline;
   uint64_t unknown;
   uint64_t absent; /* of unknown: no run covers it */
+  uint64_t going;  /* of movable and kernel: going offline, and not known whether it will go */
 } DmRangeState;
 
 DmRangeState dm_guest_range(const DmGuest *guest, uint64_t start, uint64_t size);
