@@ -30,7 +30,7 @@
 typedef struct {
   bool print;
   bool changed;     /* something was written, so that services have to take it over */
-  char own[512];    /* the program that runs */
+  char own[4096];   /* the program that runs */
   char folder[512]; /* where it will be */
   const char *port;
   char options[96]; /* that the service gives it, each after a blank */
@@ -50,6 +50,17 @@ static bool write_all(int file, const char *words, size_t length) {
 /* A reader that does not want the rest of it loses nothing. */
 static void put_words(const char *words) {
   write_all(STDOUT_FILENO, words, strlen(words));
+}
+
+/* As one word for a shell. */
+static void put_quoted(const char *words) {
+  put_words("'");
+  for (const char *quote; (quote = strchr(words, '\'')) != NULL; words = quote + 1) {
+    write_all(STDOUT_FILENO, words, (size_t)(quote - words));
+    put_words("'\\''");
+  }
+  put_words(words);
+  put_words("'");
 }
 
 /* False, and told with errno. */
@@ -204,7 +215,7 @@ static bool step_program(Install *install) {
   install->changed = true;
   if (install->print) {
     put_words("install -D -m 755 ");
-    put_words(install->own);
+    put_quoted(install->own);
     put_words(" " PROGRAM "\n");
     return true;
   }
@@ -224,7 +235,9 @@ static bool step_rule(Install *install) {
   bool before = install->changed;
   install->changed = false;
   bool well = step_file(install, RULE, 0644, INSTALL_RULE);
-  if (well && install->changed)
+  if (well && install->changed && install->print)
+    put_words("udevadm control --reload || true\n");
+  else if (well && install->changed)
     RUN(install, "udevadm", "control", "--reload");
   install->changed |= before;
   return well;
@@ -311,7 +324,7 @@ static bool step_policy(const Install *install) {
   if (!online_policy(words, sizeof(words)) || strcmp(words, BLOCKS_MOVABLE) == 0)
     return true;
   if (install->print)
-    put_words("echo " BLOCKS_MOVABLE " >" POLICY " || echo offline >" POLICY "\n");
+    put_words("echo " BLOCKS_MOVABLE " >" POLICY " || echo offline >" POLICY " || true\n");
   else
     online_set_policy();
   return true;
@@ -335,5 +348,7 @@ bool install(bool print, const char *port) {
   ssize_t count = readlink("/proc/self/exe", steps.own, sizeof(steps.own) - 1);
   if (count <= 0)
     return fail("read", "/proc/self/exe");
+  if (print)
+    put_words("#!/bin/sh\nset -e\numask 022\n");
   return step_program(&steps) && step_rule(&steps) && step_policy(&steps) && step_service(&steps);
 }
