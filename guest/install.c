@@ -18,6 +18,7 @@
 #include "port.h"
 #include "system.h"
 
+#define OWN "/proc/self/exe"
 #define PLACE "/usr/local/sbin"
 #define PROGRAM PLACE "/dimmer-guest"
 #define RULES "/etc/udev/rules.d"
@@ -189,8 +190,29 @@ static bool copy(int from, int to) {
   return count == 0;
 }
 
+static bool same_content(int one, int other) {
+  char space[4096], space_of_other[4096];
+  ssize_t count;
+  while ((count = read(one, space, sizeof(space))) > 0) {
+    if (read(other, space_of_other, (size_t)count) != count || memcmp(space, space_of_other, (size_t)count) != 0)
+      return false;
+  }
+  return count == 0 && read(other, space_of_other, 1) == 0;
+}
+
+/* Whether what is installed is the program that runs. */
+static bool is_installed(void) {
+  struct stat status;
+  int own = open(OWN, O_RDONLY | O_CLOEXEC), there = system_open(PROGRAM, O_RDONLY);
+  bool same = own >= 0 && there >= 0 && fstat(there, &status) == 0 && (status.st_mode & 07777) == 0755 &&
+    same_content(own, there);
+  close_quietly(own);
+  close_quietly(there);
+  return same;
+}
+
 static bool copy_program(void) {
-  int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  int from = open(OWN, O_RDONLY | O_CLOEXEC);
   if (from < 0)
     return false;
   int to = system_open(PROGRAM ".new", O_WRONLY | O_CREAT | O_TRUNC);
@@ -212,14 +234,24 @@ static bool step_program(Install *install) {
     }
   }
   strcpy(install->folder, PLACE);
+  if (is_installed()) {
+    say("left " PROGRAM ": it is this program already", NULL);
+    return true;
+  }
+  bool replaces = system_exists(PROGRAM);
   install->changed = true;
   if (install->print) {
+    put_words(replaces ? "# in place of another dimmer-guest\n" : "");
     put_words("install -D -m 755 ");
     put_quoted(install->own);
     put_words(" " PROGRAM "\n");
     return true;
   }
-  return (system_mkdirs(PLACE) && copy_program()) || fail("write", PROGRAM);
+  if (!system_mkdirs(PLACE) || !copy_program())
+    return fail("write", PROGRAM);
+  if (replaces)
+    say("replaced another " PROGRAM, NULL);
+  return true;
 }
 
 /* udevd sees by itself that a rule is new, if it runs: that it takes no word is no failure. */
@@ -345,9 +377,9 @@ bool install(bool print, const char *port) {
     text_add(&options, " --port=");
     text_add(&options, port);
   }
-  ssize_t count = readlink("/proc/self/exe", steps.own, sizeof(steps.own) - 1);
+  ssize_t count = readlink(OWN, steps.own, sizeof(steps.own) - 1);
   if (count <= 0)
-    return fail("read", "/proc/self/exe");
+    return fail("read", OWN);
   if (print)
     put_words("#!/bin/sh\nset -e\numask 022\n");
   return step_program(&steps) && step_rule(&steps) && step_policy(&steps) && step_service(&steps);

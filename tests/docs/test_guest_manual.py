@@ -181,6 +181,28 @@ def test_no_service_without_its_program(tmp_path, service, hinder, error):
     assert service != 'etc/inittab' or (tmp_path / service).read_text() == ''
 
 
+def test_a_program_that_is_there_is_compared(tmp_path):
+    program = tmp_path / 'usr/local/sbin/dimmer-guest'
+    for folder in (program.parent, tmp_path / 'run/systemd/system', tmp_path / 'etc/systemd/system'):
+        folder.mkdir(parents=True)
+    contents = GUEST.read_bytes()
+    for there, mode in ((b'an older one', 0o755), (contents[:-1], 0o755), (contents + b'x', 0o755),
+                        (contents[:5000] + b'?' + contents[5001:], 0o755), (contents, 0o644)):
+        program.write_bytes(there)
+        program.chmod(mode)
+        printed = guest('--root', tmp_path, '--install', '--print').stdout
+        assert f'# in place of another dimmer-guest\ninstall -D -m 755 \'{GUEST.resolve()}\' {OURS}\n' in printed
+        done = guest('--root', tmp_path, '--install')
+        assert (done.returncode, done.stderr) == (0, f'dimmer-guest: replaced another {OURS}\n')
+        assert program.read_bytes() == contents and program.stat().st_mode & 0o777 == 0o755
+    before = program.stat()
+    for options in (['--print'], []):
+        done = guest('--root', tmp_path, '--install', *options)
+        assert (done.returncode, done.stderr) == (0, f'dimmer-guest: left {OURS}: it is this program already\n')
+        assert 'install -D' not in done.stdout and 'systemctl restart' not in done.stdout
+    assert program.stat() == before
+
+
 def copied_to(folder):
     """dimmer-guest in a folder where nobody installs it."""
     folder.mkdir(parents=True)
@@ -190,8 +212,9 @@ def copied_to(folder):
 
 
 def run_printed(root, program, *stubs):
-    """Run what --print prints, below @root, with stubs as the machine's commands; what became of it, and their calls."""
-    for folder in ('etc/udev/rules.d', 'etc/systemd/system', 'sys/devices/system/memory', 'run/systemd/system', 'stubs'):
+    """Run what --print prints, below @root, with stubs as the machine's commands; its end, and their calls."""
+    for folder in ('etc/udev/rules.d', 'etc/systemd/system', 'sys/devices/system/memory', 'run/systemd/system',
+                   'stubs'):
         (root / folder).mkdir(parents=True)
     (root / 'sys/devices/system/memory/auto_online_blocks').write_text('online\n')
     calls = root / 'stubs/calls'
