@@ -59,17 +59,22 @@ static void each_kernel_block(const DmVm *vm, void (*each)(uint64_t number, gpoi
   }
 }
 
-static void append_number(uint64_t number, gpointer data) {
-  g_string_append_printf(data, " %" G_GUINT64_FORMAT, number);
+static gboolean is_placed_dimm(const DmMemoryDevice *device) {
+  return device->kind == DM_DEVICE_DIMM && device->address != 0;
 }
 
 char *dm_prepare_script(const DmVm *vm) {
-  g_autoptr(GString) numbers = g_string_new(NULL);
-  each_kernel_block(vm, append_number, numbers);
-  if (numbers->len == 0)
+  g_autoptr(GString) places = g_string_new(NULL);
+  for (guint i = 0; vm->live != NULL && i < vm->live->devices->len; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (is_placed_dimm(device))
+      g_string_append_printf(
+        places, " %#" G_GINT64_MODIFIER "x+%#" G_GINT64_MODIFIER "x", device->address, device->size);
+  }
+  if (places->len == 0)
     return g_strdup(prepare_script);
   const char *body = strchr(prepare_script, '\n') + 1;
-  return g_strdup_printf("#!/bin/sh\nset --%s\n%s", numbers->str, body);
+  return g_strdup_printf("#!/bin/sh\nset --%s\n%s", places->str, body);
 }
 
 /* ---- by programs ---- */
@@ -87,8 +92,9 @@ static void take_output(char *output, DmPrepared *prepared) {
   }
 }
 
+/* Where dimmer-guest answers, what is plugged is its work: the script is told of no device then. */
 static gboolean run_script(DmConnection *connection, const DmVm *vm, DmPrepared *prepared, GError **error) {
-  g_autofree char *script = dm_prepare_script(vm);
+  g_autofree char *script = vm->guest->agent != NULL ? g_strdup(prepare_script) : dm_prepare_script(vm);
   g_autofree char *output = dm_qemu_agent_run(connection, vm, script, SCRIPT_SECONDS, error);
   if (output == NULL)
     return FALSE;

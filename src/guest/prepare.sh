@@ -2,95 +2,253 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes hot plugged memory of this machine come online as movable, now and after
 # every start, so that it can be unplugged again. As root; doing it twice is fine.
-# Words behind its name are the numbers of memory blocks to make movable too, that
-# are in use by the kernel's own zone now.
+# Words behind its name say where memory devices lie, ADDRESS+SIZE in bytes: what the
+# kernel's own zones have of them is made movable too.
 
 memory=/sys/devices/system/memory
-if [ ! -e $memory/block_size_bytes ]; then
+if [ "$(id -u)" != 0 ]; then
+  echo "this must be run as root" >&2
+  exit 1
+elif [ ! -e $memory/block_size_bytes ]; then
   echo "this kernel has no memory hot plug" >&2
   exit 1
 fi
 
+# Gives a file that content, unless it has it: beside first, so that it is whole at any time.
+put() {
+  [ "$(cat "$1" 2>/dev/null)" != "$2" ] || return 0
+  if why=$({ mkdir -p "${1%/*}" && echo "$2" >"$1.new" && mv -f "$1.new" "$1"; } 2>&1); then
+    echo "done: wrote $1"
+  else
+    rm -f "$1.new" 2>/dev/null
+    echo "left: $1 could not be written: ${why##*: }"
+    return 1
+  fi
+}
+
 # udev, ahead of the rule that distributions bring.
 if [ -d /etc/udev ] || [ -d /usr/lib/udev ] || [ -d /lib/udev ]; then
-  rules=/etc/udev/rules.d/39-dimmer-memory.rules
   rule=$(
     cat <<'RULE'
 @RULE@
 RULE
   )
-  if [ "$(cat $rules 2>/dev/null)" != "$rule" ]; then
-    mkdir -p /etc/udev/rules.d && echo "$rule" >$rules && echo "done: wrote $rules" ||
-      echo "left: the udev rule could not be written"
-  fi
+  put /etc/udev/rules.d/39-dimmer-memory.rules "$rule" && udev=yes
   udevadm control --reload 2>/dev/null
-  udev=yes
 fi
 
+# What auto_online_blocks is when the kernel starts; nothing where that cannot be told.
+policy_at_start() {
+  given=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^memhp_default_state=//p' | tail -n 1)
+  built=$({ zcat /proc/config.gz || cat "/boot/config-$(uname -r)"; } 2>/dev/null |
+    grep -e MEMORY_HOTPLUG_DEFAULT_ONLINE -e MHP_DEFAULT_ONLINE_TYPE)
+  case $given:$built in
+    ?*:*) echo "$given" ;;
+    *TYPE_ONLINE_MOVABLE=y*) echo online_movable ;;
+    *TYPE_OFFLINE=y* | *'DEFAULT_ONLINE is not set'*) echo offline ;;
+    *=y*) echo online ;;
+  esac
+}
+
 # The kernel itself, since 5.7. Before, it can only be told to leave it to udev.
-if [ -e $memory/auto_online_blocks ]; then
+word=memhp_default_state=online_movable
+set_policy() {
   read -r before <$memory/auto_online_blocks
-  if echo online_movable 2>/dev/null >$memory/auto_online_blocks; then
+  if echo online_movable >$memory/auto_online_blocks; then
     policy=online_movable
-  elif [ "$udev" = yes ] && echo offline 2>/dev/null >$memory/auto_online_blocks; then
+  elif [ "$udev" = yes ] && echo offline >$memory/auto_online_blocks; then
     policy=offline
-  fi
-  if [ -n "$policy" ]; then
-    [ "$before" = "$policy" ] || echo "done: set auto_online_blocks to $policy"
-    # What is plugged when such a kernel starts comes online before anything here runs.
-    case "$before $(cat /proc/cmdline)" in
-      *movable_node*) ;;
-      online\ * | online_kernel\ *)
-        echo "left: what is plugged already when this machine starts goes to the kernel: add memhp_default_state=online_movable to its command line"
-        ;;
-    esac
-    if [ -d /etc/tmpfiles.d ] || [ -d /run/systemd/system ]; then
-      conf=/etc/tmpfiles.d/dimmer-memory.conf
-      line="w $memory/auto_online_blocks - - - - $policy"
-      if [ "$(cat $conf 2>/dev/null)" != "$line" ]; then
-        mkdir -p /etc/tmpfiles.d && echo "$line" >$conf && echo "done: wrote $conf, which sets it at every start"
-      fi
-    else
-      echo "left: auto_online_blocks goes back with a reboot: add memhp_default_state=online_movable to the kernel's command line"
-    fi
+    word=movable_node
   else
-    echo "left: this kernel does not let auto_online_blocks be set: add memhp_default_state=online_movable to its command line and reboot"
+    echo "left: this kernel does not let auto_online_blocks be set: start it with $word on its command line"
+    return 1
+  fi 2>/dev/null
+  [ "$before" = $policy ] || echo "done: set auto_online_blocks to $policy"
+}
+
+# And at every start, though what is there when it starts comes first.
+keep_policy() {
+  if [ -d /etc/tmpfiles.d ] || [ -d /run/systemd/system ]; then
+    put /etc/tmpfiles.d/dimmer-memory.conf "w $memory/auto_online_blocks - - - - $policy" && kept=yes
   fi
+  at_start=$(policy_at_start)
+  case $at_start:" $(cat /proc/cmdline) " in
+    online:*' movable_node '* | :*' movable_node '*) at_start=online_movable ;;
+  esac
+  case $udev:$kept:$at_start in
+    *:online_movable | yes:*:offline | *:yes:offline) ;;
+    *:yes:?*) echo "left: what is plugged already when this machine starts goes to the kernel ($at_start): add $word to its command line" ;;
+    *:yes:) echo "left: if the kernel onlines memory by itself when it starts, it takes what is plugged by then: add $word to its command line" ;;
+    yes::) echo "left: auto_online_blocks goes back with a reboot: if it is not offline then, add $word to the kernel's command line" ;;
+    *) echo "left: auto_online_blocks goes back with a reboot${at_start:+, to $at_start}: add $word to the kernel's command line" ;;
+  esac
+}
+
+if [ -e $memory/auto_online_blocks ]; then
+  set_policy && keep_policy
 fi
 
 # What is there already. A kernel of before 4.13 makes a block movable only beside
-# another one, so from the highest down, again and again until nothing changes.
+# another one, so all of it goes from the highest down.
+is() {
+  state=
+  read -r state 2>/dev/null <$memory/memory"$1"/state
+  [ "$state" = "$2" ]
+}
+
+is_movable() {
+  zone=
+  read -r zone rest 2>/dev/null <$memory/memory"$1"/valid_zones
+  [ "$zone" = Movable ]
+}
+
+# Says to the kernel what state a block is to have; $why is its answer. A program does, as
+# not every shell's own echo tells the reason.
+set_state() {
+  why=$({ LC_ALL=C env echo "$2" >$memory/memory"$1"/state; } 2>&1)
+  why=${why##*: }
+  is "$1" "${2%%_*}"
+}
+
 blocks() {
   for block in $memory/memory[0-9]*; do
     echo "${block##*/memory}"
   done | sort -rn
 }
-tries=0
-for number in "$@"; do
-  # A write to state can take for ever, as long as the kernel cannot move a page.
-  tries=$((tries + 1))
-  if [ $tries -gt 20 ]; then
-    echo "left: more memory blocks are in use by the kernel: run this again to try them"
-    break
-  fi
-  timeout 5 sh -c "echo offline >$memory/memory$number/state" 2>/dev/null ||
-    echo "left: memory block $number stays as it is: the kernel has something in it that it cannot move"
-done
-count=0
-changed=yes
-while [ $changed = yes ]; do
-  changed=no
-  for number in $(blocks); do
-    read -r state <$memory/memory$number/state
-    if [ "$state" = offline ] && echo online_movable 2>/dev/null >$memory/memory$number/state; then
-      changed=yes
-      count=$((count + 1))
-    fi
+
+brought=0
+bring_offline_blocks() {
+  changed=yes
+  while [ $changed = yes ]; do
+    changed=no
+    for number in $(blocks); do
+      if ! is "$number" offline; then
+        continue
+      elif set_state "$number" online_movable; then
+        changed=yes
+        brought=$((brought + 1))
+      else
+        refused=$why
+      fi
+    done
   done
+}
+
+# The block numbers of the devices.
+device_blocks() {
+  size=$((0x$(cat $memory/block_size_bytes)))
+  for device in "$@"; do
+    number=$((${device%+*} / size))
+    while [ $number -lt $(((${device%+*} + ${device#*+}) / size)) ]; do
+      echo $number
+      number=$((number + 1))
+    done
+  done | sort -rn
+}
+
+# KiB that are free in movable zones: what the kernel moves out of a zone of its own does not go there.
+free_movable() {
+  pages=0
+  while read -r first second third fourth rest; do
+    case $first:$second in
+      Node:*) zone=$fourth ;;
+      pages:free) [ "$zone" != Movable ] || pages=$((pages + third)) ;;
+    esac
+  done </proc/zoneinfo
+  echo $((pages * $(getconf PAGESIZE 2>/dev/null || echo 4096) / 1024))
+}
+
+# Whether what is in a block finds room, and leaves a reserve: of a 20th, from 64 MiB to 1 GiB, as dimmer reckons.
+short="there is no memory to spare for what is in there: free some and run this again"
+can_spare_block() {
+  while read -r name value rest; do
+    case $name in
+      MemTotal:) reserve=$((value / 20)) ;;
+      MemFree: | MemAvailable:) spare=$value ;; # the second is missing before 3.14
+    esac
+  done </proc/meminfo
+  [ "$reserve" -gt 65536 ] || reserve=65536
+  [ "$reserve" -lt 1048576 ] || reserve=1048576
+  [ $((spare - reserve - $(free_movable))) -ge $((0x$(cat $memory/block_size_bytes) / 1024)) ]
+}
+
+# As long as there is a page that does not move, the kernel tries for ever. And whoever takes
+# memory away is the first to go where it runs out.
+ran_out=no
+take_offline() {
+  why=$(LC_ALL=C timeout 5 sh -c 'echo 1000 >/proc/self/oom_score_adj; exec env echo offline >"$0"' \
+    $memory/memory"$1"/state 2>&1)
+  case $?:$why in
+    137:*)
+      ran_out=yes
+      why=$short
+      ;;
+    124:* | 143:*) why="something in it did not move within 5 s: end what holds on to it, or start this machine with $word on the kernel's command line" ;;
+    *busy) why="the kernel has something in it that it cannot move: start this machine with $word on the kernel's command line" ;;
+    *) why=${why##*: } ;;
+  esac
+  is "$1" offline
+}
+
+# Whether the block is movable after that; else $why it is not. What does not come back so comes back as it was.
+make_movable() {
+  if [ "$(cut -d . -f 1 /proc/uptime)" -gt $deadline ]; then
+    why="this took long enough: run it again to go on"
+  elif [ $ran_out = yes ] || ! can_spare_block; then
+    why=$short
+  elif take_offline "$1"; then
+    set_state "$1" online_movable && is_movable "$1" && return
+    refused=$why
+    set_state "$1" online
+    why="it did not come back as movable: $refused"
+  fi
+  return 1
+}
+
+# Blocks that stay, told together where the reason is the same.
+count=0
+stays() {
+  if [ "$2" != "$reason" ]; then
+    tell_stays
+    reason=$2
+    from=$1
+    count=0
+  fi
+  to=$1
+  count=$((count + 1))
+}
+
+tell_stays() {
+  case $count in
+    0) ;;
+    1) echo "left: memory$from is not made movable: $reason" ;;
+    *) echo "left: memory$from down to memory$to ($count blocks) are not made movable: $reason" ;;
+  esac
+}
+
+bring_offline_blocks
+deadline=$(($(cut -d . -f 1 /proc/uptime) + 90))
+for number in $(device_blocks "$@"); do
+  if ! is "$number" online || is_movable "$number"; then
+    continue
+  elif [ ! -e $memory/memory"$number"/valid_zones ]; then
+    stays "$number" "this kernel does not tell its zone, or cannot take memory out"
+  elif make_movable "$number"; then
+    brought=$((brought + 1))
+  elif is "$number" online; then
+    stays "$number" "$why"
+  fi
 done
-case $count in
+bring_offline_blocks
+for number in $(blocks); do
+  if is "$number" offline; then
+    stays "$number" "it is offline, and does not come online: $refused"
+  fi
+done
+tell_stays
+case $brought in
   0) ;;
   1) echo "done: brought a memory block online as movable" ;;
-  *) echo "done: brought $count memory blocks online as movable" ;;
+  *) echo "done: brought $brought memory blocks online as movable" ;;
 esac
 exit 0

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""guest prepare where it is hard: little memory, memory that stays, rules of others, an agent with its hands tied."""
+
+from look import plug, validate
+
+from testbed import inside
+from testbed.setup import REPO
+
+RULE = '/etc/udev/rules.d/39-dimmer-memory.rules'
+POLICY = f'{inside.MEMORY}/auto_online_blocks'
+
+
+def prepare(host, vm, status=0):
+    """What guest prepare says that it did and left, once it ended with this status."""
+    return validate('prepared', host.dimmer('guest', 'prepare', vm.name, '-o', 'json', check=status, timeout=200).stdout)
+
+
+def test_a_guest_short_of_memory_keeps_what_runs_in_it(host):
+    """Block by block: all at once would take more away than it has."""
+    vm = host.start_guest('vm', memory_mib=512, max_mib=8192, qga=True, auto_online='online_kernel',
+                          files=inside.holder())
+    plug(host, vm, 1024, '--policy', 'whole')
+    inside.hold(vm, 1100, 'touch')
+    prepared = prepare(host, vm)
+    found = inside.blocks(vm)
+    assert inside.holds(vm), prepared
+    assert inside.MOVABLE in found and inside.KERNEL in found and inside.OFFLINE not in found, prepared
+    assert any('no memory to spare' in words for words in prepared['left']), prepared
+
+
+def test_a_guest_with_nothing_to_spare_is_left_alone(host):
+    vm = host.start_guest('vm', memory_mib=512, max_mib=8192, qga=True, auto_online='online_kernel',
+                          files=inside.holder())
+    plug(host, vm, 512, '--policy', 'whole')
+    inside.hold(vm, 760, 'touch')
+    left = prepare(host, vm)['left']
+    assert inside.holds(vm) and inside.blocks(vm) == [inside.KERNEL] * 4, left
+    assert any('no memory to spare' in words for words in left), left
+
+
+def start_with_kernel_blocks(host, qga=True):
+    """With 256 MiB plugged that its kernel took for itself; of the lower half it may use some at once."""
+    vm = host.start_guest('vm', max_mib=4096, qga=qga, auto_online='online_kernel')
+    plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_for_blocks(vm, *[inside.KERNEL] * 2)
+    return vm
+
+
+def run_printed(host, vm, how='sh /tmp/prepare'):
+    """What the printed script says when it is run in the guest by hand, and its exit status."""
+    script = host.dimmer('guest', 'prepare', vm.name, '--print', check=0).stdout
+    vm.guest(f"cat >/tmp/prepare <<'END'\n{script}END\n")
+    return vm.guest(f'{how} 2>&1; echo status $?', timeout=120).splitlines()
+
+
+def test_the_printed_script_finds_the_devices_without_an_agent(host):
+    """It is told where they lie; which blocks these are, and in which zone, it sees itself."""
+    vm = start_with_kernel_blocks(host, qga=False)
+    said = run_printed(host, vm)
+    assert 'done: brought a memory block online as movable' in said, said
+    assert inside.blocks(vm)[1] == inside.MOVABLE
+    inside.refuse_onlining(vm, True)  # what it took offline now would stay so
+    again = run_printed(host, vm)
+    assert not any('memory33' in words or 'done' in words for words in again), again
+    assert inside.blocks(vm)[1] == inside.MOVABLE
+
+
+REFUSING = """cat >/tmp/refusing <<'END'
+env() {
+  [ "$2" != online_movable ] || { echo 'env: write error: Invalid argument' >&2; return 1; }
+  command env "$@"
+}
+. /tmp/prepare
+END"""
+
+
+def test_a_block_that_cannot_become_movable_comes_back_as_it_was(host):
+    vm = start_with_kernel_blocks(host, qga=False)
+    vm.guest(REFUSING)  # for the kernel, which has no such place for a block since 4.13
+    said = run_printed(host, vm, 'sh /tmp/refusing')
+    assert inside.blocks(vm)[1] == inside.KERNEL, said
+    assert any('memory33' in words and 'did not come back as movable: Invalid argument' in words for words in said), said
+
+
+def test_a_block_that_does_not_come_back_is_named(host):
+    vm = start_with_kernel_blocks(host)
+    inside.refuse_onlining(vm, True)
+    left = prepare(host, vm)['left']
+    assert inside.blocks(vm)[1] == inside.OFFLINE
+    assert any('memory33' in words and 'is offline, and does not come online: Cannot allocate memory' in words for words in left), left
+
+
+def test_what_the_kernel_cannot_move_is_named_with_what_helps(host):
+    vm = start_with_kernel_blocks(host)
+    vm.pin_memory(200)
+    left = prepare(host, vm)['left']
+    assert any('memory33' in words and 'cannot move' in words and 'memhp_default_state=online_movable' in words
+               for words in left), left
+
+
+def test_only_root_may(host):
+    vm = host.start_guest('vm', max_mib=4096)
+    vm.guest("mkdir -p /etc && echo 'nobody:x:65534:65534::/:/bin/sh' >/etc/passwd")
+    said = run_printed(host, vm, "su nobody -c 'sh /tmp/prepare'")
+    assert said == ['this must be run as root', 'status 1'], said
+
+
+def test_what_cannot_be_written_is_named_and_left_whole(host):
+    """A full disk, then one that is mounted for reading only."""
+    vm = host.start_guest('vm', max_mib=4096, qga=True)
+    vm.guest("""mkdir -p /etc && mount -t tmpfs -o size=64k etc /etc && mkdir -p /etc/udev/rules.d /etc/tmpfiles.d
+        dd if=/dev/zero of=/etc/filler bs=4k; true""")
+    for remount in ('true', 'mount -o remount,ro /etc'):
+        vm.guest(remount)
+        left = prepare(host, vm)['left']
+        for path in (RULE, '/etc/tmpfiles.d/dimmer-memory.conf'):
+            assert any(f'{path} could not be written' in words for words in left), left
+        assert vm.guest('ls /etc/udev/rules.d /etc/tmpfiles.d').split() == [
+            '/etc/tmpfiles.d:', '/etc/udev/rules.d:']
+
+
+RULE_HERE = REPO / 'packaging/guest/39-dimmer-memory.rules'
+
+
+def test_the_rule_is_the_packagers_and_what_tells_of_the_start_is_read(host):
+    """Where the kernel starts with offline and the rule has its turn, nothing is left. With systemd what is there
+    already at the start goes to a kernel that onlines by itself, whatever was set later.
+    """
+    vm = host.start_guest('vm', max_mib=4096, qga=True, auto_online=None)
+    vm.guest('mkdir -p /etc/udev /boot')
+    assert any('if it is not offline then' in words for words in prepare(host, vm)['left'])
+    assert vm.guest(f'cat {RULE}') == RULE_HERE.read_text()
+    config = '/boot/config-$(uname -r)'
+    vm.guest(f"echo '# CONFIG_MEMORY_HOTPLUG_DEFAULT_ONLINE is not set' >{config}")
+    assert prepare(host, vm)['left'] == []
+    vm.guest(f"echo CONFIG_MEMORY_HOTPLUG_DEFAULT_ONLINE=y >{config}; mkdir /etc/tmpfiles.d")
+    for _ in range(2):
+        left = prepare(host, vm)['left']
+        assert any('what is plugged already' in words and '(online)' in words for words in left), left
+    vm.guest(f"echo CONFIG_MHP_DEFAULT_ONLINE_TYPE_ONLINE_MOVABLE=y >{config}")
+    again = prepare(host, vm)
+    assert again['did'] == again['left'] == [], again
