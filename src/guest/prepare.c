@@ -40,25 +40,6 @@ static void add(GPtrArray *sentences, const char *format, ...) {
   va_end(arguments);
 }
 
-/* Runs of @device that lie in a state that is worth a try: in a kernel zone. Calls @each for every block of them. */
-static void each_kernel_block(const DmVm *vm, void (*each)(uint64_t number, gpointer data), gpointer data) {
-  const DmGuest *guest = vm->guest;
-  for (guint d = 0; guest != NULL && guest->runs != NULL && vm->live != NULL && d < vm->live->devices->len; d++) {
-    const DmMemoryDevice *device = vm->live->devices->pdata[d];
-    if (device->kind != DM_DEVICE_DIMM || device->address == 0)
-      continue;
-    for (guint i = 0; i < guest->runs->len; i++) {
-      const DmBlockRun *run = &g_array_index(guest->runs, DmBlockRun, i);
-      if (run->state != DM_BLOCK_ONLINE || run->zone != DM_ZONE_KERNEL)
-        continue;
-      uint64_t from = MAX(run->start, device->address);
-      uint64_t to = MIN(run->start + run->size, device->address + device->size);
-      for (uint64_t at = from; at < to; at += guest->block)
-        each(at / guest->block, data);
-    }
-  }
-}
-
 static gboolean is_placed_dimm(const DmMemoryDevice *device) {
   return device->kind == DM_DEVICE_DIMM && device->address != 0;
 }
@@ -93,9 +74,10 @@ static void take_output(char *output, DmPrepared *prepared) {
 }
 
 /* Where dimmer-guest answers, what is plugged is its work: the script is told of no device then. */
-static gboolean run_script(DmConnection *connection, const DmVm *vm, DmPrepared *prepared, GError **error) {
+static gboolean run_script(
+  DmConnection *connection, const DmVm *vm, DmPrepared *prepared, gboolean *started, GError **error) {
   g_autofree char *script = vm->guest->agent != NULL ? g_strdup(prepare_script) : dm_prepare_script(vm);
-  g_autofree char *output = dm_qemu_agent_run(connection, vm, script, SCRIPT_SECONDS, error);
+  g_autofree char *output = dm_qemu_agent_run(connection, vm, script, SCRIPT_SECONDS, started, error);
   if (output == NULL)
     return FALSE;
   take_output(output, prepared);
@@ -104,55 +86,112 @@ static gboolean run_script(DmConnection *connection, const DmVm *vm, DmPrepared 
 
 /* ---- by files ---- */
 
-static gboolean write_rule(DmConnection *connection, const DmVm *vm, DmPrepared *prepared) {
-  g_autoptr(GError) failed = NULL;
-  if (dm_qemu_agent_write_file(
-        connection, vm, RULE_FILE, udev_rule, &failed)) { /* udevd sees by itself that it is new */
-    add(prepared->did, "wrote " RULE_FILE);
+/* Gives a file that content. The agent can put no file in another's place: what was there comes back on a failure. */
+static gboolean put_file(
+  DmConnection *connection, const DmVm *vm, const char *path, const char *content, gboolean *changed, GError **error) {
+  g_autofree char *before = dm_qemu_agent_read_file(connection, vm, path, NULL);
+  *changed = g_strcmp0(before, content) != 0;
+  if (!*changed || dm_qemu_agent_write_file(connection, vm, path, content, error))
     return TRUE;
-  }
-  add(prepared->left, "the udev rule could not be written: %s", failed->message);
+  if (before != NULL)
+    dm_qemu_agent_write_file(connection, vm, path, before, NULL);
   return FALSE;
 }
 
-static gboolean write_policy(DmConnection *connection, const DmVm *vm, gboolean has_rule, DmPrepared *prepared) {
-  const char *policy = "online_movable";
-  gboolean set = dm_qemu_agent_write_file(connection, vm, POLICY_FILE, policy, NULL);
-  if (!set && has_rule) {
-    policy = "offline"; /* before 5.7: leaves it to the rule */
-    set = dm_qemu_agent_write_file(connection, vm, POLICY_FILE, policy, NULL);
+static gboolean write_rule(DmConnection *connection, const DmVm *vm, DmPrepared *prepared) {
+  g_autoptr(GError) failed = NULL;
+  gboolean changed;
+  if (!put_file(connection, vm, RULE_FILE, udev_rule, &changed, &failed)) {
+    add(prepared->left, RULE_FILE " could not be written: %s", failed->message);
+    return FALSE;
   }
-  if (set)
-    add(prepared->did, "set auto_online_blocks to %s", policy);
-  add(prepared->left, "%s: add memhp_default_state=online_movable to the kernel's command line",
-    set ? "auto_online_blocks goes back with a reboot" : "auto_online_blocks cannot be set from outside");
-  return set;
+  if (changed)
+    add(prepared->did, "wrote " RULE_FILE); /* udevd sees by itself that it is new */
+  return TRUE;
+}
+
+/* What the kernel's command line says of the policy at the start; "" where it says nothing. The caller g_frees. */
+static char *policy_at_start(DmConnection *connection, const DmVm *vm) {
+  static const char key[] = "memhp_default_state=";
+  g_autofree char *cmdline = dm_qemu_agent_read_file(connection, vm, "/proc/cmdline", NULL);
+  g_auto(GStrv) words = g_strsplit_set(cmdline != NULL ? cmdline : "", " \n", -1);
+  const char *policy = "";
+  for (char **word = words; *word != NULL; word++) { /* the last one counts */
+    if (g_str_has_prefix(*word, key))
+      policy = *word + strlen(key);
+  }
+  return facts_words(policy);
+}
+
+/* What to do about the next start, which takes the policy back; NULL: nothing. The caller g_frees. */
+static char *advise_start(DmConnection *connection, const DmVm *vm, gboolean has_rule) {
+  g_autofree char *policy = policy_at_start(connection, vm);
+  if (g_str_equal(policy, "online_movable") || (has_rule && g_str_equal(policy, "offline")))
+    return NULL;
+  return g_strdup_printf(
+    "auto_online_blocks goes back with a reboot%s%s: %sadd memhp_default_state=online_movable to "
+    "the kernel's command line",
+    *policy != '\0' ? ", to " : "", policy, *policy == '\0' && has_rule ? "if it is not offline then, " : "");
+}
+
+/* Before 5.7 the kernel can only be told to leave it to the rule. */
+static gboolean write_policy(DmConnection *connection, const DmVm *vm, gboolean has_rule, DmPrepared *prepared) {
+  const char *const policies[] = {"online_movable", has_rule ? "offline" : NULL, NULL};
+  for (const char *const *policy = policies; *policy != NULL; policy++) {
+    gboolean is_set = g_strcmp0(vm->guest->policy, *policy) == 0;
+    if (!is_set && !dm_qemu_agent_write_file(connection, vm, POLICY_FILE, *policy, NULL))
+      continue;
+    if (!is_set)
+      add(prepared->did, "set auto_online_blocks to %s", *policy);
+    char *advice = advise_start(connection, vm, has_rule);
+    if (advice != NULL)
+      g_ptr_array_add(prepared->left, advice);
+    return TRUE;
+  }
+  add(prepared->left,
+    "auto_online_blocks cannot be set from outside: add memhp_default_state=online_movable to the kernel's command line");
+  return FALSE;
 }
 
 /* From the highest down: a kernel of before 4.13 makes only the last block of its own zone movable. */
-static guint online_offline_blocks(DmConnection *connection, const DmVm *vm) {
+static void online_offline_blocks(DmConnection *connection, const DmVm *vm, DmPrepared *prepared) {
   const DmGuest *guest = vm->guest;
   gint64 deadline = g_get_monotonic_time() + SCRIPT_SECONDS * G_USEC_PER_SEC; /* the agent may stop to answer */
-  guint count = 0;
+  guint count = 0, stay = 0;
   for (guint i = guest->runs != NULL ? guest->runs->len : 0; i > 0; i--) {
     const DmBlockRun *run = &g_array_index(guest->runs, DmBlockRun, i - 1);
     for (uint64_t left = run->state == DM_BLOCK_OFFLINE ? run->size : 0; left > 0; left -= guest->block) {
-      if (g_get_monotonic_time() > deadline)
-        return count;
       g_autofree char *path = g_strdup_printf(
         "/sys/devices/system/memory/memory%" G_GUINT64_FORMAT "/state", (run->start + left) / guest->block - 1);
-      count += dm_qemu_agent_write_file(connection, vm, path, "online_movable", NULL);
+      gboolean in_time = g_get_monotonic_time() <= deadline;
+      gboolean online = in_time && dm_qemu_agent_write_file(connection, vm, path, "online_movable", NULL);
+      count += online;
+      stay += !online;
     }
   }
-  return count;
+  if (count > 0)
+    add(prepared->did,
+      count == 1 ? "brought %u memory block online as movable" : "brought %u memory blocks online as movable", count);
+  if (stay > 0)
+    add(prepared->left, stay == 1 ? "%u memory block stays offline" : "%u memory blocks stay offline", stay);
 }
 
-static void count_block(uint64_t number, gpointer data) {
-  (*(guint *)data)++;
+static void tell_kernel_blocks(const DmVm *vm, DmPrepared *prepared) {
+  uint64_t kernel = 0;
+  for (guint i = 0; i < vm->live->devices->len; i++) {
+    const DmMemoryDevice *device = vm->live->devices->pdata[i];
+    if (is_placed_dimm(device))
+      kernel += dm_guest_range(vm->guest, device->address, device->size).kernel;
+  }
+  g_autofree char *size = dm_size_format(kernel);
+  if (kernel > 0)
+    add(prepared->left,
+      "%s of memory devices is in use by the kernel, which files alone cannot change: 'dimmer guest prepare %s --print' "
+      "does it by hand",
+      size, vm->name);
 }
 
 static gboolean write_files(DmConnection *connection, const DmVm *vm, DmPrepared *prepared, GError **error) {
-  guint kernel = 0;
   gboolean rule = write_rule(connection, vm, prepared);
   gboolean policy = write_policy(connection, vm, rule, prepared);
   if (!rule && !policy) {
@@ -161,33 +200,28 @@ static gboolean write_files(DmConnection *connection, const DmVm *vm, DmPrepared
       vm->name, vm->name);
     return FALSE;
   }
-  each_kernel_block(vm, count_block, &kernel);
-  if (kernel > 0)
-    add(prepared->left,
-      "%u memory block%s in use by the kernel, which files alone cannot change: 'dimmer guest prepare %s --print' does it "
-      "by hand",
-      kernel, kernel == 1 ? " is" : "s are", vm->name);
-  guint count = online_offline_blocks(connection, vm);
-  if (count > 0)
-    add(prepared->did,
-      count == 1 ? "brought %u memory block online as movable" : "brought %u memory blocks online as movable", count);
+  tell_kernel_blocks(vm, prepared);
+  online_offline_blocks(connection, vm, prepared);
   return TRUE;
 }
 
 gboolean dm_prepare_by_qemu_agent(DmConnection *connection, const DmVm *vm, DmPrepared *prepared, GError **error) {
-  if (vm->guest->can_exec)
-    return run_script(connection, vm, prepared, error);
-  if (vm->guest->can_file)
+  g_autoptr(GError) failed = NULL;
+  gboolean started = FALSE;
+  if (vm->guest->can_exec && run_script(connection, vm, prepared, &started, &failed))
+    return TRUE;
+  if (vm->guest->can_write && !started) /* a guest's own rules may forbid what the agent would do */
     return write_files(connection, vm, prepared, error);
-  if (!vm->guest->qemu_agent) {
+  if (failed != NULL)
+    g_propagate_error(error, g_steal_pointer(&failed));
+  else if (!vm->guest->qemu_agent)
     g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
       "qemu-guest-agent in %s has opened its port, but does not answer; restart it", vm->name);
-    return FALSE;
-  }
-  g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
-    "qemu-guest-agent in %s may neither run programs nor write files; do it by hand: 'dimmer guest prepare %s --print' "
-    "shows how",
-    vm->name, vm->name);
+  else
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
+      "qemu-guest-agent in %s may neither run programs nor write files; do it by hand: 'dimmer guest prepare %s "
+      "--print' shows how",
+      vm->name, vm->name);
   return FALSE;
 }
 

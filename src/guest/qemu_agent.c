@@ -94,6 +94,11 @@ static char *read_file(const Guest *guest, const char *path, GError **error) {
   return content;
 }
 
+char *dm_qemu_agent_read_file(DmConnection *connection, const DmVm *vm, const char *path, GError **error) {
+  const Guest guest = {connection, vm};
+  return read_file(&guest, path, error);
+}
+
 gboolean dm_qemu_agent_write_file(
   DmConnection *connection, const DmVm *vm, const char *path, const char *content, GError **error) {
   const Guest guest = {connection, vm};
@@ -128,14 +133,16 @@ static json_t *wait_for_end(const Guest *guest, json_int_t pid, int timeout, GEr
   }
 }
 
-char *dm_qemu_agent_run(DmConnection *connection, const DmVm *vm, const char *script, int timeout, GError **error) {
+char *dm_qemu_agent_run(
+  DmConnection *connection, const DmVm *vm, const char *script, int timeout, gboolean *started, GError **error) {
   const Guest guest = {connection, vm};
   json_t *arguments = json_pack("{s:s, s:[s, s], s:b}", "path", "/bin/sh", "arg", "-c", script, "capture-output", 1);
-  json_t *started = call(&guest, "guest-exec", arguments, error);
-  if (started == NULL)
+  json_t *program = call(&guest, "guest-exec", arguments, error);
+  *started = program != NULL;
+  if (program == NULL)
     return NULL;
-  json_int_t pid = json_integer_value(json_object_get(started, "pid"));
-  json_decref(started);
+  json_int_t pid = json_integer_value(json_object_get(program, "pid"));
+  json_decref(program);
   json_t *status = wait_for_end(&guest, pid, timeout, error);
   if (status == NULL)
     return NULL;
@@ -272,16 +279,18 @@ gboolean dm_qemu_agent_look(DmConnection *connection, const DmVm *vm, DmGuest *g
   if (info == NULL)
     return FALSE;
   guest->qemu_agent = TRUE;
-  guest->can_exec = is_enabled(info, "guest-exec");
+  guest->can_exec = is_enabled(info, "guest-exec") && is_enabled(info, "guest-exec-status");
   guest->can_file = is_enabled(info, "guest-file-open") && is_enabled(info, "guest-file-read");
+  guest->can_write = guest->can_file && is_enabled(info, "guest-file-write");
   json_decref(info);
 
   look_system(&from, guest);
   if (guest->windows == DM_FACT_YES || guest->agent != NULL) /* it has none of what follows, or dimmer-guest told it */
     return TRUE;
   g_autoptr(GError) failed = NULL;
+  gboolean started;
   g_autofree char *output =
-    guest->can_exec ? dm_qemu_agent_run(connection, vm, look_script, SCRIPT_SECONDS, &failed) : NULL;
+    guest->can_exec ? dm_qemu_agent_run(connection, vm, look_script, SCRIPT_SECONDS, &started, &failed) : NULL;
   if (output != NULL) {
     facts_take_script(output, guest);
     return TRUE;

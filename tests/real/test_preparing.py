@@ -140,3 +140,59 @@ def test_the_rule_is_the_packagers_and_what_tells_of_the_start_is_read(host):
     vm.guest(f"echo CONFIG_MHP_DEFAULT_ONLINE_TYPE_ONLINE_MOVABLE=y >{config}")
     again = prepare(host, vm)
     assert again['did'] == again['left'] == [], again
+
+
+# By files, where the agent may not run programs.
+
+
+def start_tied(host, block, auto_online='offline'):
+    vm = host.start_guest('vm', max_mib=4096, qga=True, auto_online=auto_online)
+    vm.guest('mkdir -p /etc/udev/rules.d')
+    vm.kill_agent()
+    vm.start_agent(block=block)
+    return vm
+
+
+def test_an_agent_that_may_not_write_is_not_made_to_open_for_writing(host):
+    vm = start_tied(host, 'guest-exec,guest-file-write')
+    vm.guest(f'echo "# of the admin" >{RULE}')
+    message = host.dimmer('guest', 'prepare', vm.name, check=1).stderr
+    assert 'neither run programs nor write files' in message and '--print' in message
+    assert vm.guest(f'cat {RULE}') == '# of the admin\n'
+
+
+def test_a_rule_that_cannot_be_written_by_files_stays_what_it_was(host):
+    vm = start_tied(host, 'guest-exec')
+    vm.guest("""mount -t tmpfs -o size=64k etc /etc/udev && mkdir /etc/udev/rules.d
+        echo '# of the admin' >/etc/udev/rules.d/39-dimmer-memory.rules
+        mount -o remount,ro /etc/udev""")
+    left = prepare(host, vm)['left']
+    assert any(f'{RULE} could not be written' in words for words in left), left
+    assert vm.guest(f'cat {RULE}') == '# of the admin\n'
+
+
+def test_by_files_it_writes_and_tells_once(host):
+    """Where the kernel leaves plugged memory to the rule, the next start needs nothing."""
+    vm = start_tied(host, 'guest-exec')
+    first = prepare(host, vm)
+    assert f'wrote {RULE}' in first['did'] and first['left'] == [], first
+    assert vm.guest(f'cat {RULE}') == RULE_HERE.read_text()
+    again = prepare(host, vm)
+    assert again['did'] == again['left'] == [], again
+
+
+def test_by_files_what_the_kernel_does_at_the_start_is_said(host):
+    vm = start_tied(host, 'guest-exec', auto_online='online')
+    for _ in range(2):
+        left = prepare(host, vm)['left']
+        assert any('goes back with a reboot, to online:' in words for words in left), left
+
+
+def test_programs_that_do_not_run_leave_it_to_files(host):
+    """Be it that their end cannot be asked for, or that they cannot be started."""
+    vm = start_tied(host, 'guest-exec-status')
+    assert f'wrote {RULE}' in prepare(host, vm)['did']
+    vm.kill_agent()
+    vm.start_agent()
+    vm.guest(f'rm {RULE}; mv /bin/sh /bin/sh.away')
+    assert f'wrote {RULE}' in prepare(host, vm)['did']

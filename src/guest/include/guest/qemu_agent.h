@@ -21,10 +21,14 @@ gboolean dm_qemu_agent_look(DmConnection *connection, const DmVm *vm, DmGuest *g
 
 /*
  * Runs a shell script inside, and gives its standard output; the caller g_frees. @timeout: seconds. Fails as well where
- * the script's status is not 0, with what it said on standard error.
+ * the script's status is not 0, with what it said on standard error. @started: it runs or has run, be it a failure.
  */
-char *dm_qemu_agent_run(DmConnection *connection, const DmVm *vm, const char *script, int timeout, GError **error);
+char *dm_qemu_agent_run(
+  DmConnection *connection, const DmVm *vm, const char *script, int timeout, gboolean *started, GError **error);
 
-/* Replaces a file's content. */
+/* The beginning of a file, 64 KiB at most; the caller g_frees. */
+char *dm_qemu_agent_read_file(DmConnection *connection, const DmVm *vm, const char *path, GError **error);
+
+/* Replaces a file's content, in its place: on a failure it may be lost. */
 gboolean dm_qemu_agent_write_file(
   DmConnection *connection, const DmVm *vm, const char *path, const char *content, GError **error);

@@ -58,7 +58,8 @@ typedef struct {
   char *agent;                 /* dimmer-guest's name and version; NULL: it does not answer */
   gboolean busy;               /* dimmer-guest's port is in use by another program of a host */
   gboolean qemu_agent;         /* qemu-guest-agent answers */
-  gboolean can_exec, can_file; /* it lets us run programs, and read and write files */
+  gboolean can_exec, can_file; /* it lets us run programs, and read files */
+  gboolean can_write;          /* and write them */
   DmSource block_source;
   uint64_t block; /* the size of a memory block, 0: not known */
   DmSource run_source;
