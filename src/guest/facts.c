@@ -208,7 +208,67 @@ void facts_end_blocks(GArray *blocks, DmGuest *guest) {
   }
 }
 
+/* ---- udev's rules ---- */
+
+typedef struct {
+  DmFact fact;
+  gboolean jumps;    /* a line of this file may be jumped over */
+  gboolean doubtful; /* an earlier line may have set the state otherwise */
+  gboolean settled;  /* what comes finds the block online */
+} Rules;
+
+/* Writes whether all new memory is meant, and comes online as movable. FALSE: the line sets no state of memory. */
+static gboolean read_rule(const char *line, gboolean *movable) {
+  gboolean memory = FALSE, sets = FALSE;
+  g_auto(GStrv) parts = g_strsplit(line, ",", -1);
+  *movable = TRUE;
+  for (char **part = parts; *part != NULL; part++) {
+    const char *word = g_strstrip(*part);
+    if (g_str_equal(word, "SUBSYSTEM==\"memory\""))
+      memory = TRUE;
+    else if (g_str_has_prefix(word, "SUBSYSTEM=="))
+      return FALSE;
+    else if (g_str_has_prefix(word, "ATTR{state}=\"")) {
+      *movable &= g_str_equal(word, "ATTR{state}=\"online_movable\"");
+      sets = TRUE;
+    } else if (!g_str_equal(word, "ACTION==\"add\"") && !g_str_equal(word, "ATTR{state}==\"offline\""))
+      *movable = FALSE; /* a condition: other memory may not fulfil it */
+  }
+  *movable &= memory;
+  return sets;
+}
+
+static void take_rule(Rules *rules, const char *line) {
+  gboolean movable;
+  rules->jumps |= strstr(line, "GOTO=") != NULL;
+  if (rules->settled || !read_rule(line, &movable))
+    return;
+  rules->settled = movable && !rules->jumps;
+  if (rules->settled)
+    rules->fact = rules->doubtful ? DM_FACT_UNKNOWN : DM_FACT_YES;
+  else if (strstr(line, "ATTR{state}=\"online\"") == NULL)
+    rules->fact = DM_FACT_UNKNOWN;
+  rules->doubtful = TRUE;
+}
+
+DmFact facts_rules(const char *text) {
+  Rules rules = {.fact = DM_FACT_NO};
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  for (char **line = lines; *line != NULL; line++) {
+    if (*g_strchug(*line) != '#')
+      take_rule(&rules, *line);
+  }
+  return rules.fact;
+}
+
 /* ---- the script's output ---- */
+
+typedef struct {
+  DmGuest *guest;
+  GArray *blocks;
+  Rules rules;
+  gboolean has_rules; /* it told of them */
+} Script;
 
 static void take_block_line(const char *value, GArray *blocks) {
   g_auto(GStrv) words = g_strsplit(value, " ", 3);
@@ -223,10 +283,22 @@ static void take_block_line(const char *value, GArray *blocks) {
   g_array_append_val(blocks, block);
 }
 
-static void take_line(const char *key, const char *value, DmGuest *guest, GArray *blocks) {
+static void take_rules_file(Script *script) {
+  script->rules.jumps = FALSE;
+  if (!script->has_rules)
+    script->rules.fact = DM_FACT_NO;
+  script->has_rules = TRUE;
+}
+
+static void take_line(const char *key, const char *value, Script *script) {
+  DmGuest *guest = script->guest;
   guint64 number;
   if (g_str_equal(key, "block"))
-    take_block_line(value, blocks);
+    take_block_line(value, script->blocks);
+  else if (g_str_equal(key, "rules"))
+    take_rules_file(script);
+  else if (g_str_equal(key, "rule"))
+    take_rule(&script->rules, value);
   else if (g_str_equal(key, "kernel"))
     facts_keep(&guest->kernel, value);
   else if (g_str_equal(key, "boot"))
@@ -235,8 +307,6 @@ static void take_line(const char *key, const char *value, DmGuest *guest, GArray
     facts_keep(&guest->policy, value);
   else if (g_str_equal(key, "movable-node"))
     guest->movable_node = g_str_equal(value, "yes") ? DM_FACT_YES : DM_FACT_NO;
-  else if (g_str_equal(key, "udev-rule"))
-    guest->udev_rule = g_str_equal(value, "yes") ? DM_FACT_YES : DM_FACT_NO;
   else if (g_str_equal(key, "hot-remove"))
     guest->hot_remove = g_str_equal(value, "yes") ? DM_FACT_YES : DM_FACT_NO;
   else if (g_str_equal(key, "size") && g_ascii_string_to_unsigned(value, 16, 0, G_MAXINT64, &number, NULL) &&
@@ -251,13 +321,16 @@ static void take_line(const char *key, const char *value, DmGuest *guest, GArray
 void facts_take_script(const char *output, DmGuest *guest) {
   g_autoptr(GArray) blocks = g_array_new(FALSE, FALSE, sizeof(FactsBlock));
   g_autofree char *text = g_strdup(output);
+  Script script = {.guest = guest, .blocks = blocks};
   for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
     char *blank = strchr(line, ' ');
     if (blank == NULL)
       continue;
     *blank = '\0';
-    take_line(line, g_strstrip(blank + 1), guest, blocks);
+    take_line(line, g_strstrip(blank + 1), &script);
   }
+  if (script.has_rules)
+    guest->udev_rule = script.rules.fact;
   if (guest->kernel != NULL)
     guest->system = DM_SOURCE_QEMU_AGENT;
   if (guest->block != 0)

@@ -25,8 +25,15 @@ gboolean facts_take_memory(const json_t *answer, DmGuest *guest, GError **error)
 gboolean facts_take_runs(const json_t *answer, DmGuest *guest, uint64_t *next, GError **error);
 
 /*
+ * Whether the udev rules of a file bring any new memory block online as movable: YES only if the first line that may
+ * set a block's state does, whatever the machine. NO: they cannot. UNKNOWN: it depends on what we do not look at.
+ */
+DmFact facts_rules(const char *text);
+
+/*
  * What the script of qemu_agent.c prints, line by line: "KEY VALUE", or "block INDEX STATE ZONE..." with the block's
- * index in hexadecimal. Lines that are anything else are passed over; blocks go into runs.
+ * index in hexadecimal; "rules NAME", then "rule LINE" for lines of that file of udev's. Lines that are anything else
+ * are passed over; blocks go into runs.
  */
 void facts_take_script(const char *output, DmGuest *guest);
 

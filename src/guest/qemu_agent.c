@@ -159,7 +159,11 @@ char *dm_qemu_agent_run(
 
 /* ---- what it tells ---- */
 
-/* Lines that facts_take_script() reads. Only what any shell and any sysfs has; what is missing prints nothing. */
+/*
+ * Lines that facts_take_script() reads. Only what any shell and any sysfs has; what is missing prints nothing. Of
+ * udev's rules, those that decide about a block's state, in udev's order; the first folder's file of a name hides the
+ * others.
+ */
 static const char look_script[] =
   "cd /sys/devices/system/memory 2>/dev/null || exit 0\n"
   "echo kernel $(uname -r)\n"
@@ -167,8 +171,13 @@ static const char look_script[] =
   "echo size $(cat block_size_bytes)\n"
   "echo policy $(cat auto_online_blocks 2>/dev/null)\n"
   "case \" $(cat /proc/cmdline) \" in *' movable_node '*) echo movable-node yes;; *) echo movable-node no;; esac\n"
-  "if cat /etc/udev/rules.d/*.rules /run/udev/rules.d/*.rules /lib/udev/rules.d/*.rules 2>/dev/null |\n"
-  "  grep -v '^ *#' | grep -q online_movable; then echo udev-rule yes; else echo udev-rule no; fi\n"
+  "echo rules none\n"
+  "folders='/etc/udev/rules.d /run/udev/rules.d /usr/local/lib/udev/rules.d /usr/lib/udev/rules.d /lib/udev/rules.d'\n"
+  "names=$(for folder in $folders; do grep -ls 'ATTR{state}' $folder/*.rules; done | sed 's|.*/||' | LC_ALL=C sort -u)\n"
+  "for name in $names; do for folder in $folders; do [ -e $folder/$name ] || continue\n"
+  "  echo rules $name\n"
+  "  sed -e :a -e '/\\\\$/{N;s/\\\\\\n//;ba' -e '}' $folder/$name | grep -v '^ *#' |\n"
+  "    grep -e GOTO -e 'ATTR{state}' | sed 's/^/rule /'; break; done; done\n"
   "while read -r name value unit; do case $name in\n"
   "  MemTotal:) echo total $value;; MemAvailable:) echo available $value;; esac; done </proc/meminfo\n"
   "hot=no\n"
@@ -258,7 +267,7 @@ static void look_files(const Guest *from, DmGuest *guest) {
   g_autofree char *cmdline = read_file(from, "/proc/cmdline", NULL);
   g_autofree char *boot = read_file(from, "/proc/sys/kernel/random/boot_id", NULL);
   g_autofree char *rule = read_file(from, "/etc/udev/rules.d/39-dimmer-memory.rules", NULL);
-  guest->udev_rule = rule != NULL ? DM_FACT_YES : DM_FACT_UNKNOWN; /* there may be another one */
+  guest->udev_rule = rule != NULL && facts_rules(rule) == DM_FACT_YES ? DM_FACT_YES : DM_FACT_UNKNOWN; /* or another */
   if (boot != NULL)
     facts_keep(&guest->boot, g_strstrip(boot));
   if (policy != NULL)

@@ -142,6 +142,41 @@ def test_the_rule_is_the_packagers_and_what_tells_of_the_start_is_read(host):
     assert again['did'] == again['left'] == [], again
 
 
+REDHAT = r"""cat >/etc/udev/rules.d/40-redhat.rules <<'END'
+SUBSYSTEM!="memory", GOTO="memory_hotplug_end"
+ACTION!="add", GOTO="memory_hotplug_end"
+PROGRAM="/bin/uname -p", RESULT=="s390*", GOTO="memory_hotplug_end"
+ENV{.state}="online"
+PROGRAM="/bin/systemd-detect-virt", RESULT=="none", ENV{.state}="online_movable"
+ATTR{state}=="offline", ATTR{state}="$env{.state}"
+LABEL="memory_hotplug_end"
+END
+udevadm control --reload"""
+
+
+def onlining(host, vm):
+    report = validate('checkup', host.dimmer('doctor', vm.name, '-o', 'json').stdout)
+    return next(finding['verdict'] for finding in report['findings'] if finding['check'] == 'onlining')
+
+
+def test_a_rule_counts_only_where_it_holds_for_this_machine(host):
+    """Red Hat's own speaks of movable memory, for real machines. A rule of a package's folder counts, too."""
+    vm = host.start_debian('vm', memory_mib=1024, max_mib=4096)
+    vm.set_auto_online('offline')
+    vm.guest(REDHAT)
+    assert onlining(host, vm) == 'warning'
+    plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_for_blocks(vm, *[inside.KERNEL] * 2)
+    vm.guest(f"""cat >/usr/lib/udev/rules.d/39-theirs.rules <<'END'
+{RULE_HERE.read_text()}END
+        udevadm control --reload""")
+    assert onlining(host, vm) == 'good'
+    plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_for_blocks(vm, *[inside.KERNEL] * 2, *[inside.MOVABLE] * 2)
+    vm.guest('ln -s /dev/null /etc/udev/rules.d/39-theirs.rules')  # that is how an admin turns it off
+    assert onlining(host, vm) == 'warning'
+
+
 # By files, where the agent may not run programs.
 
 
@@ -169,6 +204,9 @@ def test_a_rule_that_cannot_be_written_by_files_stays_what_it_was(host):
     left = prepare(host, vm)['left']
     assert any(f'{RULE} could not be written' in words for words in left), left
     assert vm.guest(f'cat {RULE}') == '# of the admin\n'
+    assert onlining(host, vm) == 'good'  # by the policy
+    vm.set_auto_online('offline')
+    assert onlining(host, vm) == 'warning'  # a file of that name is no rule yet
 
 
 def test_by_files_it_writes_and_tells_once(host):

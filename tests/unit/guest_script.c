@@ -34,6 +34,58 @@ static void test_zone(gconstpointer data) {
   g_assert_cmpint(facts_zone(c->valid_zones, c->state), ==, c->zone);
 }
 
+/* ---- udev's rules ---- */
+
+#define OURS "SUBSYSTEM==\"memory\", ACTION==\"add\", ATTR{state}==\"offline\", ATTR{state}=\"online_movable\"\n"
+#define SUSE                                                                                    \
+  "SUBSYSTEM==\"memory\", ACTION==\"add\", PROGRAM==\"/usr/bin/uname -m\", RESULT!=\"s390x\", " \
+  "ATTR{state}==\"offline\", ATTR{state}=\"online\"\n"
+#define REDHAT                                                                               \
+  "SUBSYSTEM!=\"memory\", GOTO=\"memory_hotplug_end\"\nENV{.state}=\"online\"\n"             \
+  "PROGRAM=\"/bin/systemd-detect-virt\", RESULT==\"none\", ENV{.state}=\"online_movable\"\n" \
+  "ATTR{state}==\"offline\", ATTR{state}=\"$env{.state}\"\nLABEL=\"memory_hotplug_end\"\n"
+
+static const struct {
+  const char *name, *text;
+  DmFact fact;
+} rules[] = {
+  {"ours", OURS, DM_FACT_YES},
+  {"of-any-event", "ATTR{state}=\"online_movable\" , SUBSYSTEM==\"memory\"", DM_FACT_YES},
+  {"empty", "", DM_FACT_NO},
+  {"comment", "  # " OURS, DM_FACT_NO},
+  {"suse", SUSE, DM_FACT_NO},
+  {"redhat", REDHAT, DM_FACT_UNKNOWN},
+  {"after-another", SUSE OURS, DM_FACT_UNKNOWN},
+  {"before-another", OURS REDHAT, DM_FACT_YES},
+  {"jumped-over", "ATTR{[dmi/id]sys_vendor}!=\"Xen\", GOTO=\"end\"\n" OURS, DM_FACT_UNKNOWN},
+  {"on-a-condition", "SUBSYSTEM==\"memory\", RESULT==\"none\", ATTR{state}=\"online_movable\"", DM_FACT_UNKNOWN},
+  {"of-nothing-certain", "ATTR{state}=\"online_movable\"", DM_FACT_UNKNOWN},
+  {"of-something-else", "SUBSYSTEM==\"block\", ATTR{state}=\"online_movable\"", DM_FACT_NO},
+  {"twice", "SUBSYSTEM==\"memory\", ATTR{state}=\"online\", ATTR{state}=\"online_movable\"", DM_FACT_NO},
+  {"only-asked-for", "SUBSYSTEM==\"memory\", ATTR{state}==\"online_movable\", RUN+=\"/bin/true\"", DM_FACT_NO},
+};
+
+static void test_rules(gconstpointer data) {
+  const typeof(rules[0]) *c = data;
+  g_assert_cmpint(facts_rules(c->text), ==, c->fact);
+}
+
+/* A jump ends with its file, a rule's precedence does not. */
+static void test_rules_of_files(void) {
+  static const char first[] = "rules 10-a\nrule GOTO=\"end\"\n";
+  static const char ours[] = "rules 39-b\nrule " OURS;
+  static const char suse[] = "rules 40-c\nrule " SUSE;
+  g_autoptr(DmGuest) guest = dm_guest_new();
+  g_autofree char *good = g_strconcat("rules none\n", first, ours, suse, NULL);
+  g_autofree char *late = g_strconcat(suse, ours, NULL);
+  facts_take_script(good, guest);
+  g_assert_cmpint(guest->udev_rule, ==, DM_FACT_YES);
+  facts_take_script(late, guest);
+  g_assert_cmpint(guest->udev_rule, ==, DM_FACT_UNKNOWN);
+  facts_take_script("kernel 6.1\n", guest);
+  g_assert_cmpint(guest->udev_rule, ==, DM_FACT_UNKNOWN);
+}
+
 /* ---- the script ---- */
 
 /* Runs as above, then "total/available" in MiB where known. */
@@ -42,7 +94,7 @@ static const struct {
   const char *told;
 } scripts[] = {
   {"whole",
-    "kernel 6.1.0\nboot b\nsize 8000000\npolicy offline\nmovable-node no\nudev-rule no\ntotal 1024000\n"
+    "kernel 6.1.0\nboot b\nsize 8000000\npolicy offline\nmovable-node no\nrules none\ntotal 1024000\n"
     "available 512000\nblock 00000000 online Normal\nblock 00000001 online none\nblock 00000020 online Movable\n"
     "block 00000021 online Movable\nblock 00000022 offline Normal Movable\nhot-remove yes\n",
     "0+128:ok 128+128:ox 4096+256:om 4352+128:fm 1000/500"},
@@ -97,11 +149,11 @@ static void test_script_texts(void) {
   g_assert_cmpint(guest->movable_node, ==, DM_FACT_YES);
   g_assert_cmpint(guest->hot_remove, ==, DM_FACT_NO);
   g_assert_cmpint(guest->udev_rule, ==, DM_FACT_UNKNOWN);
-  facts_take_script("kernel 6.1\nboot b\npolicy online\nudev-rule yes\n", guest);
+  facts_take_script("kernel 6.1\nboot b\npolicy online\nrules none\n", guest);
   g_assert_cmpstr(guest->kernel, ==, "6.1");
   g_assert_cmpstr(guest->boot, ==, "b");
   g_assert_cmpstr(guest->policy, ==, "online");
-  g_assert_cmpint(guest->udev_rule, ==, DM_FACT_YES);
+  g_assert_cmpint(guest->udev_rule, ==, DM_FACT_NO);
   g_assert_cmpint(guest->system, ==, DM_SOURCE_QEMU_AGENT);
 }
 
@@ -125,7 +177,9 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_set_nonfatal_assertions();
   ADD(zones, "zone", test_zone)
+  ADD(rules, "rules", test_rules)
   ADD(scripts, "output", test_script)
+  g_test_add_func("/guest-script/rules-of-files", test_rules_of_files);
   g_test_add_func("/guest-script/texts", test_script_texts);
   g_test_add_func("/guest-script/too-many", test_script_of_too_many);
   return g_test_run();

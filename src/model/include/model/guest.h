@@ -53,7 +53,7 @@ typedef struct {
   char *policy;    /* auto_online_blocks: "offline", "online", "online_kernel", "online_movable"; NULL */
   DmFact movable_node;
   DmFact hot_remove;
-  DmFact udev_rule;            /* dimmer's rule, or another that onlines as movable, is there */
+  DmFact udev_rule;            /* dimmer's rule, or another, brings what stays offline online as movable */
   DmFact onlines;              /* dimmer-guest runs, and onlines new blocks as movable */
   char *agent;                 /* dimmer-guest's name and version; NULL: it does not answer */
   gboolean busy;               /* dimmer-guest's port is in use by another program of a host */
