@@ -285,6 +285,22 @@ static gboolean is_made(const Making *making, const DmMemoryDevice *device) {
   return state.kernel == 0 && state.offline == 0;
 }
 
+/* No work of ours takes that out: who does is the virtio-mem driver, which brings back what is wanted again as new. */
+static void tell_virtio(const DmGuest *guest, DmPrepared *prepared) {
+  uint64_t kernel = 0;
+  for (guint i = 0; guest->runs != NULL && i < guest->runs->len; i++) {
+    const DmBlockRun *run = &g_array_index(guest->runs, DmBlockRun, i);
+    if (run->virtio && run->state == DM_BLOCK_ONLINE && run->zone != DM_ZONE_MOVABLE && run->zone != DM_ZONE_UNKNOWN)
+      kernel += run->size;
+  }
+  g_autofree char *size = dm_size_format(kernel);
+  if (kernel > 0)
+    add(prepared->left,
+      "%s of virtio-mem stays in a kernel zone: what is taken away and given again by a lower and a higher size comes "
+      "as movable; else reboot the guest with memhp_default_state=online_movable on its kernel's command line",
+      size);
+}
+
 static void make_next(Making *making) {
   const GPtrArray *devices = making->vm->live->devices;
   while (making->next < devices->len && is_made(making, devices->pdata[making->next]))
@@ -295,6 +311,7 @@ static void make_next(Making *making) {
       making->agent, DM_AGENT_MOVABLE, device->address, device->size, 0, AGENT_SECONDS, NULL, on_made, making);
     return;
   }
+  tell_virtio(making->vm->guest, making->prepared);
   making->done(making->data);
   dm_vm_free(making->vm);
   g_free(making);

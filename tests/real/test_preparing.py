@@ -3,7 +3,7 @@
 
 from look import plug, validate
 
-from testbed import inside
+from testbed import inside, virtio_mem_xml
 from testbed.setup import REPO
 
 RULE = '/etc/udev/rules.d/39-dimmer-memory.rules'
@@ -140,6 +140,20 @@ def test_the_rule_is_the_packagers_and_what_tells_of_the_start_is_read(host):
     vm.guest(f"echo CONFIG_MHP_DEFAULT_ONLINE_TYPE_ONLINE_MOVABLE=y >{config}")
     again = prepare(host, vm)
     assert again['did'] == again['left'] == [], again
+
+
+def test_virtio_mem_of_a_kernel_zone_is_named_with_what_helps(host):
+    vm = host.start_guest('vm', memory_mib=512, auto_online='online_kernel', agent=True,
+                          devices=virtio_mem_xml(512, 512, alias='ua-v'))
+    vm.wait_size('ua-v', 512)
+    left = prepare(host, vm)['left']
+    assert any('512 MiB of virtio-mem stays in a kernel zone' in words and 'memhp_default_state' in words
+               for words in left), left
+    vm.request('ua-v', 256)
+    vm.wait_size('ua-v', 256)
+    vm.request('ua-v', 512)
+    vm.wait_size('ua-v', 512)
+    assert inside.blocks(vm).count(inside.MOVABLE) >= 1, inside.blocks(vm)
 
 
 REDHAT = r"""cat >/etc/udev/rules.d/40-redhat.rules <<'END'
