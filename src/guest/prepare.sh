@@ -15,10 +15,10 @@ elif [ ! -e $memory/block_size_bytes ]; then
 fi
 
 # Gives a file that content, unless it has it: beside first, so that it is whole at any time.
-put() {
+put() { # FILE CONTENT [WHAT FOR]
   [ "$(cat "$1" 2>/dev/null)" != "$2" ] || return 0
   if why=$({ mkdir -p "${1%/*}" && echo "$2" >"$1.new" && mv -f "$1.new" "$1"; } 2>&1); then
-    echo "done: wrote $1"
+    echo "done: wrote $1$3"
   else
     rm -f "$1.new" 2>/dev/null
     echo "left: $1 could not be written: ${why##*: }"
@@ -69,7 +69,8 @@ set_policy() {
 # And at every start, though what is there when it starts comes first.
 keep_policy() {
   if [ -d /etc/tmpfiles.d ] || [ -d /run/systemd/system ]; then
-    put /etc/tmpfiles.d/dimmer-memory.conf "w $memory/auto_online_blocks - - - - $policy" && kept=yes
+    put /etc/tmpfiles.d/dimmer-memory.conf "w $memory/auto_online_blocks - - - - $policy" \
+      ", which sets it at every start" && kept=yes
   fi
   at_start=$(policy_at_start)
   case $at_start:" $(cat /proc/cmdline) " in
@@ -176,8 +177,10 @@ can_spare_block() {
 # memory away is the first to go where it runs out.
 ran_out=no
 take_offline() {
-  why=$(LC_ALL=C timeout 5 sh -c 'echo 1000 >/proc/self/oom_score_adj; exec env echo offline >"$0"' \
-    $memory/memory"$1"/state 2>&1)
+  why=$({
+    LC_ALL=C timeout 5 sh -c 'echo 1000 >/proc/self/oom_score_adj; exec env echo offline >"$0"' \
+      $memory/memory"$1"/state
+  } 2>&1)
   case $?:$why in
     137:*)
       ran_out=yes
