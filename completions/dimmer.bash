@@ -114,7 +114,7 @@ _dimmer_offer_options() {
         guest) options+=(--print) ;;
         plug) options+=(--node --policy --kind --max-size -n --dry-run) ;;
         enable) options+=(--max --slots -n --dry-run) ;;
-        settle) options+=(-n --dry-run -t --timeout) ;;
+        settle) options+=(-n --dry-run -t --timeout --force) ;;
     esac
     _dimmer_offer "${options[@]}"
 }

@@ -2,7 +2,8 @@
 #include "cli.h"
 
 static DmPlan *plan_settle(const DmVm *vm, gpointer data, GError **error) {
-  return dm_plan_settle(vm);
+  const DmPlanFlags *flags = data;
+  return dm_plan_settle(vm, *flags);
 }
 
 int verb_settle(int argc, char **argv) {
@@ -13,6 +14,7 @@ int verb_settle(int argc, char **argv) {
   const GOptionEntry entries[] = {
     {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options.dry_run, "print the plan and touch nothing", NULL},
     {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (60s)", "TIME"},
+    {"force", 0, 0, G_OPTION_ARG_NONE, &options.force, FORCE_HELP, NULL},
     {NULL},
   };
   if (!options_parse(verb_find("settle"),
@@ -22,5 +24,6 @@ int verb_settle(int argc, char **argv) {
         entries, &common, &argc, &argv, 1, 1, &error) ||
     (timeout != NULL && !options_seconds("--timeout", timeout, &options.timeout, &error)))
     return options_fail(&common, error);
-  return apply_change(&common, &options, argv[1], plan_settle, NULL);
+  DmPlanFlags flags = options_plan_flags(&options);
+  return apply_change(&common, &options, argv[1], plan_settle, &flags);
 }

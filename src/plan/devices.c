@@ -159,7 +159,24 @@ DmPlan *dm_plan_account_only(const DmVm *vm) {
   return plan_new(vm, DM_ACTION_SETTLE);
 }
 
-DmPlan *dm_plan_settle(const DmVm *vm) {
+/*
+ * What was asked for can go at any time, asked again or not: so of what is too much together, nothing is asked again,
+ * as leaving out a part would spare the guest nothing.
+ */
+static void keep_within_spare(DmPlan *plan, const DmVm *vm) {
+  g_autoptr(GError) too_much = NULL;
+  if (plan_check_spare(plan, vm, &too_much))
+    return;
+  plan_note(plan, "not asked again: %s", too_much->message);
+  for (guint i = plan->steps->len; i > 0; i--) {
+    const DmStep *step = plan->steps->pdata[i - 1];
+    if (step->to < step->from)
+      g_ptr_array_remove_index(plan->steps, i - 1);
+  }
+  plan->memory_after = plan->memory_before;
+}
+
+DmPlan *dm_plan_settle(const DmVm *vm, DmPlanFlags flags) {
   DmPlan *plan = plan_new(vm, DM_ACTION_SETTLE);
   if (vm->request == NULL || vm->live == NULL) {
     plan_note(plan, "nothing is open for %s any more", vm->name);
@@ -170,7 +187,7 @@ DmPlan *dm_plan_settle(const DmVm *vm) {
       plan, "%s is %s: its guest cannot answer, so it was not asked again", vm->name, dm_vm_state_name(vm->state));
     return plan;
   }
-  plan->flags = vm->request->flags;
+  plan->flags = vm->request->flags | flags;
   plan->memory = vm->request->memory;
   plan->guaranteed = vm->request->guaranteed;
   for (guint i = 0; i < vm->live->devices->len; i++) {
@@ -190,6 +207,7 @@ DmPlan *dm_plan_settle(const DmVm *vm) {
     g_ptr_array_add(plan->steps, step);
     plan->memory_after -= dm_size_minus(dm_memory_device_memory(device), step->to);
   }
+  keep_within_spare(plan, vm);
   plan_predict_guaranteed(plan, vm);
   if (plan->memory == 0)
     plan_predict_next_run(plan, vm, NULL);

@@ -108,6 +108,26 @@ def test_the_guest_keeps_what_it_needs(host, vm):
     run(host, 'unplug', 'vm', vm.alias)
 
 
+def test_asking_again_keeps_to_the_rule(host, vm):
+    """What the guest was asked for can still go, and is booked then; but nobody asks for it a second time."""
+    vm.set_deaf(True)
+    run(host, 'unplug', 'vm', vm.alias, '--timeout', '1s', status=6)
+    inside.wait_whole(vm, 256)
+    inside.fill(vm, 350)
+    for args, status in (['--dry-run'], 0), (['--timeout', '5s'], 6):
+        result = run(host, 'settle', 'vm', *args, status=status)
+        note, = [note for note in result['notes'] if 'not asked again' in note]
+        assert 'vm can spare' in note and 'force it' in note
+        assert steps(result) == ([] if status == 0 else [('unplug', 256, 'overdue')])
+    assert inside.blocks(vm) == [MOVABLE, MOVABLE]
+    result = run(host, 'settle', 'vm', '--force', '--dry-run')
+    assert steps(result) == [('unplug', 256, 'planned')] and any('forced beyond' in note for note in result['notes'])
+    inside.empty(vm)
+    vm.set_deaf(False)
+    run(host, 'settle', 'vm')
+    assert vm.memory_devices() == {} and show(host, 'vm')['request'] is None
+
+
 @pytest.mark.parametrize('how', ['touch', 'lock', 'pin'])
 def test_programs_lose_nothing(host, vm, how):
     """Used and locked memory moves, and what io_uring pins has moved when it was pinned."""

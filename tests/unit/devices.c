@@ -247,7 +247,7 @@ static const struct {
 static void test_settle(gconstpointer data) {
   const typeof(settle_cases[0]) *c = data;
   g_autoptr(DmVm) vm = vm_from(c->vm);
-  g_autofree char *text = plan_text_take(dm_plan_settle(vm), NULL);
+  g_autofree char *text = plan_text_take(dm_plan_settle(vm, 0), NULL);
   g_assert_cmpstr(text, ==, c->expected);
 }
 

@@ -229,15 +229,56 @@ static void test_again(gconstpointer data) {
 static void test_settle(void) {
   g_autoptr(DmVm) vm = vm_from(DIMMS "| unplug -dimm0(256):overdue -dimm1(256):overdue");
   dm_vm_take_guest(vm, guest_from("agent 4096+256:k 4352+512:m"));
-  g_autoptr(DmPlan) plan = dm_plan_settle(vm);
+  g_autoptr(DmPlan) plan = dm_plan_settle(vm, 0);
   g_assert_cmpuint(plan->notes->len, ==, 1);
   g_assert_nonnull(strstr(plan->notes->pdata[0], "not asked again: dimm0"));
   g_autofree char *text = plan_text_take(g_steal_pointer(&plan), NULL);
   g_assert_cmpstr(text, ==, "-dimm1(256) => 1536/1536 | -");
 
   vm->request->flags = DM_PLAN_TRY_UNMOVABLE;
-  g_autofree char *tried = plan_text_take(dm_plan_settle(vm), NULL);
+  g_autofree char *tried = plan_text_take(dm_plan_settle(vm, 0), NULL);
   g_assert_cmpstr(tried, ==, "-dimm0(256) -dimm1(256) => 1280/1280 | -");
+}
+
+/* Asking again holds to the rule as the first asking did. What is out counts, asked again or not. */
+static const struct {
+  const char *name, *vm, *guest;
+  DmPlanFlags recorded, flags;
+  const char *expected, *note; /* NULL: none */
+} settle_spare[] = {
+  {"enough", DIMMS "| set=1280 -dimm0(256):overdue -dimm1(256):overdue", "agent total=1024 avail=576", 0, 0,
+    "-dimm0(256) -dimm1(256) => 1280/1280 | -", NULL},
+  {"too-few", DIMMS "| set=1280 -dimm0(256):overdue -dimm1(256):overdue", "agent total=1024 avail=575", 0, 0,
+    "nothing => 1792/1792 | -",
+    "not asked again: web1 can spare 511 MiB (dimmer-guest: 575 MiB available, less a reserve of 64 MiB), and 512 MiB "
+    "are to go"},
+  {"forced", DIMMS "| set=1280 -dimm0(256):overdue -dimm1(256):overdue", "agent total=1024 avail=575", 0, DM_PLAN_FORCE,
+    "-dimm0(256) -dimm1(256) => 1280/1280 | -", "forced beyond that"},
+  {"forced-before", DIMMS "| set=1280 -dimm0(256):overdue -dimm1(256):overdue", "agent total=1024 avail=575",
+    DM_PLAN_FORCE, 0, "-dimm0(256) -dimm1(256) => 1280/1280 | -", "forced beyond that"},
+  {"besides-what-is-known-to-stay", DIMMS "| unplug -dimm0(256):overdue -dimm2(128):overdue",
+    "agent total=1024 avail=400 4096+256:k 4352+512:m", 0, 0, "nothing => 1792/1792 | -", "besides 256 MiB"},
+  {"offline-needs-nothing", DIMMS "| unplug -dimm0(256):overdue", "agent total=1024 avail=70 4096+256:o 4352+512:m", 0,
+    0, "-dimm0(256) => 1536/1536 | -", NULL},
+  {"what-grows-goes-on",
+    "running: 1024 max=8192/16 d256 v1024:512/256:2 | - | set=1536 -dimm0(256):overdue "
+    "virtiomem0(256>512):overdue",
+    "agent total=1024 avail=70", 0, 0, "virtiomem0(256>512) => 1792/1792 | -", "not asked again"},
+};
+
+static void test_settle_spare(gconstpointer data) {
+  const typeof(settle_spare[0]) *c = data;
+  g_autoptr(DmVm) vm = vm_from(c->vm);
+  dm_vm_take_guest(vm, guest_from(c->guest));
+  vm->request->flags = c->recorded;
+  DmPlan *plan = dm_plan_settle(vm, c->flags);
+  g_assert_cmpint(plan->flags, ==, c->recorded | c->flags);
+  gboolean told = FALSE;
+  for (guint i = 0; i < plan->notes->len; i++)
+    told |= strstr(plan->notes->pdata[i], c->note != NULL ? c->note : "spare") != NULL;
+  g_assert_cmpint(told, ==, c->note != NULL);
+  g_autofree char *text = plan_text_take(plan, NULL);
+  g_assert_cmpstr(text, ==, c->expected);
 }
 
 /* A virtio-mem device whose ends are no whole blocks would have memory there that never comes online. */
@@ -271,6 +312,10 @@ int main(int argc, char **argv) {
   for (gsize i = 0; i < G_N_ELEMENTS(again); i++) {
     g_autofree char *path = g_strconcat("/knowing/again/", again[i].name, NULL);
     g_test_add_data_func(path, &again[i], test_again);
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS(settle_spare); i++) {
+    g_autofree char *path = g_strconcat("/knowing/settle-spare/", settle_spare[i].name, NULL);
+    g_test_add_data_func(path, &settle_spare[i], test_settle_spare);
   }
   g_test_add_func("/knowing/settle", test_settle);
   g_test_add_func("/knowing/plug-of-virtio-mem", test_plug_of_virtio_mem);

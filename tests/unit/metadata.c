@@ -306,7 +306,7 @@ static void test_hostile_request_is_planned(void) {
       step->alias = g_strdup(aliases[g_rand_int_range(rand, 0, 4)]);
       step->node = g_rand_int_range(rand, -3, 3);
     }
-    g_autoptr(DmPlan) settle = dm_plan_settle(vm);
+    g_autoptr(DmPlan) settle = dm_plan_settle(vm, 0);
     g_assert_cmpuint(settle->memory_after, <=, dm_config_memory(vm->live));
     DmWish wish = wish_from("memory=1500");
     g_autoptr(DmPlan) set = dm_plan_set(vm, &wish, NULL);

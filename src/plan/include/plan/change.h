@@ -68,8 +68,11 @@ DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **er
 /* What the next run needs to hot plug at all: a maximum, slots (0: as they are, or 16), a NUMA cell. */
 DmPlan *dm_plan_enable(const DmVm *vm, uint64_t maximum, guint slots, GError **error);
 
-/* Asks again for what the recorded request left without an answer, but not for what is known to stay. */
-DmPlan *dm_plan_settle(const DmVm *vm);
+/*
+ * Asks again for what the recorded request left without an answer, with the flags of that and @flags: not for what is
+ * known to stay, and for nothing where all of it is more than the guest can spare. A note says so.
+ */
+DmPlan *dm_plan_settle(const DmVm *vm, DmPlanFlags flags);
 
 /* Nothing: the engine only accounts for what the recorded request has come to. */
 DmPlan *dm_plan_account_only(const DmVm *vm);
