@@ -152,6 +152,31 @@ void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t 
       vm->name);
 }
 
+/* How late a step comes. What is not unplugged is shrunk, which nobody has to wait for. */
+static int rank_of(const DmVm *vm, const DmStep *step) {
+  const DmMemoryDevice *device = dm_config_find_alias(vm->live, step->alias);
+  if (step->op != DM_OP_UNPLUG || device == NULL)
+    return 5;
+  gboolean refused = dm_vm_was_refused(vm, device);
+  switch (device->movable) {
+    case DM_MOVABLE_YES:
+      return refused ? 2 : 0;
+    case DM_MOVABLE_UNKNOWN:
+      return refused ? 2 : 1;
+    case DM_MOVABLE_NO:
+      break;
+  }
+  return refused ? 4 : 3;
+}
+
+static int by_rank(gconstpointer a, gconstpointer b, gpointer vm) {
+  return rank_of(vm, *(const DmStep *const *)a) - rank_of(vm, *(const DmStep *const *)b);
+}
+
+void plan_order_steps(GPtrArray *steps, const DmVm *vm) {
+  g_ptr_array_sort_with_data(steps, by_rank, (gpointer)vm); /* stable */
+}
+
 const DmStep *plan_pending_step(const DmRequest *request, const DmMemoryDevice *device) {
   const DmStep *step = request != NULL ? dm_request_find_step(request, device->alias) : NULL;
   return step != NULL && step->op != DM_OP_PLUG && dm_step_is_pending(step) ? step : NULL;

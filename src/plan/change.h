@@ -33,6 +33,13 @@ void plan_add_plug(DmPlan *plan, DmDeviceKind kind, uint64_t memory, uint64_t si
 /* Appends the DIMMs that @size becomes under @policy; with a note where the guest could never release them. */
 void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t size, int node);
 
+/*
+ * Puts first what is most likely to go, as dimmer-guest frees one device after the other, and one that is stuck leaves
+ * less time to those after it: DIMMs that are movable, of which it is not known, that refused before, that have memory
+ * in a kernel zone; then virtio-mem. Among equals the order stays.
+ */
+void plan_order_steps(GPtrArray *steps, const DmVm *vm);
+
 /* The step of the recorded request for @device if its answer is still out, else NULL. */
 const DmStep *plan_pending_step(const DmRequest *request, const DmMemoryDevice *device);
 

@@ -61,6 +61,7 @@ DmPlan *dm_plan_unplug_devices(const DmVm *vm, const char *const *names, DmPlanF
   plan->flags = flags;
   if (!add_unplugs(plan, vm, names, error) || !plan_check_spare(plan, vm, error))
     return NULL;
+  plan_order_steps(plan->steps, vm);
   plan_note_unmovable(plan, vm);
   plan_predict_guaranteed(plan, vm);
   g_autoptr(GError) cannot_follow = NULL;
@@ -207,6 +208,7 @@ DmPlan *dm_plan_settle(const DmVm *vm, DmPlanFlags flags) {
     g_ptr_array_add(plan->steps, step);
     plan->memory_after -= dm_size_minus(dm_memory_device_memory(device), step->to);
   }
+  plan_order_steps(plan->steps, vm);
   keep_within_spare(plan, vm);
   plan_predict_guaranteed(plan, vm);
   if (plan->memory == 0)

@@ -162,6 +162,7 @@ static void choose_devices(DmPlan *plan, const DmVm *vm, uint64_t wanted) {
   }
   note_left_out(plan, vm, &choice, decrement, dm_plan_released(releases));
   recall_shrinking(vm, plan->steps);
+  plan_order_steps(plan->steps, vm);
   choice_clear(&choice);
   g_ptr_array_unref(pending.devices);
 }
@@ -287,6 +288,7 @@ GPtrArray *dm_plan_again(const DmVm *vm, const DmRequest *request) {
       step->from = dm_memory_device_memory(dm_config_find_alias(vm->live, step->alias));
     }
   }
+  plan_order_steps(steps, vm);
   choice_clear(&choice);
   return steps;
 }

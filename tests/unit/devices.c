@@ -18,7 +18,7 @@ static const UnplugCase unplug_cases[] = {
   {"user-alias", VM, "ua-5", "-ua-5(512) => 1920/1920 | -"},
   {"twice-named", VM, "dimm0 dimm0", "-dimm0(256) => 2176/2176 | -"},
   {"virtio-mem-shrinks", VM, "virtiomem0", "virtiomem0(512>0) => 1920/1920 | -"},
-  {"all", VM, "dimm0 dimm1 virtiomem0 ua-5", "-dimm0(256) -dimm1(128) virtiomem0(512>0) -ua-5(512) => 1024/1024 | -"},
+  {"all", VM, "dimm0 dimm1 virtiomem0 ua-5", "-dimm0(256) -dimm1(128) -ua-5(512) virtiomem0(512>0) => 1024/1024 | -"},
   {"virtio-mem-still-growing", "running: 1024 max=4096/16 v1024:512/128:2 | -", "virtiomem0",
     "virtiomem0(512>0) => 1024/1024 | -"},
   {"virtio-mem-empty", "running: 1024 max=4096/16 v1024:0:2 | -", "virtiomem0", "nothing => 1024/1024 | -"},

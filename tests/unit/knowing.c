@@ -45,9 +45,21 @@ static const Case lower[] = {
     {NULL}},
   {"refused-last", DIMMS, "agent 4096+768:m", "dimm1", "memory=1536", "-dimm0(256) => 1536/1536 | -", {"!before"}},
   {"refused-but-needed", DIMMS, "agent 4096+768:m", "dimm1", "memory=1152",
-    "-dimm3(128) -dimm1(256) -dimm0(256) => 1152/1152 | -", {"refused to release", "before"}},
+    "-dimm3(128) -dimm0(256) -dimm1(256) => 1152/1152 | -", {"refused to release", "before"}},
   {"refused-before-kernel", DIMMS, "agent 4096+256:m 4352+512:k", "dimm0", "memory=1536",
     "-dimm0(256) => 1536/1536 | -", {"refused to release"}},
+  /* What may be stuck comes after what goes, whatever its address. */
+  {"kernel-goes-last", DIMMS, "agent 4096+256:m 4352+256:k 4608+256:m", NULL, "memory=1024 try",
+    "-dimm3(128) -dimm2(128) -dimm0(256) -dimm1(256) => 1024/1024 | -", {NULL}},
+  {"unknown-goes-in-the-middle", DIMMS, "agent 4096+256:m 4352+256:u 4608+128:k 4736+128:m", NULL, "memory=1024 try",
+    "-dimm3(128) -dimm0(256) -dimm1(256) -dimm2(128) => 1024/1024 | -", {NULL}},
+  {"refused-goes-late", DIMMS, "agent 4096+256:u 4352+256:k 4608+256:m", "dimm3", "memory=1024 try",
+    "-dimm2(128) -dimm0(256) -dimm3(128) -dimm1(256) => 1024/1024 | -", {NULL}},
+  {"refused-in-a-kernel-zone-goes-last", DIMMS, "agent 4096+256:m 4352+256:k 4608+256:k", "dimm3", "memory=1024 try",
+    "-dimm0(256) -dimm2(128) -dimm1(256) -dimm3(128) => 1024/1024 | -", {NULL}},
+  {"virtio-mem-goes-after-dimms", "running: 1024 max=8192/16 v1024:512/512:2 d256 d256 | -",
+    "agent 4096+512:mv 5120+256:k 5376+256:m", NULL, "memory=1024 try",
+    "-dimm1(256) -dimm0(256) virtiomem0(512>0) => 1024/1024 | -", {NULL}},
   /* It gives block by block, so part of it can go. */
   {"virtio-mem-in-a-kernel-zone", "running: 1024 max=8192/16 v1024:512/512:2 | -", "agent 4096+512:kv", NULL,
     "memory=1280", "virtiomem0(512>256) => 1280/1280 | -", {"may keep some"}},
@@ -125,6 +137,10 @@ static const Case unplug[] = {
   {"one-of-them-kernel", DIMMS, "agent 4096+256:m 4352+256:x", NULL, "dimm0 dimm1", "error not-movable", {"dimm1"}},
   {"tried", DIMMS, "agent 4096+256:k", NULL, "dimm0 try", "-dimm0(256) => 1536/1536 | -", {"will probably refuse"}},
   {"refused-before", DIMMS, "agent 4096+256:m", "dimm0", "dimm0", "-dimm0(256) => 1536/1536 | -", {"before"}},
+  {"kernel-goes-last", DIMMS, "agent 4096+256:k 4352+512:m", NULL, "dimm0 dimm1 try",
+    "-dimm1(256) -dimm0(256) => 1280/1280 | -", {NULL}},
+  {"refused-goes-last", DIMMS, "agent 4096+768:m", "dimm2", "dimm2 dimm0 dimm1",
+    "-dimm0(256) -dimm1(256) -dimm2(128) => 1152/1152 | -", {NULL}},
   {"virtio-mem", "running: 1024 max=8192/16 v1024:512/512:2 | -", "agent 4096+512:kv", NULL, "virtiomem0",
     "virtiomem0(512>0) => 1024/1024 | -", {"may keep some"}},
   {"too-much", DIMMS, "agent total=1024 avail=319", NULL, "dimm0", "error guest-needs-memory",
@@ -206,6 +222,8 @@ static const struct {
   {"all-left-out", DIMMS "| set=1536 -dimm1(256):refused", "agent 4096+256:k 4352+256:m 4608+256:k", 0, "nothing"},
   {"tried", DIMMS "| set=1536 -dimm1(256):refused", "agent 4096+256:k 4352+256:m 4608+256:k", DM_PLAN_TRY_UNMOVABLE,
     "-dimm0(256)"},
+  {"kernel-last", DIMMS "| set=1280 -dimm1(256):refused", "agent 4096+640:m 4736+128:k", DM_PLAN_TRY_UNMOVABLE,
+    "-dimm2(128) -dimm0(256) -dimm3(128)"},
   {"within-what-it-can-spare", DIMMS "| set=1536 -dimm1(256):refused", "agent total=1024 avail=200", 0, "-dimm3(128)"},
   {"less-what-is-out", DIMMS "| set=1280 -dimm1(256):refused -dimm0(256):asked", "agent total=1024 avail=450", 0,
     "-dimm3(128)"},
@@ -237,7 +255,7 @@ static void test_settle(void) {
 
   vm->request->flags = DM_PLAN_TRY_UNMOVABLE;
   g_autofree char *tried = plan_text_take(dm_plan_settle(vm, 0), NULL);
-  g_assert_cmpstr(tried, ==, "-dimm0(256) -dimm1(256) => 1280/1280 | -");
+  g_assert_cmpstr(tried, ==, "-dimm1(256) -dimm0(256) => 1280/1280 | -");
 }
 
 /* Asking again holds to the rule as the first asking did. What is out counts, asked again or not. */

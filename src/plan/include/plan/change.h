@@ -51,8 +51,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmPlan, dm_plan_free)
  * To these values: lowers or raises the running VM as far as its devices allow, and the next-run configuration takes
  * exactly the asked values. NULL with an error of the rules.
  *
- * DIMMs that the guest is known to have in a kernel zone are left out without DM_PLAN_TRY_UNMOVABLE; those that it
- * refused before come last. What goes is never more than the guest can spare without DM_PLAN_FORCE.
+ * DIMMs that the guest is known to have in a kernel zone are left out without DM_PLAN_TRY_UNMOVABLE; where there is a
+ * choice, they and those that it refused before are taken last. What goes is never more than the guest can spare
+ * without DM_PLAN_FORCE. Steps stand in the order to carry them out, here and below: what is most likely to go comes
+ * first.
  */
 DmPlan *dm_plan_set(const DmVm *vm, const DmWish *wish, GError **error);
 
