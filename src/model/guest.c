@@ -89,32 +89,20 @@ DmRangeState dm_guest_range(const DmGuest *guest, uint64_t start, uint64_t size)
   return state;
 }
 
-/* Each piece that differs from the one below it: how an agent cuts its runs does not matter. */
-static void describe_blocks(GString *text, const DmGuest *guest, uint64_t start, uint64_t size) {
-  DmBlockState state = DM_BLOCK_UNKNOWN;
-  DmZone zone = DM_ZONE_UNKNOWN;
-  uint64_t reached = start, end = dm_size_plus(start, size), from;
-  for (guint i = 0; i < guest->runs->len; i++) {
-    const DmBlockRun *run = &g_array_index(guest->runs, DmBlockRun, i);
-    uint64_t part = clip(run, start, end, &from);
-    DmZone counts = run->state == DM_BLOCK_OFFLINE ? DM_ZONE_UNKNOWN : run->zone; /* where it might go may change */
-    if (part == 0)
-      continue;
-    if (from != reached || run->state != state || counts != zone)
-      g_string_append_printf(text, " %" G_GINT64_MODIFIER "x:%d.%d", from, (int)run->state, (int)counts);
-    state = run->state;
-    zone = counts;
-    reached = from + part;
-  }
-  g_string_append_printf(text, " %" G_GINT64_MODIFIER "x", reached);
+/* What no attempt to take it out changes: one may bring kernel memory back as movable, but not what made it fail. */
+static const char *describe_blocks(const DmRangeState *state) {
+  if (state->kernel > 0)
+    return "kernel";
+  return state->movable > 0 ? "movable" : "offline";
 }
 
 char *dm_guest_fingerprint(const DmGuest *guest, uint64_t start, uint64_t size) {
-  if (guest->runs == NULL)
+  DmRangeState state = dm_guest_range(guest, start, size);
+  if (guest->runs == NULL || state.unknown > 0)
     return NULL;
-  g_autoptr(GString) text = g_string_new(guest->boot);
-  describe_blocks(text, guest, start, size);
-  char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
+  g_autofree char *text = g_strdup_printf("%s %" G_GINT64_MODIFIER "x+%" G_GINT64_MODIFIER "x %s",
+    guest->boot != NULL ? guest->boot : "", start, size, describe_blocks(&state));
+  char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
   sum[FINGERPRINT_LENGTH] = '\0';
   return sum;
 }

@@ -79,7 +79,7 @@ static void note_dimm(DmPlan *plan, const DmVm *vm, const DmMemoryDevice *device
       text, device->movable == DM_MOVABLE_NO ? "" : " by its definition");
   else if (device->movable == DM_MOVABLE_NO)
     plan_note(plan, "the guest has memory of %s in a kernel zone, and will probably refuse to release it", text);
-  else if (dm_vm_was_refused(vm, device))
+  if (dm_vm_was_refused(vm, device))
     plan_note(plan, "the guest refused to release %s before, and nothing is known to have changed there since", text);
 }
 

@@ -88,6 +88,37 @@ def test_kernel_memory_is_left_out_or_told_of_without_asking(host, vm):
     assert show(host, 'vm')['request'] is None
 
 
+def refused(host, vm, *wish):
+    """Which devices doctor says were refused, and the notes of a dry run that say so."""
+    _, report = verdicts(host, vm)
+    notes = run(host, *wish, '--dry-run')['notes']
+    return ([finding['device'] for finding in report['findings'] if finding['check'] == 'refused'],
+            [note for note in notes if 'refused to release' in note])
+
+
+def test_a_refusal_is_remembered_until_the_guest_changes(host, vm):
+    """Though the attempt itself leaves the device in other zones; and what is stuck is not freed ahead of the others."""
+    vm.set_auto_online('online_kernel')
+    kernel, = plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_for_blocks(vm, MOVABLE, MOVABLE, KERNEL, KERNEL)
+    vm.set_auto_online('online_movable')
+    last, = plug(host, vm, 128)
+    vm.pin_memory(60)
+    wish = 'set', 'vm', '--memory', '256MiB', '--try-unmovable', '--force'
+    assert refused(host, vm, *wish) == ([], [])
+    assert run(host, 'unplug', 'vm', kernel, '--try-unmovable', status=5)['outcome'] == 'refused'
+    assert inside.blocks(vm)[2:4] != [KERNEL, KERNEL], 'the attempt was to change the zones'
+    devices, notes = refused(host, vm, *wish)
+    assert devices == [kernel] and len(notes) == 1, notes
+    assert [step['alias'] for step in run(host, *wish, '--dry-run')['steps']] == [last, vm.alias, kernel]
+    host.virsh('reset', 'vm')
+    vm.wait_event('RESET')
+    vm.connect()
+    vm.wait_ready()
+    vm.wait_port('org.dimmer.guest.0', 'connected')
+    assert refused(host, vm, *wish) == ([], [])
+
+
 def test_the_guest_keeps_what_it_needs(host, vm):
     """The rule refuses before anything is asked; forced, the guest itself says no, and is well."""
     inside.fill(vm, 350)

@@ -61,12 +61,17 @@ static const struct {
   {"elsewhere", "agent boot=a 4096+256:k 4352+256:k", "agent boot=a 4096+256:k 4352+256:o", TRUE},
   {"another-agent", "agent boot=a 4096+256:k", "qga boot=a 4096+256:k", TRUE},
   {"boot", "agent boot=a 4096+256:k", "agent boot=b 4096+256:k", FALSE},
-  {"zone", "agent boot=a 4096+256:k", "agent boot=a 4096+256:m", FALSE},
-  {"one-block", "agent boot=a 4096+256:k", "agent boot=a 4096+128:k 4224+128:m", FALSE},
-  {"which-block", "agent boot=a 4096+128:m 4224+128:k", "agent boot=a 4096+128:k 4224+128:m", FALSE},
-  {"where-it-ends", "agent boot=a 4096+128:m 4224+128:k", "agent boot=a 4096+128:m 4224+64:k", FALSE},
-  {"a-gap", "agent boot=a 4096+256:m", "agent boot=a 4096+64:m 4224+128:m", FALSE},
+  {"movable", "agent boot=a 4096+256:k", "agent boot=a 4096+256:m", FALSE},
+  {"kernel", "agent boot=a 4096+256:m", "agent boot=a 4096+128:m 4224+128:k", FALSE},
   {"offline", "agent boot=a 4096+256:m", "agent boot=a 4096+256:o", FALSE},
+  {"kernel-offline", "agent boot=a 4096+256:k", "agent boot=a 4096+256:o", FALSE},
+  {"not-known", "agent boot=a 4096+256:m", "qga 4096+256:u", FALSE},
+  {"a-gap", "agent boot=a 4096+256:m", "agent boot=a 4096+64:m 4224+128:m", FALSE},
+  /* What an attempt that failed leaves behind. */
+  {"one-block", "agent boot=a 4096+256:k", "agent boot=a 4096+128:k 4224+128:m", TRUE},
+  {"which-block", "agent boot=a 4096+128:m 4224+128:k", "agent boot=a 4096+128:k 4224+128:m", TRUE},
+  {"one-not-online-again", "agent boot=a 4096+256:m", "agent boot=a 4096+128:o 4224+128:m", TRUE},
+  {"at-it", "agent boot=a 4096+256:m", "agent boot=a 4096+128:g 4224+128:m", TRUE},
 };
 
 static void test_fingerprint(gconstpointer data) {
@@ -75,12 +80,15 @@ static void test_fingerprint(gconstpointer data) {
   g_autofree char *first = dm_guest_fingerprint(before, 4096 * DM_MIB, 256 * DM_MIB);
   g_autofree char *second = dm_guest_fingerprint(after, 4096 * DM_MIB, 256 * DM_MIB);
   g_assert_cmpuint(strlen(first), ==, 32);
-  g_assert_cmpint(g_str_equal(first, second), ==, c->same);
+  g_assert_cmpint(g_strcmp0(first, second) == 0, ==, c->same);
 }
 
 static void test_fingerprint_unknown(void) {
-  g_autoptr(DmGuest) guest = guest_from("agent boot=a");
-  g_assert_null(dm_guest_fingerprint(guest, 4096 * DM_MIB, 256 * DM_MIB));
+  static const char *const guests[] = {"agent boot=a", "qga 4096+256:u", "agent boot=a 4096+128:k"};
+  for (gsize i = 0; i < G_N_ELEMENTS(guests); i++) {
+    g_autoptr(DmGuest) guest = guest_from(guests[i]);
+    g_assert_null(dm_guest_fingerprint(guest, 4096 * DM_MIB, 256 * DM_MIB));
+  }
 }
 
 /* What each live device is afterwards: + movable, ! not, ? not known. dimm0 lies at 4096, dimm1 above it. */
@@ -141,6 +149,8 @@ static void test_refusals(void) {
 
   g_autoptr(DmVm) copy = dm_vm_copy(vm);
   dm_vm_take_guest(vm, NULL); /* nobody knows better */
+  g_assert_cmpuint(vm->refusals->len, ==, 3);
+  dm_vm_take_guest(vm, guest_from("qga 4096+1024:u"));
   g_assert_cmpuint(vm->refusals->len, ==, 3);
   g_assert_true(dm_vm_was_refused(vm, devices[1]));
 

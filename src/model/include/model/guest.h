@@ -97,7 +97,8 @@ DmRangeState dm_guest_range(const DmGuest *guest, uint64_t start, uint64_t size)
 void dm_range_add(DmRangeState *state, const DmBlockRun *run, uint64_t size);
 
 /*
- * A short text that is the same as long as nothing changed for that range: boot, and the state of each block. The
- * caller g_frees. NULL where runs are not known.
+ * A short text that is the same until that range may have become easier to take out: another boot, no memory of it in a
+ * kernel zone any more, none online. An attempt that failed leaves it the same, though some blocks come back in another
+ * zone. The caller g_frees. NULL where it is not known of all blocks.
  */
 char *dm_guest_fingerprint(const DmGuest *guest, uint64_t start, uint64_t size);
