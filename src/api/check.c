@@ -82,11 +82,17 @@ static DmNode *check_node(const DmVm *vm, uint64_t memory) {
   return node;
 }
 
+/* 0: the call names none. */
+static gboolean read_memory(Call *call, uint64_t *memory, GError **error) {
+  gboolean present;
+  return read_size_parameter(call, "memory", &present, memory, error) &&
+    (!present || dm_rule_size("memory", *memory, memory, error));
+}
+
 static void reply_check(Call *call, const DmVm *vm) {
   g_autoptr(GError) error = NULL;
   uint64_t memory = 0;
-  gboolean present;
-  if (read_size_parameter(call, "memory", &present, &memory, &error))
+  if (read_memory(call, &memory, &error))
     reply_node(call, 200, check_node(vm, memory));
   else
     reply_error(call, error);
@@ -135,11 +141,10 @@ static GuestCheck *begin_check(DmApi *api, const DmEntry *entry) {
 void handle_memory_check(Call *call) {
   g_autoptr(GError) error = NULL;
   uint64_t memory = 0;
-  gboolean present;
   const DmEntry *entry = find_entry(call);
   if (entry == NULL)
     return;
-  if (!read_size_parameter(call, "memory", &present, &memory, &error)) {
+  if (!read_memory(call, &memory, &error)) {
     reply_error(call, error);
     return;
   }

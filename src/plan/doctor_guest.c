@@ -185,19 +185,29 @@ static void check_block_size(GPtrArray *findings, const DmVm *vm) {
 
 /* ---- what it can spare ---- */
 
-/* What is to be released for @memory, or could be at most. */
-static PlanNeeds find_needs(const DmVm *vm, uint64_t memory) {
-  DmWish wish = {.has_memory = TRUE, .memory = memory, .flags = DM_PLAN_FORCE};
-  g_autoptr(DmPlan) plan = memory != 0 && memory < dm_config_memory(vm->live) ? dm_plan_set(vm, &wish, NULL) : NULL;
-  if (plan != NULL)
-    return plan_needs(vm, plan->steps, vm->request);
+/* What @plan releases, or, where that is NULL, what could be released at most. */
+static PlanNeeds find_needs(const DmVm *vm, const DmPlan *plan) {
   PlanNeeds needs = {0};
-  for (guint i = 0; memory == 0 && i < vm->live->devices->len; i++) {
+  if (plan != NULL)
+    return plan->memory_after < plan->memory_before ? plan_needs(vm, plan->steps, vm->request) : needs;
+  for (guint i = 0; i < vm->live->devices->len; i++) {
     const DmMemoryDevice *device = vm->live->devices->pdata[i];
     if (!plan_leaves_out(device, 0))
       needs.asked = dm_size_plus(needs.asked, plan_needs_of(vm, device, dm_memory_device_memory(device)));
   }
   return needs;
+}
+
+/* Why the running VM does not come any nearer to @memory than it is, in words; NULL: it does. */
+static char *why_not(const DmVm *vm, uint64_t memory, const DmPlan *plan, const GError *error) {
+  if (error != NULL)
+    return g_strdup(error->message);
+  if (memory >= dm_config_memory(vm->live) || plan->memory_after < plan->memory_before)
+    return NULL;
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < plan->notes->len; i++)
+    g_string_append_printf(text, "%s%s", i > 0 ? "; " : "", (const char *)plan->notes->pdata[i]);
+  return g_string_free(text, FALSE);
 }
 
 static char *describe_spare(const DmVm *vm, uint64_t spare, uint64_t reserve) {
@@ -215,14 +225,15 @@ static char *advise_least(const DmVm *vm, uint64_t least) {
   return g_strdup_printf("the least memory to set now is %s, unless it is forced", text);
 }
 
-static void check_spare(GPtrArray *findings, const DmVm *vm, uint64_t memory) {
+/* @plan lowers it to @memory; NULL: no size was named. */
+static void check_needs(GPtrArray *findings, const DmVm *vm, uint64_t memory, const DmPlan *plan) {
   uint64_t spare, reserve;
   if (!dm_plan_spare(vm, &spare, &reserve)) {
     doctor_add(findings, "spare", NULL, DM_VERDICT_UNKNOWN, NULL,
       g_strdup("nobody told how much memory the guest can spare"), NULL);
     return;
   }
-  PlanNeeds needs = find_needs(vm, memory);
+  PlanNeeds needs = find_needs(vm, plan);
   uint64_t sum = dm_size_plus(needs.asked, needs.out), least = plan_least_memory(vm, 0, spare);
   g_autofree char *text = describe_spare(vm, spare, reserve);
   g_autofree char *sum_text = dm_size_format(sum);
@@ -236,6 +247,17 @@ static void check_spare(GPtrArray *findings, const DmVm *vm, uint64_t memory) {
       : memory > 0 ? g_strdup_printf("%s, and lowering to %s takes %s", text, memory_text, sum_text)
                    : g_strdup_printf("%s, and its memory devices could release %s", text, sum_text),
     sum > spare ? advise_least(vm, least) : NULL);
+}
+
+static void check_spare(GPtrArray *findings, const DmVm *vm, uint64_t memory) {
+  DmWish wish = {.has_memory = TRUE, .memory = memory, .flags = DM_PLAN_FORCE};
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DmPlan) plan = memory != 0 ? dm_plan_set(vm, &wish, &error) : NULL;
+  char *why = memory != 0 ? why_not(vm, memory, plan, error) : NULL;
+  if (why != NULL)
+    doctor_add(findings, "spare", NULL, DM_VERDICT_BAD, HOST, why, NULL);
+  else
+    check_needs(findings, vm, memory, plan);
 }
 
 void doctor_check_guest(GPtrArray *findings, const DmVm *vm, uint64_t memory) {

@@ -144,7 +144,11 @@ def test_against_a_size(told, client):
     wait_memory(client, told, 384)
     spare = finding(check(client, told, f'?memory={256 * MIB}'), 'spare')
     assert spare['verdict'] == 'good' and 'lowering to 256 MiB takes 128 MiB' in spare['evidence'], spare
-    for wrong in ('much', '-1', '0', ''):
+    for size, why in ((300, 'no memory device of web1 fits'), (4096, 'above its maximum of 2048 MiB')):
+        report = check(client, told, f'?memory={size * MIB}')
+        spare = finding(report, 'spare')
+        assert spare['verdict'] == report.findtext('verdict') == 'bad' and why in spare['evidence'], spare
+    for wrong in ('much', '-1', '0', '100', ''):
         answer = client.get(path(told, f'/memorycheck?memory={wrong}'))
         assert answer.status == 400 and 'memory' in answer.xml.findtext('detail'), answer
 

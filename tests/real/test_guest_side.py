@@ -216,6 +216,11 @@ def test_no_more_than_the_guest_can_spare_unless_forced(host):
     message = fail(host, 'set', vm.name, '--memory', '512MiB', status=3, code='guest-needs-memory')
     assert 'can spare' in message and 'qemu-guest-agent' in message
     assert values(host, vm.name) == before and set(vm.memory_devices()) == set(aliases)
+    run(host, 'set', vm.name, '--guaranteed', '600MiB')
+    report = doctor(host, vm, '--memory', '512MiB')
+    found, = [finding for finding in report['findings'] if finding['check'] == 'spare']
+    assert found['verdict'] == 'bad' and 'above its memory of 512 MiB' in found['evidence'], found
+    run(host, 'set', vm.name, '--guaranteed', '512MiB')
     vm.guest('rm /tmp/big')
     run(host, 'set', vm.name, '--memory', '512MiB')
     assert vm.memory_devices() == {}

@@ -35,7 +35,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmFinding, dm_finding_free)
 
 /*
  * Every check, in the order to read them: of the VM first, then of each device. @memory is a size that the VM is to be
- * lowered to, against which the guest's spare memory is held; 0: as much as its devices could give. The caller unrefs.
+ * lowered to, whole MiB: where a rule forbids it, or no device fits, "spare" says so, else it holds the guest's spare
+ * memory against it. 0: against as much as its devices could give. The caller unrefs.
  */
 GPtrArray *dm_plan_doctor(const DmVm *vm, uint64_t memory);
 
