@@ -95,6 +95,14 @@ char *device_xml_format(const DmStep *step) {
   }
   xmlNode *alias = xmlNewChild(memory, NULL, (const xmlChar *)"alias", NULL);
   xmlSetProp(alias, (const xmlChar *)"name", (const xmlChar *)step->alias);
+  if (step->address != 0) {
+    g_autofree char *slot = g_strdup_printf("%d", step->slot);
+    g_autofree char *base = g_strdup_printf("%#" G_GINT64_MODIFIER "x", step->address);
+    xmlNode *address = xmlNewChild(memory, NULL, (const xmlChar *)"address", NULL);
+    xmlSetProp(address, (const xmlChar *)"type", (const xmlChar *)"dimm");
+    xmlSetProp(address, (const xmlChar *)"slot", (const xmlChar *)slot);
+    xmlSetProp(address, (const xmlChar *)"base", (const xmlChar *)base);
+  }
   return xml_format_node(memory);
 }
 

@@ -6,11 +6,14 @@
 
 #include "base/size.h"
 
-uint64_t dm_vm_plug_step(const DmVm *vm) {
-  uint64_t step = MAX(dm_vm_factor(vm), dm_vm_current(vm)->page);
+/* Blocks of every kernel are powers of two: anything else is no kernel's word. */
+uint64_t dm_vm_block(const DmVm *vm) {
   uint64_t block = vm->guest != NULL ? vm->guest->block : 0;
-  /* Blocks of every kernel are powers of two: anything else is no kernel's word. */
-  return (block & (block - 1)) == 0 ? MAX(step, block) : step;
+  return (block & (block - 1)) == 0 ? block : 0;
+}
+
+uint64_t dm_vm_plug_step(const DmVm *vm) {
+  return MAX(MAX(dm_vm_factor(vm), dm_vm_current(vm)->page), dm_vm_block(vm));
 }
 
 static gboolean is_only_virtio_mem(const DmVm *vm, const DmMemoryDevice *device) {

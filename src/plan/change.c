@@ -145,6 +145,7 @@ void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t 
     uint64_t dimm = g_array_index(sizes, uint64_t, i);
     plan_add_plug(plan, DM_DEVICE_DIMM, dimm, dimm, 0, node);
   }
+  plan_place_dimms(plan, vm);
   if (dm_vm_is_windows(vm))
     plan_note(plan,
       "the guest of %s is Windows, which cannot release memory devices while it runs: they stay until its "

@@ -40,6 +40,9 @@ void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t 
  */
 void plan_order_steps(GPtrArray *steps, const DmVm *vm);
 
+/* Asks for an address for each new DIMM of @plan where QEMU would put it so that the guest could not use it. */
+void plan_place_dimms(DmPlan *plan, const DmVm *vm);
+
 /* The step of the recorded request for @device if its answer is still out, else NULL. */
 const DmStep *plan_pending_step(const DmRequest *request, const DmMemoryDevice *device);
 

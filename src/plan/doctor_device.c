@@ -66,9 +66,17 @@ static void check_movable(GPtrArray *findings, const DmVm *vm, const DmMemoryDev
       g_strdup("run dimmer-guest in the guest, or let qemu-guest-agent read files"));
 }
 
+/* A new device that is plugged beside it gets a place of its own: see plan_place_dimms(). */
+static char *advise_place(const DmMemoryDevice *device, uint64_t block) {
+  g_autofree char *text = dm_size_format(block);
+  if (device->address % block == 0)
+    return g_strdup_printf("unplug it, and plug a multiple of %s in its place", text);
+  return g_strdup_printf("plug a multiple of %s beside it, which will begin with a block, and then unplug it", text);
+}
+
 /* Linux adds nothing of a device that does not begin and end with a block (kernel: check_hotplug_memory_range()). */
 static void check_alignment(GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device) {
-  uint64_t block = vm->guest != NULL ? vm->guest->block : 0;
+  uint64_t block = dm_vm_block(vm);
   if (device->kind != DM_DEVICE_DIMM || block == 0 || (device->size % block == 0 && device->address % block == 0))
     return;
   g_autofree char *size = dm_size_format(device->size);
@@ -77,7 +85,7 @@ static void check_alignment(GPtrArray *findings, const DmVm *vm, const DmMemoryD
     g_strdup_printf("it is no whole number of memory blocks of %s (%s from %#" G_GINT64_MODIFIER
                     "x), so the guest cannot use it",
       block_text, size, device->address),
-    g_strdup_printf("unplug it, and plug a multiple of %s in its place", block_text));
+    advise_place(device, block));
 }
 
 static void check_refused(GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device) {

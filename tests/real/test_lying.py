@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from look import plug, run, show, steps, values
+from look import fail, plug, run, show, steps, values
 from testbed import inside
 from testbed.inside import KERNEL
 
@@ -18,10 +18,10 @@ def vm(host):
     return host.start_guest('vm', memory_mib=256, max_mib=4096, agent=True, files=inside.liar())
 
 
-def lie(vm, *args):
+def lie(vm, *args, block=128):
     """Let another program speak for the agent: see testbed/guest/liar."""
     inside.end_agent(vm)
-    vm.guest(f'setsid liar {shlex.join(args)} >/run/liar.log 2>&1 &')
+    vm.guest(f'BLOCK={block << 20} setsid liar {shlex.join(args)} >/run/liar.log 2>&1 &')
     vm.wait_port('org.dimmer.guest.0', 'connected')
 
 
@@ -46,6 +46,37 @@ def test_it_claims_what_is_not_so(host, vm):
     assert set(inside.blocks(vm)) == {KERNEL}
     assert values(host, 'vm') == (512, 512, 256, 256)
     assert show(host, 'vm')['request'] is None
+
+
+def addresses(vm):
+    return [int(address.get('base'), 16) >> 20 for address in vm.live_xml().findall('.//memory/address')]
+
+
+def test_a_device_begins_with_a_block_behind_one_that_ends_within(host, vm):
+    """QEMU would put it right there, and a kernel with blocks of that size could not use it."""
+    plug_each(host, vm, 128, 128)
+    lie(vm, '"ok":true', block=1024)
+    run(host, 'plug', 'vm', '2048MiB')
+    assert addresses(vm) == [4096, 4096 + 128, 4096 + 1024, 4096 + 2048]
+    report = json.loads(host.dimmer('doctor', 'vm', '-o', 'json').stdout)
+    wrong = [finding['device'] for finding in report['findings'] if finding['check'] == 'block-size' and finding['device']]
+    assert wrong == list(vm.memory_devices())[:2]
+    fail(host, 'plug', 'vm', '512MiB', status=3, code='not-a-multiple')
+
+
+def test_what_lies_wrong_is_mended_as_doctor_says(host, vm):
+    plug_each(host, vm, 128, 256)
+    lie(vm, '"ok":true', block=256)
+    _, wrong = vm.memory_devices()
+    report = json.loads(host.dimmer('doctor', 'vm', '-o', 'json').stdout)
+    finding, = [finding for finding in report['findings'] if finding['device'] == wrong and
+                finding['check'] == 'block-size']
+    assert finding['verdict'] == 'bad' and '(256 MiB from 0x108000000)' in finding['evidence'], finding
+    assert finding['remedy'] == ('plug a multiple of 256 MiB beside it, which will begin with a block, and then unplug '
+                                 'it')
+    plug_each(host, vm, 256)
+    run(host, 'unplug', 'vm', wrong)
+    assert addresses(vm) == [4096, 4096 + 512]
 
 
 def test_another_device_makes_up_for_the_one_that_stays(host, vm):

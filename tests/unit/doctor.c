@@ -214,7 +214,7 @@ static const Case device[] = {
   {"too-small-for-a-block", DIMMS, "agent block=256", NULL, "block-size", "dimm1", "bad", "dimmer-guest",
     {"no whole number of memory blocks of 256 MiB (128 MiB from 0x110000000)", "->multiple of 256 MiB"}},
   {"begins-within-a-block", "running: 1024 d128 d256 | -", "agent block=256", NULL, "block-size", "dimm1", "bad",
-    "dimmer-guest", {"(256 MiB from 0x108000000)"}},
+    "dimmer-guest", {"(256 MiB from 0x108000000)", "->plug a multiple of 256 MiB beside it", "->then unplug it"}},
   {"never-refused", DIMMS, "agent 4096+384:m", NULL, "refused", "dimm0", NULL, NULL, {NULL}},
   {"refused", DIMMS, "agent 4096+384:m", "refused=dimm0", "refused", "dimm0", "warning", "libvirt",
     {"(2026-11-25 10:00 UTC)", "->ask again"}},

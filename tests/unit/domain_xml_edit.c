@@ -249,6 +249,12 @@ static void test_plug_xml(void) {
     "-/x\n+/memory model=dimm\n+/memory/target\n+/memory/target/size unit=KiB: 262144\n+/memory/target/node: 1\n"
     "+/memory/alias name=ua-1<&'\"\n");
 
+  dimm->address = 0x118000000;
+  dimm->slot = 2;
+  g_autofree char *placed_xml = device_xml_format(dimm);
+  g_autofree char *placed = xml_difference(dimm_xml, placed_xml);
+  g_assert_cmpstr(placed, ==, "+/memory/address type=dimm slot=2 base=0x118000000\n");
+
   device = (DmMemoryDevice){.alias = (char *)"ua-2",
     .kind = DM_DEVICE_VIRTIO_MEM,
     .size = 1024 * DM_MIB,

@@ -126,6 +126,17 @@ static const Case blocks[] = {
     "error not-a-multiple", {"128 MiB", "!blocks"}},
   {"not-the-block-but-the-page", "running: 1024 max=65536/16 page=1024 | -", "agent block=1024", NULL, "memory=1152",
     "error not-a-multiple", {"1024 MiB", "!blocks"}},
+  /* dimm0 ends within a block: what QEMU put behind it would begin there. */
+  {"behind-a-small-one", "running: 1024 max=65536/16 d128 | -", "agent block=2048", NULL, "memory=3200",
+    "+d2048@0^6144 => 3200/3200 | -", {NULL}},
+  {"two-behind-a-small-one", "running: 1024 max=65536/16 d2048 d128 | -", "agent block=2048", NULL, "memory=9344",
+    "+d6144@0^8192 => 9344/9344 | -", {NULL}},
+  {"split-behind-a-small-one", "running: 1024 max=65536/16 d128 | -", "agent block=2048", NULL, "memory=7296",
+    "+d2048@0^6144 +d4096@0^8192 => 7296/7296 | -", {NULL}},
+  {"behind-whole-ones", "running: 1024 max=65536/16 d2048 d4096 | -", "agent block=2048", NULL, "memory=9216",
+    "+d2048@0 => 9216/9216 | -", {NULL}},
+  {"behind-a-small-one-nobody-told", "running: 1024 max=65536/16 d64 | -", "nobody", NULL, "memory=1216",
+    "+d128@0 => 1216/1216 | -", {NULL}},
   {"virtio-mem-grows-on", "running: 1024 max=65536/16 v4096:0:2 | -", "agent block=2048", NULL, "memory=1280",
     "virtiomem0(0>256) => 1280/1280 | -", {NULL}},
 };
@@ -314,6 +325,31 @@ static void test_plug_of_virtio_mem(void) {
   g_assert_cmpstr(granted, ==, "+v4096:512@0 => 1536/1536 | -");
 }
 
+/* New DIMMs behind one that ends within a block, each with a slot of its own; not where it is unknown what is there. */
+static void test_places(void) {
+  g_autoptr(DmVm) vm = vm_from("running: 1024 max=65536/16 d128 n2048 d2048 | -");
+  DmMemoryDevice **devices = (DmMemoryDevice **)vm->live->devices->pdata;
+  dm_vm_take_guest(vm, guest_from("agent block=2048"));
+  devices[2]->slot = 3;
+  DmPlugWish wish = {.size = 4096 * DM_MIB, .policy = DM_POLICY_FINE};
+  g_autoptr(DmPlan) plan = dm_plan_plug_devices(vm, &wish, NULL);
+  g_autofree char *steps = steps_text(plan->steps);
+  g_assert_cmpstr(steps, ==, "+d4096@0^10240");
+  wish.policy = DM_POLICY_OVIRT;
+  devices[2]->size = 2176 * DM_MIB;
+  g_autoptr(DmPlan) two = dm_plan_plug_devices(vm, &wish, NULL);
+  g_autofree char *both = steps_text(two->steps);
+  g_assert_cmpstr(both, ==, "+d2048@0^10240 +d2048@0^12288");
+  g_assert_cmpint(((DmStep *)two->steps->pdata[0])->slot, ==, 2);
+  g_assert_cmpint(((DmStep *)two->steps->pdata[1])->slot, ==, 4);
+
+  devices[1]->address = 0;
+  g_autoptr(DmPlan) blind = dm_plan_plug_devices(vm, &wish, NULL);
+  g_autofree char *unplaced = steps_text(blind->steps);
+  g_assert_cmpstr(unplaced, ==, "+d2048@0 +d2048@0");
+  g_assert_nonnull(strstr(blind->notes->pdata[0], "may not be able to use what is plugged"));
+}
+
 static void add(const char *group, const Case *cases, gsize count, GTestDataFunc test) {
   for (gsize i = 0; i < count; i++) {
     g_autofree char *path = g_strdup_printf("/knowing/%s/%s", group, cases[i].name);
@@ -337,6 +373,7 @@ int main(int argc, char **argv) {
     g_test_add_data_func(path, &settle_spare[i], test_settle_spare);
   }
   g_test_add_func("/knowing/settle", test_settle);
+  g_test_add_func("/knowing/places", test_places);
   g_test_add_func("/knowing/plug-of-virtio-mem", test_plug_of_virtio_mem);
   return g_test_run();
 }

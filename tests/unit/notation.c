@@ -295,6 +295,7 @@ static void add_step(GString *text, const DmStep *step) {
     if (step->kind == DM_DEVICE_VIRTIO_MEM)
       g_string_append_printf(text, ":%" G_GUINT64_FORMAT, step->to / DM_MIB);
     g_string_append_printf(text, "@%d", step->node);
+    add_named(text, "^", step->address);
   } else {
     g_string_append_printf(text, "%s%s(", step->op == DM_OP_UNPLUG ? "-" : "", step->alias);
     add_mib(text, step->from);

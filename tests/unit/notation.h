@@ -27,7 +27,7 @@ DmWish wish_from(const char *text); /* "memory=1400 guaranteed=900 max=4096 next
 
 /* In the same notation. The caller frees. */
 char *config_text(const DmConfig *config); /* NULL: "-" */
-char *steps_text(const GPtrArray *steps);  /* none: "nothing"; new devices without their random alias: "+d256@0" */
+char *steps_text(const GPtrArray *steps);  /* none: "nothing"; new devices without their alias: "+d256@0[^ADDRESS]" */
 
 /* "STEPS => MEMORY/GUARANTEED | NEXT RUN", or "error NAME". Takes both: frees them. */
 char *plan_text_take(DmPlan *plan, GError *error);

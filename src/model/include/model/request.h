@@ -56,10 +56,12 @@ typedef struct {
   char *alias;
   char *id;
   DmDeviceKind kind;
-  uint64_t size;  /* of the device */
-  uint64_t from;  /* what the device counted for in memory when it was last accounted for */
-  uint64_t to;    /* what it shall count for: 0 for an unplug */
-  uint64_t block; /* of a new virtio-mem device */
+  uint64_t size;    /* of the device */
+  uint64_t from;    /* what the device counted for in memory when it was last accounted for */
+  uint64_t to;      /* what it shall count for: 0 for an unplug */
+  uint64_t block;   /* of a new virtio-mem device */
+  uint64_t address; /* where a new DIMM is to be, guest-physical; 0: where QEMU puts it. Not kept in the VM */
+  int slot;         /* that it is to have, where the address is not 0. Not kept in the VM */
   int node;
   char *reason;         /* why it was refused, in words; not kept in the VM */
   uint64_t size_before; /* what the device counted for when the step was made. Not kept in the VM */

@@ -101,6 +101,9 @@ uint64_t dm_vm_factor(const DmVm *vm);
  */
 DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **error);
 
+/* The size of its guest's memory blocks; 0: not known. */
+uint64_t dm_vm_block(const DmVm *vm);
+
 /*
  * The smallest DIMM that makes sense: dm_vm_factor(), or the guest's memory block where that is known to be larger (a
  * smaller device could not come online), or the huge page that backs the memory.
