@@ -77,9 +77,10 @@ static const char *summary_of(const DmVm *vm, const GPtrArray *findings) {
     [DM_VERDICT_BAD] = "some memory cannot be hot unplugged, or plugged; see above",
   };
   DmVerdict worst = dm_plan_worst(findings);
-  if (worst != DM_VERDICT_BAD && is_uncertain(vm, findings))
-    return words[DM_VERDICT_UNKNOWN];
-  return words[worst];
+  if (worst == DM_VERDICT_BAD || !is_uncertain(vm, findings))
+    return words[worst];
+  return worst == DM_VERDICT_WARNING ? "nothing but the restrictions above is in the way as far as can be known"
+                                     : words[DM_VERDICT_UNKNOWN];
 }
 
 static void print_text(const DmVm *vm, const GPtrArray *findings) {

@@ -42,6 +42,13 @@ static void check_blocks(
   }
 }
 
+/* Who would tell of its memory. */
+static char *advise_teller(const DmVm *vm) {
+  return g_strdup(vm->guest != NULL && vm->guest->busy
+      ? "ask again when no other program speaks to dimmer-guest"
+      : "run dimmer-guest in the guest, or let qemu-guest-agent read files");
+}
+
 static void check_movable(GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device) {
   DmRangeState blocks;
   if (device->kind == DM_DEVICE_OTHER)
@@ -62,8 +69,7 @@ static void check_movable(GPtrArray *findings, const DmVm *vm, const DmMemoryDev
       g_strdup("it is not known which of the guest's memory blocks are its own"), NULL);
   else
     doctor_add(findings, "movable", device, DM_VERDICT_UNKNOWN, NULL,
-      g_strdup("nobody told whether its memory is movable"),
-      g_strdup("run dimmer-guest in the guest, or let qemu-guest-agent read files"));
+      g_strdup("nobody told whether its memory is movable"), advise_teller(vm));
 }
 
 /* A new device that is plugged beside it gets a place of its own: see plan_place_dimms(). */
@@ -88,6 +94,21 @@ static void check_alignment(GPtrArray *findings, const DmVm *vm, const DmMemoryD
     advise_place(device, block));
 }
 
+/* The guest's kernel has memory of it for itself, which ends with no program. */
+static gboolean is_kernels(const DmVm *vm, const DmMemoryDevice *device) {
+  return device->movable == DM_MOVABLE_NO && !dm_vm_is_windows(vm);
+}
+
+/* NULL: nothing helps. */
+static char *advise_refused(const DmVm *vm, const DmMemoryDevice *device) {
+  if (dm_vm_is_windows(vm))
+    return NULL;
+  return g_strdup(is_kernels(vm, device)
+      ? "prepare the guest, so that it comes online as movable when the guest starts anew: what its kernel has there "
+        "stays until then"
+      : "end programs in the guest that hold memory, then ask again");
+}
+
 static void check_refused(GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device) {
   const DmRefusal *refusal = dm_vm_find_refusal(vm, device);
   if (refusal == NULL)
@@ -96,7 +117,9 @@ static void check_refused(GPtrArray *findings, const DmVm *vm, const DmMemoryDev
   g_autofree char *text = at != NULL ? g_date_time_format(at, "%Y-%m-%d %H:%M UTC") : g_strdup("some time");
   doctor_add(findings, "refused", device, DM_VERDICT_WARNING, HOST,
     g_strdup_printf("the guest refused to release it (%s), and nothing is known to have changed there since", text),
-    g_strdup("end programs in the guest that hold memory, then ask again"));
+    advise_refused(vm, device));
+  if (is_kernels(vm, device))
+    doctor_add_command(findings, "dimmer", "guest", "prepare", vm->name, NULL);
 }
 
 void doctor_check_device(GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device) {

@@ -234,6 +234,8 @@ def test_a_refusal_is_remembered_until_the_guest_changes(host):
     refusal = vm.live_xml().find('.//{urn:dimmer:memory:1}refusal')
     assert refusal is not None and refusal.get('alias') == first
     assert verdict(doctor(host, vm), 'refused', first) == 'warning'
+    assert host.dimmer('doctor', 'vm', check=0).stdout.endswith(
+        'vm: nothing but the restrictions above is in the way as far as can be known\n')
     vm.set_refusing(False)
     second, = plug(host, vm, 256, '--policy', 'whole')
     result = run(host, 'set', vm.name, '--memory', '1280MiB')

@@ -198,6 +198,8 @@ static const Case device[] = {
   {"partly-known", DIMMS, "qga 4096+128:m", NULL, "movable", "dimm0", "unknown", "qemu-guest-agent",
     {"for 128 MiB of its 256 MiB", "-"}},
   {"not-known", DIMMS, "nobody", NULL, "movable", "dimm1", "unknown", NULL, {"nobody told", "->dimmer-guest"}},
+  {"not-known-as-others-ask", DIMMS, "nobody busy", NULL, "movable", "dimm1", "unknown", NULL,
+    {"nobody told", "->ask again when no other program speaks to dimmer-guest"}},
   {"not-asked", DIMMS, NULL, NULL, "movable", "dimm1", "unknown", NULL, {"nobody told"}},
   {"virtio-mem", "running: 1024 v1024:256/256:2 | -", "agent 4096+256:mv", NULL, "movable", "virtiomem0", "good",
     "dimmer-guest", {"256 MiB"}},
@@ -217,7 +219,12 @@ static const Case device[] = {
     "dimmer-guest", {"(256 MiB from 0x108000000)", "->plug a multiple of 256 MiB beside it", "->then unplug it"}},
   {"never-refused", DIMMS, "agent 4096+384:m", NULL, "refused", "dimm0", NULL, NULL, {NULL}},
   {"refused", DIMMS, "agent 4096+384:m", "refused=dimm0", "refused", "dimm0", "warning", "libvirt",
-    {"(2026-11-25 10:00 UTC)", "->ask again"}},
+    {"(2026-11-25 10:00 UTC)", "->end programs", "->ask again", "$"}},
+  {"refused-not-known", DIMMS, "nobody", "refused=dimm0", "refused", "dimm0", "warning", "libvirt",
+    {"->end programs", "$"}},
+  {"refused-by-the-kernel", DIMMS, "agent 4096+384:k", "refused=dimm0", "refused", "dimm0", "warning", "libvirt",
+    {"->prepare the guest", "->stays until then", "$dimmer guest prepare web1"}},
+  {"refused-by-windows", DIMMS, WINDOWS, "refused=dimm0", "refused", "dimm0", "warning", "libvirt", {"-", "$"}},
 };
 
 /* agent-closed, agent-open, qga-closed, qga-open, vfio, balloon, migrating, win-by-definition, refused=ALIAS */

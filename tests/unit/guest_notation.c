@@ -44,11 +44,13 @@ static gboolean read_word(DmGuest *guest, const char *word) {
       return TRUE;
     }
   }
+  static const char *const others[] = {"exec", "file", "busy", "runs", NULL};
   guest->can_exec |= strcmp(word, "exec") == 0;
   guest->can_file |= strcmp(word, "file") == 0;
+  guest->busy |= strcmp(word, "busy") == 0;
   if (strcmp(word, "runs") == 0)
     guest->runs = g_array_new(FALSE, TRUE, sizeof(DmBlockRun));
-  return strcmp(word, "exec") == 0 || strcmp(word, "file") == 0 || strcmp(word, "runs") == 0;
+  return g_strv_contains(others, word);
 }
 
 static gboolean read_value(DmGuest *guest, const char *key, const char *value) {
