@@ -33,5 +33,6 @@ void assert_told(const DmGuest *guest) {
   DmRangeState state = dm_guest_range(guest, 1 << 30, 1 << 30);
   g_assert(state.movable + state.kernel + state.offline + state.unknown == 1 << 30);
   g_autofree char *print = dm_guest_fingerprint(guest, 1 << 30, 1 << 30);
-  g_assert(print != NULL);
+  g_assert((print != NULL) == (state.unknown == 0));
+  g_assert(state.going <= state.movable + state.kernel && state.absent <= state.unknown);
 }
