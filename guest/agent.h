@@ -14,7 +14,7 @@
 
 #define HOLDS 64
 #define HOLD_SECONDS 3600
-#define LEASE_SECONDS 30
+#define LEASE_SECONDS 60
 
 /* A range that was taken offline for the host, until the deadline. */
 typedef struct {

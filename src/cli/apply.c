@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/shell.h"
 #include "base/size.h"
 #include "cli.h"
 #include "json.h"
@@ -123,8 +124,14 @@ static void print_pending(const DmChange *change) {
       printf("  still pending: %s%s\n", what, step->origin != NULL ? " (of an earlier request)" : "");
     any = TRUE;
   }
-  if (any)
-    printf("  the guest can still answer; 'dimmer show %s' tells, 'dimmer settle %s' asks again\n", vm->name, vm->name);
+  if (!any)
+    return;
+  g_autofree char *show = dm_shell_command("dimmer", "show", vm->name, NULL);
+  g_autofree char *settle = dm_shell_command("dimmer", "settle", vm->name, NULL);
+  if (dm_request_asks_again(request))
+    printf("  the guest can still answer; '%s' tells, '%s' asks again\n", show, settle);
+  else
+    printf("  the guest can still answer; '%s' tells\n", show);
 }
 
 /* A guest that was asked gives no reason; the usual one is worth a word, once. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/shell.h"
 #include "cli.h"
 #include "engine/checkup.h"
 #include "engine/lock.h"
@@ -38,8 +39,7 @@ static void on_checkup(DmVm *vm, DmAgent *agent, GError *error, gpointer data) {
 }
 
 static void look(Prepare *prepare, const char *name) {
-  DmLookDepth depth = prepare->print ? DM_LOOK_WHOLE : DM_LOOK_COUNTING;
-  dm_checkup(prepare->connection, name, depth, on_checkup, prepare);
+  dm_checkup(prepare->connection, name, DM_LOOK_WHOLE, on_checkup, prepare);
   g_main_loop_run(prepare->loop);
 }
 
@@ -75,6 +75,11 @@ static gboolean may_prepare(Prepare *prepare) {
       vm->live != NULL ? "resume" : "start");
     return FALSE;
   }
+  if (vm->guest->busy && !prepare->print) {
+    g_set_error(&prepare->error, DM_ERROR, DM_ERROR_BUSY,
+      "another program speaks to dimmer-guest in %s at this moment; repeat this once it is done", vm->name);
+    return FALSE;
+  }
   if (!dm_vm_is_windows(vm))
     return TRUE;
   g_set_error(&prepare->error, DM_ERROR, DM_ERROR_NOT_REMOVABLE,
@@ -93,11 +98,12 @@ static void prepare_inside(Prepare *prepare) {
     run_worker(prepare, work_qemu_agent);
   if (prepare->inside || prepare->error != NULL)
     return;
+  g_autofree char *print = dm_shell_command("dimmer", "guest", "prepare", prepare->vm->name, "--print", NULL);
   g_ptr_array_add(prepare->prepared->left,
     g_strdup_printf(
       "no agent answers in %s: start dimmer-guest or qemu-guest-agent inside and run this again, or do it "
-      "by hand ('dimmer guest prepare %s --print' shows how)",
-      prepare->vm->name, prepare->vm->name));
+      "by hand ('%s' shows how)",
+      prepare->vm->name, print));
 }
 
 static void print_sentences(const char *what, const GPtrArray *sentences) {
@@ -122,8 +128,11 @@ static void report(const Prepare *prepare, gboolean ready) {
   printf("%s\n", prepare->vm->name);
   print_sentences("did", prepared->did);
   print_sentences("left", prepared->left);
-  printf("%s: %s\n", prepare->vm->name,
-    ready ? "memory that is hot plugged from now on can be hot unplugged" : "not ready; 'dimmer doctor' tells why");
+  g_autofree char *doctor = dm_shell_command("dimmer", "doctor", prepare->vm->name, NULL);
+  if (ready)
+    printf("%s: memory that is hot plugged from now on can be hot unplugged\n", prepare->vm->name);
+  else
+    printf("%s: not ready; '%s' tells why\n", prepare->vm->name, doctor);
 }
 
 /* New memory will come online as movable, as far as the guest itself tells. */

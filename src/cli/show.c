@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/shell.h"
 #include "base/size.h"
 #include "cli.h"
 #include "engine/lock.h"
@@ -127,16 +128,19 @@ static void print_request(const DmVm *vm) {
   if (request->memory != 0)
     printf(" to %s", memory);
   printf(", started %s; ", when);
+  g_autofree char *settle = dm_shell_command("dimmer", "settle", vm->name, NULL);
   if (is_answered(request))
-    printf("answered since: 'dimmer settle %s' accounts for it\n", vm->name);
+    printf("answered since: '%s' accounts for it\n", settle);
   else if (owner != 0)
     printf("process %d is at it\n", (int)owner);
   else if (request->pid != 0 && g_strcmp0(request->host, g_get_host_name()) != 0)
     printf("by process %d on host %s\n", (int)request->pid, request->host);
   else if (request->pid != 0)
-    printf("it was interrupted: 'dimmer settle %s' finishes it\n", vm->name);
+    printf("it was interrupted: '%s' finishes it\n", settle);
+  else if (dm_request_asks_again(request))
+    printf("the guest has not answered for all devices; it still can: '%s' asks again\n", settle);
   else
-    printf("the guest has not answered for all devices; it still can: 'dimmer settle %s' asks again\n", vm->name);
+    puts("the guest has not answered for all devices; it still can, though a later request wants them kept");
   for (guint i = 0; i < request->steps->len; i++) {
     const DmStep *step = request->steps->pdata[i];
     g_autofree char *size = dm_size_format(step->size);

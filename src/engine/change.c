@@ -71,7 +71,7 @@ static void stop_timer(DmChange *change) {
 }
 
 static gboolean has_retry(const DmChange *change) {
-  return !change->options.no_retry && !change->stopped && !change->agent_lost &&
+  return !change->options.no_retry && !change->stopped && change->agent_lost == NULL &&
     change->request->action == DM_ACTION_SET;
 }
 
@@ -98,6 +98,8 @@ static gboolean on_timeout(gpointer data) {
 void change_on_event(const DmEvent *event, gpointer data) {
   DmChange *change = data;
   answers_add(change, event);
+  if (change->phase == PHASE_FREE)
+    inside_on_event(change);
   if (change->working || change->phase != PHASE_WAIT)
     return;
   answers_take(change);
@@ -217,6 +219,7 @@ void dm_change_free(DmChange *change) {
   g_free(change->id);
   g_free(change->user);
   g_free(change->refused);
+  g_free(change->agent_lost);
   g_ptr_array_unref(change->events);
   g_ptr_array_unref(change->found);
   g_ptr_array_unref(change->refusals);

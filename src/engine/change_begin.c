@@ -83,7 +83,7 @@ Phase change_then_plan(DmChange *change) {
     g_ptr_array_insert(change->plan->notes, (int)i, g_strdup(change->found->pdata[i]));
   if (change->listener.planned != NULL)
     change->listener.planned(change, change->listener_data);
-  if (change->options.dry_run || change->stopped)
+  if (change->options.dry_run || change->stopped || !inside_is_free(change, &change->error))
     return PHASE_END;
   /* dimmer-guest may take up to twice the timeout to free devices before they are asked: see inside_free(). */
   double timeout = change->options.timeout;

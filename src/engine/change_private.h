@@ -38,7 +38,7 @@ struct DmChange {
   DmVm *vm_before, *vm;
   DmGuest *guest;      /* what its guest told; NULL: it was not asked */
   DmAgent *agent;      /* the conversation with dimmer-guest; NULL: there is none */
-  gboolean agent_lost; /* it fell silent in the middle of its work */
+  char *agent_lost;    /* why it fell silent in the middle of its work; NULL: it did not */
   DmStep *freeing;     /* whose memory it takes offline at this moment */
   double patience;     /* seconds that it has for that */
   GPtrArray *refusals; /* DmRefusal: of this change, to be remembered in the VM */
@@ -125,6 +125,12 @@ Phase inside_before_ask(const DmChange *change);
 
 /* FREE: the memory of each device that is to be unplugged goes offline, one device after the other. */
 void inside_free(DmChange *change);
+
+/* FALSE where devices are to go, and dimmer-guest, who is there, speaks to another program. */
+gboolean inside_is_free(const DmChange *change, GError **error);
+
+/* FREE: an event has come, which may be the one that ended the conversation. */
+void inside_on_event(DmChange *change);
 
 /* Nobody waits any longer: what is being taken offline comes back. */
 void inside_stop(DmChange *change);

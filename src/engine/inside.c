@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A change's dealings with the guest itself: what it tells, and dimmer-guest's help. */
+#include "base/error.h"
 #include "base/size.h"
 #include "change_private.h"
 
@@ -8,6 +9,9 @@
  * of the conversation brings back what is still there.
  */
 #define HOLD_SECONDS 3600
+
+/* How long to wait, in seconds, for the event of what ended the conversation. */
+#define EVENT_SECONDS 10
 
 /* A device has no less than this, in seconds, to be freed: many that are stuck share what is left. */
 #define LEAST_PATIENCE 2
@@ -41,6 +45,19 @@ static void note_no_help(const DmChange *change) {
     return;
   for (guint i = 0; i < change->guest->notes->len; i++)
     g_ptr_array_add(change->found, g_strdup(change->guest->notes->pdata[i]));
+}
+
+gboolean inside_is_free(const DmChange *change, GError **error) {
+  gboolean unplugs = FALSE;
+  for (guint i = 0; i < change->plan->steps->len; i++)
+    unplugs |= ((const DmStep *)change->plan->steps->pdata[i])->op == DM_OP_UNPLUG;
+  if (change->guest == NULL || !change->guest->busy || !unplugs)
+    return TRUE;
+  g_set_error(error, DM_ERROR, DM_ERROR_BUSY,
+    "another program speaks to dimmer-guest in %s at this moment, without whose help nothing is asked to go; end that, or "
+    "repeat this once it is done",
+    change->vm->name);
+  return FALSE;
 }
 
 static void on_look(DmGuest *guest, DmAgent *agent, gpointer data) {
@@ -109,7 +126,7 @@ static void end_free(DmChange *change) {
     change_enter(change, PHASE_CLOSE);
     return;
   }
-  if (change->stopped)
+  if (change->stopped && change->agent_lost == NULL)
     call_off(change);
   change_enter(change, has_planned(change) ? PHASE_ASK : change_after_answers(change));
 }
@@ -141,9 +158,8 @@ static void leave_step(DmChange *change, DmStep *step, const DmAgentAnswer *answ
  * it is asked for all the same: Linux then tries for ever, and no signal ends that. So nothing is asked; a repetition
  * looks afresh at who can help. What it took offline comes back by itself: see its lease in docs/guest-protocol.md.
  */
-static void lose_agent(DmChange *change, const DmAgentAnswer *answer) {
-  answers_take(change);
-  const char *why = change->vm_paused ? "the VM was paused" : answer->detail;
+static void leave_to_itself(DmChange *change) {
+  const char *why = change->vm_paused ? "the VM was paused" : change->agent_lost;
   const char *who = change->vm_paused ? "the VM" : "dimmer-guest";
   const char *remedy = change->vm_paused ? "resume it, and repeat this"
                                          : "repeat this, or end dimmer-guest in the guest to do without its help";
@@ -151,9 +167,43 @@ static void lose_agent(DmChange *change, const DmAgentAnswer *answer) {
   g_autofree char *touched = g_strdup_printf(
     "%s, so the device was not asked to go, and its memory comes online again once %s runs; %s", why, who, remedy);
   leave_planned(change, untouched, touched);
+}
+
+/* What became of the VM, or of the connection, is told by an event; one of these ended the conversation, if it was cut.
+ */
+static void end_lost(DmChange *change) {
+  answers_take(change);
+  if (!change_is_final(change))
+    leave_to_itself(change);
   change->freeing = NULL;
-  change->agent_lost = TRUE;
+  end_free(change);
+}
+
+static gboolean on_nothing_told(gpointer data) {
+  DmChange *change = data;
+  change->timer = 0;
+  end_lost(change);
+  return G_SOURCE_REMOVE;
+}
+
+static void lose_agent(DmChange *change, const DmAgentAnswer *answer) {
+  change->agent_lost = g_strdup(answer->detail);
   g_clear_pointer(&change->agent, dm_agent_free);
+  answers_take(change);
+  if (answer->cut && !change_is_final(change))
+    change->timer = g_timeout_add_seconds(EVENT_SECONDS, on_nothing_told, change);
+  else
+    end_lost(change);
+}
+
+void inside_on_event(DmChange *change) {
+  if (change->agent_lost == NULL || change->timer == 0)
+    return;
+  answers_take(change);
+  if (!change_is_final(change))
+    return;
+  g_clear_handle_id(&change->timer, g_source_remove);
+  end_lost(change);
 }
 
 /* Other errors tell that it cannot help with this device, but nothing of the device. */
@@ -169,7 +219,6 @@ static void on_freed(const DmAgentAnswer *answer, gpointer data) {
   DmStep *step = change->freeing;
   if (answer->silent) {
     lose_agent(change, answer);
-    end_free(change);
     return;
   }
   change->freeing = NULL;

@@ -33,6 +33,7 @@ struct Conversation {
   gsize heard;       /* bytes since the last request */
   gboolean answered; /* at least once */
   char *trouble;
+  gboolean cut;
   guint idle;     /* that tells of the trouble */
   guint busy;     /* functions of this file that are running */
   gboolean freed; /* once they are not */
@@ -128,6 +129,7 @@ static void take_line(Conversation *conversation, const char *text, gsize length
 static void on_bytes(const char *bytes, gsize size, gpointer data) {
   Conversation *conversation = data;
   if (size == 0) {
+    conversation->cut = TRUE;
     conversation_break(conversation, "dimmer-guest has gone");
     return;
   }
@@ -182,6 +184,10 @@ void conversation_free(Conversation *conversation) {
 
 const char *conversation_trouble(const Conversation *conversation) {
   return conversation->trouble;
+}
+
+gboolean conversation_was_cut(const Conversation *conversation) {
+  return conversation->cut;
 }
 
 static gboolean on_deadline(gpointer data) {

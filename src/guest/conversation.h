@@ -20,6 +20,9 @@ void conversation_free(Conversation *conversation);
 /* Why it has ended; NULL while it stands. */
 const char *conversation_trouble(const Conversation *conversation);
 
+/* It has ended from the host's side: the VM or the connection to its host is gone, not the agent. */
+gboolean conversation_was_cut(const Conversation *conversation);
+
 /*
  * Sends @request (taken over) with an id, which is returned. Without a last answer within @timeout seconds the
  * conversation ends. @func is called later than this returns.

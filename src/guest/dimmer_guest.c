@@ -195,7 +195,8 @@ static void take_error(DmAgent *agent, const json_t *answer) {
 static void on_work(const json_t *answer, gboolean last, const char *trouble, gpointer data) {
   DmAgent *agent = data;
   if (answer == NULL) {
-    end_work(agent, &(DmAgentAnswer){.silent = TRUE, .detail = trouble});
+    gboolean cut = conversation_was_cut(agent->conversation);
+    end_work(agent, &(DmAgentAnswer){.silent = TRUE, .cut = cut, .detail = trouble});
     return;
   }
   uint64_t of = number_of(answer, "of"), done = MIN(number_of(answer, "done"), of);

@@ -9,7 +9,7 @@
 #include "base/size.h"
 #include "guest/qemu_agent.h"
 
-#define BUSY_TRIES 20
+#define BUSY_TRIES 40
 #define BUSY_PAUSE_US 50000
 
 #define UNCOUNTED (128 * DM_MIB)
@@ -84,6 +84,8 @@ static void on_agent(GError *error, gpointer data) {
     return;
   }
   if (error == NULL) { /* which system it is, only the other one tells */
+    if (look->depth == DM_LOOK_COUNTING)
+      g_clear_pointer(&look->agent, dm_agent_free);
     ask_qemu_agent(look);
     return;
   }
@@ -128,7 +130,7 @@ static void work_hypervisor(gpointer data) {
   look->channel = open_agent(look, &error);
   look->guest->busy = g_error_matches(error, DM_ERROR, DM_ERROR_BUSY);
   if (look->channel == NULL)
-    note(look, error->message);
+    note(look, look->guest->busy ? "another program speaks to dimmer-guest at this moment" : error->message);
 }
 
 static void on_hypervisor(gpointer data) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/shell.h"
 #include "base/size.h"
 #include "facts.h"
 #include "guest/qemu_agent.h"
@@ -176,6 +177,10 @@ static void online_offline_blocks(DmConnection *connection, const DmVm *vm, DmPr
     add(prepared->left, stay == 1 ? "%u memory block stays offline" : "%u memory blocks stay offline", stay);
 }
 
+static char *print_command(const DmVm *vm) {
+  return dm_shell_command("dimmer", "guest", "prepare", vm->name, "--print", NULL);
+}
+
 static void tell_kernel_blocks(const DmVm *vm, DmPrepared *prepared) {
   uint64_t kernel = 0;
   for (guint i = 0; i < vm->live->devices->len; i++) {
@@ -184,20 +189,20 @@ static void tell_kernel_blocks(const DmVm *vm, DmPrepared *prepared) {
       kernel += dm_guest_range(vm->guest, device->address, device->size).kernel;
   }
   g_autofree char *size = dm_size_format(kernel);
+  g_autofree char *print = print_command(vm);
   if (kernel > 0)
     add(prepared->left,
-      "%s of memory devices is in use by the kernel, which files alone cannot change: 'dimmer guest prepare %s --print' "
-      "does it by hand",
-      size, vm->name);
+      "%s of memory devices is in use by the kernel, which files alone cannot change: '%s' does it by hand", size,
+      print);
 }
 
 static gboolean write_files(DmConnection *connection, const DmVm *vm, DmPrepared *prepared, GError **error) {
   gboolean rule = write_rule(connection, vm, prepared);
   gboolean policy = write_policy(connection, vm, rule, prepared);
   if (!rule && !policy) {
+    g_autofree char *print = print_command(vm);
     g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
-      "qemu-guest-agent in %s lets nothing be written; do it by hand: 'dimmer guest prepare %s --print' shows how",
-      vm->name, vm->name);
+      "qemu-guest-agent in %s lets nothing be written; do it by hand: '%s' shows how", vm->name, print);
     return FALSE;
   }
   tell_kernel_blocks(vm, prepared);
@@ -207,6 +212,7 @@ static gboolean write_files(DmConnection *connection, const DmVm *vm, DmPrepared
 
 gboolean dm_prepare_by_qemu_agent(DmConnection *connection, const DmVm *vm, DmPrepared *prepared, GError **error) {
   g_autoptr(GError) failed = NULL;
+  g_autofree char *print = print_command(vm);
   gboolean started = FALSE;
   if (vm->guest->can_exec && run_script(connection, vm, prepared, &started, &failed))
     return TRUE;
@@ -219,9 +225,8 @@ gboolean dm_prepare_by_qemu_agent(DmConnection *connection, const DmVm *vm, DmPr
       "qemu-guest-agent in %s has opened its port, but does not answer; restart it", vm->name);
   else
     g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
-      "qemu-guest-agent in %s may neither run programs nor write files; do it by hand: 'dimmer guest prepare %s "
-      "--print' shows how",
-      vm->name, vm->name);
+      "qemu-guest-agent in %s may neither run programs nor write files; do it by hand: '%s' shows how", vm->name,
+      print);
   return FALSE;
 }
 

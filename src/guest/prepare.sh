@@ -51,14 +51,14 @@ policy_at_start() {
 }
 
 # The kernel itself, since 5.7. Before, it can only be told to leave it to udev.
-word=memhp_default_state=online_movable
+word=movable_node
 set_policy() {
   read -r before <$memory/auto_online_blocks
   if echo online_movable >$memory/auto_online_blocks; then
     policy=online_movable
+    word=memhp_default_state=online_movable
   elif [ "$udev" = yes ] && echo offline >$memory/auto_online_blocks; then
     policy=offline
-    word=movable_node
   else
     echo "left: this kernel does not let auto_online_blocks be set: start it with $word on its command line"
     return 1
@@ -106,9 +106,16 @@ is_movable() {
 # Says to the kernel what state a block is to have; $why is its answer. A program does, as
 # not every shell's own echo tells the reason.
 set_state() {
-  why=$({ LC_ALL=C env echo "$2" >$memory/memory"$1"/state; } 2>&1)
+  ! is_locked || return
+  why=$({ LC_ALL=C timeout -s KILL 20 sh -c 'exec env echo "$1" >"$0"' $memory/memory"$1"/state "$2"; } 2>&1)
   why=${why##*: }
   is "$1" "${2%%_*}"
+}
+
+# Somebody else takes a block offline, which can last for ever, and as long the kernel lets nobody change another.
+is_locked() {
+  why="the kernel is taking another block offline, and changes no other meanwhile: run this again when that is over"
+  grep -q going-offline $memory/memory*/state
 }
 
 blocks() {
@@ -177,6 +184,7 @@ can_spare_block() {
 # memory away is the first to go where it runs out.
 ran_out=no
 take_offline() {
+  ! is_locked || return
   why=$({
     LC_ALL=C timeout 5 sh -c 'echo 1000 >/proc/self/oom_score_adj; exec env echo offline >"$0"' \
       $memory/memory"$1"/state
@@ -210,8 +218,9 @@ make_movable() {
 
 # Blocks that stay, told together where the reason is the same.
 count=0
+to=0
 stays() {
-  if [ "$2" != "$reason" ]; then
+  if [ "$2" != "$reason" ] || [ "$1" != $((to - 1)) ]; then
     tell_stays
     reason=$2
     from=$1
@@ -246,6 +255,8 @@ bring_offline_blocks
 for number in $(blocks); do
   if is "$number" offline; then
     stays "$number" "it is offline, and does not come online: $refused"
+  elif is "$number" going-offline; then
+    stays "$number" "it is being taken offline, which ends when what is in it can be moved"
   fi
 done
 tell_stays

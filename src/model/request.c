@@ -195,3 +195,12 @@ DmStep *dm_request_find_step(const DmRequest *request, const char *alias) {
   }
   return NULL;
 }
+
+gboolean dm_request_asks_again(const DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    if (dm_step_is_pending(step) && !step->withdrawn)
+      return TRUE;
+  }
+  return FALSE;
+}

@@ -194,8 +194,13 @@ DmPlan *dm_plan_settle(const DmVm *vm, DmPlanFlags flags) {
   for (guint i = 0; i < vm->live->devices->len; i++) {
     const DmMemoryDevice *device = vm->live->devices->pdata[i];
     const DmStep *pending = plan_pending_step(vm->request, device);
-    if (pending == NULL || pending->withdrawn)
+    if (pending == NULL)
       continue;
+    if (pending->withdrawn) {
+      plan_note(plan, "not asked again: %s of %s can still go, but a later request wants its memory kept",
+        device->id != NULL ? device->id : device->alias, vm->name);
+      continue;
+    }
     if (plan_leaves_out(device, plan->flags)) {
       g_autoptr(GError) stays = NULL;
       dm_rule_movable(vm, device, &stays);

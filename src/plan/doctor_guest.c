@@ -198,11 +198,12 @@ static PlanNeeds find_needs(const DmVm *vm, const DmPlan *plan) {
   return needs;
 }
 
-/* Why the running VM does not come any nearer to @memory than it is, in words; NULL: it does. */
+/* Why the running VM does not come down to @memory, in words; NULL: it does, or as near as its devices' sizes let it.
+ */
 static char *why_not(const DmVm *vm, uint64_t memory, const DmPlan *plan, const GError *error) {
   if (error != NULL)
     return g_strdup(error->message);
-  if (memory >= dm_config_memory(vm->live) || plan->memory_after < plan->memory_before)
+  if (memory >= dm_config_memory(vm->live) || plan->memory_after <= memory || plan->notes->len == 0)
     return NULL;
   GString *text = g_string_new(NULL);
   for (guint i = 0; i < plan->notes->len; i++)

@@ -147,11 +147,13 @@ static void check_request(GPtrArray *findings, const DmVm *vm) {
       findings, "request", NULL, DM_VERDICT_GOOD, HOST, g_strdup("no earlier request waits for an answer"), NULL);
     return;
   }
+  gboolean again = dm_request_asks_again(vm->request);
   doctor_add(findings, "request", NULL, DM_VERDICT_WARNING, HOST,
     g_strdup_printf(
       "the guest was asked to release %s of %u device%s, and has not answered yet", text, count, count > 1 ? "s" : ""),
-    g_strdup("ask it again"));
-  doctor_add_command(findings, "dimmer", "settle", vm->name, NULL);
+    g_strdup(again ? "ask it again" : "wait for it, or start the VM anew: a later request wants that memory kept"));
+  if (again)
+    doctor_add_command(findings, "dimmer", "settle", vm->name, NULL);
 }
 
 void doctor_check_host(GPtrArray *findings, const DmVm *vm) {

@@ -188,7 +188,7 @@ def test_vm_paused_in_the_middle(host, stuck):
     assert ('the VM was paused, so the device was not asked to go, '
             'and its memory comes online again once the VM runs; resume it') in output
     host.virsh('resume', 'vm')
-    inside.wait_whole(stuck, 256, timeout=90)
+    inside.wait_whole(stuck, 256, timeout=150)
     nothing_came_of_it(host, stuck, before)
 
 
@@ -286,3 +286,25 @@ def test_interrupted_once_asked(host, vm):
     vm.set_deaf(False)
     vm.wait_gone(vm.alias)
     run(host, 'settle', 'vm')
+
+
+def test_another_program_speaks_to_the_agent(host):
+    """Then nothing is asked without its help: the device is stuck, and the guest would be."""
+    vm = host.start_guest('vm', memory_mib=256, max_mib=4096, agent=True, qga=True, kernel='5.10', files=inside.holder())
+    vm.alias, = plug(host, vm, 256, '--policy', 'whole')
+    inside.wait_whole(vm, 256)
+    inside.hold(vm, 30, 'pin')
+    before = values(host, 'vm'), inside.times_asked(vm)
+    vm.guest('kill -STOP $(pidof qemu-ga)')  # which the other program waits for, with the port open
+    with host.dimmer_start('guest', 'prepare', 'vm', '--print') as other:
+        deadline = time.monotonic() + 20
+        while any(each['filename'].startswith('disconnected') and 'agent.sock' in each['filename']
+                  for each in vm.qmp('query-chardev')):
+            assert time.monotonic() < deadline and other.poll() is None, vm.qmp('query-chardev')
+        other.send_signal(signal.SIGSTOP)
+        vm.guest('kill -CONT $(pidof qemu-ga)')
+        assert 'another program speaks to dimmer-guest in vm' in fail(
+            host, 'unplug', 'vm', vm.alias, status=3, code='busy')
+        assert 'another program speaks to dimmer-guest in vm' in host.dimmer('guest', 'prepare', 'vm', check=3).stderr
+        other.kill()
+    nothing_came_of_it(host, vm, before)

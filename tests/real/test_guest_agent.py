@@ -260,7 +260,7 @@ def test_what_somebody_else_takes_offline_is_not_offline_yet(pinned):
     report = json.loads(pinned.host.dimmer('doctor', pinned.name, '-o', 'json').stdout)
     movable, = [finding for finding in report['findings'] if finding['check'] == 'movable']
     assert movable['verdict'] == 'warning' and '128 MiB of its 256 MiB are going offline' in movable['evidence'], movable
-    pinned.guest('kill -9 $(cat /run/taking)')
+    pinned.guest(f'kill -9 $(cat /run/taking); while grep -q going-offline {inside.MEMORY}/memory*/state; do sleep 0.1; done')
     with pinned.dimmer_guest() as agent:
         agent.hello()
         assert agent.ask('online', start=PLUGGED, size=2 * BLOCK)['ok']

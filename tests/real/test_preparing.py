@@ -66,9 +66,9 @@ def test_the_printed_script_finds_the_devices_without_an_agent(host):
 
 
 REFUSING = """cat >/tmp/refusing <<'END'
-env() {
-  [ "$2" != online_movable ] || { echo 'env: write error: Invalid argument' >&2; return 1; }
-  command env "$@"
+timeout() {
+  [ "$8" != online_movable ] || { echo 'env: write error: Invalid argument' >&2; return 1; }
+  command timeout "$@"
 }
 . /tmp/prepare
 END"""
@@ -96,6 +96,26 @@ def test_what_the_kernel_cannot_move_is_named_with_what_helps(host):
     left = prepare(host, vm)['left']
     assert any('memory33' in words and 'cannot move' in words and 'memhp_default_state=online_movable' in words
                for words in left), left
+
+
+def test_while_a_block_goes_offline_nothing_is_tried(host):
+    """It would wait in the kernel for as long as that lasts."""
+    vm = host.start_guest('vm', memory_mib=256, max_mib=4096, qga=True, kernel='5.10', auto_online='online_movable',
+                          files=inside.holder())
+    plug(host, vm, 256, '--policy', 'whole')
+    vm.set_auto_online('offline')
+    plug(host, vm, 128)
+    inside.hold(vm, 30, 'pin')
+    vm.guest(f"""for block in 33 32; do
+            echo offline >{inside.MEMORY}/memory$block/state
+        done 2>/dev/null & echo $! >/run/taking""")
+    inside.wait_going_offline(vm)
+    left = prepare(host, vm)['left']
+    assert any('memory34' in words and 'the kernel is taking another block offline' in words for words in left), left
+    assert any('it is being taken offline, which ends' in words for words in left), left
+    vm.guest('kill -9 $(cat /run/taking)')
+    wait = vm.guest(f'while grep -q going-offline {inside.MEMORY}/memory*/state; do sleep 0.1; done')
+    assert wait == '' and inside.blocks(vm)[2] == inside.OFFLINE
 
 
 def test_only_root_may(host):

@@ -17,6 +17,7 @@ typedef struct DmAgent DmAgent;
 typedef struct {
   gboolean ok;        /* it was done */
   gboolean silent;    /* nobody answered: the conversation has ended, or the deadline is over */
+  gboolean cut;       /* silent, as the VM or the connection to its host has gone */
   const char *code;   /* the error of the protocol: "stays", "cancelled", ...; NULL if ok or silent */
   const char *why;    /* of DM_AGENT_MOVABLE, where not all are movable: "kernel", "memory", ...; NULL: not told */
   const char *detail; /* in words; never NULL where not ok, or where there is a why */

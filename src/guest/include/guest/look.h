@@ -12,14 +12,15 @@
 
 /*
  * @guest: what was told (owned by the caller; with notes where somebody did not answer). @agent: the conversation with
- * dimmer-guest, open (owned by the caller; NULL: there is none).
+ * dimmer-guest, open (owned by the caller; NULL: there is none, or it is over, so that others have their turn, as in
+ * DM_LOOK_COUNTING).
  */
 typedef void (*DmLookFunc)(DmGuest *guest, DmAgent *agent, gpointer data);
 
 typedef enum {
   DM_LOOK_BRIEF,    /* for a change: whoever tells what it needs */
-  DM_LOOK_WHOLE,    /* for people: both agents are asked */
-  DM_LOOK_COUNTING, /* and a balloon that does not count is told to, for the next look */
+  DM_LOOK_WHOLE,    /* for work: both agents are asked */
+  DM_LOOK_COUNTING, /* for people: the same, and a balloon that does not count is told to, for the next look */
 } DmLookDepth;
 
 /*

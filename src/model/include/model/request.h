@@ -129,3 +129,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmRequest, dm_request_free)
 
 /* The newest step for the device of that alias, or NULL. The request keeps it. */
 DmStep *dm_request_find_step(const DmRequest *request, const char *alias);
+
+/* Whether settling it asks for anything again: something is out that was not withdrawn. */
+gboolean dm_request_asks_again(const DmRequest *request);
