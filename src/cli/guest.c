@@ -75,16 +75,19 @@ static gboolean may_prepare(Prepare *prepare) {
       vm->live != NULL ? "resume" : "start");
     return FALSE;
   }
-  if (vm->guest->busy && !prepare->print) {
-    g_set_error(&prepare->error, DM_ERROR, DM_ERROR_BUSY,
-      "another program speaks to dimmer-guest in %s at this moment; repeat this once it is done", vm->name);
-    return FALSE;
-  }
   if (!dm_vm_is_windows(vm))
     return TRUE;
   g_set_error(&prepare->error, DM_ERROR, DM_ERROR_NOT_REMOVABLE,
     "%s runs Windows%s, which cannot release memory while it runs: there is nothing to prepare", vm->name,
     vm->guest != NULL && vm->guest->windows == DM_FACT_YES ? "" : " by its definition");
+  return FALSE;
+}
+
+static gboolean may_speak(Prepare *prepare) {
+  if (!prepare->vm->guest->busy)
+    return TRUE;
+  g_set_error(&prepare->error, DM_ERROR, DM_ERROR_BUSY,
+    "another program speaks to dimmer-guest in %s at this moment; repeat this once it is done", prepare->vm->name);
   return FALSE;
 }
 
@@ -176,7 +179,7 @@ static int prepare_vm(Prepare *prepare, const char *name) {
   }
   /* A request may have memory offline at this moment, on its way out. */
   g_autoptr(DmLock) lock = dm_lock_take(prepare->vm->uuid, prepare->vm->name, &prepare->error);
-  if (lock == NULL || !dm_rule_idle(prepare->vm, &prepare->error))
+  if (lock == NULL || !dm_rule_idle(prepare->vm, &prepare->error) || !may_speak(prepare))
     return finish(prepare);
   run_worker(prepare, work_ports);
   if (prepare->error == NULL)
