@@ -3,6 +3,7 @@
 
 import uuid
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 from testbed import dimm_xml
 
@@ -31,6 +32,18 @@ def search(kind, text, **others):
     """A collection's path with a search."""
     return f'{kind}?' + '&'.join([f'search={quote(text)}'] +
                                  [f'{key}={value}' for key, value in others.items()])
+
+
+def definitions(vm):
+    """The running VM and its next run, whole; but for the period of the balloon's statistics,
+    which dimmerd sets in its own time.
+    """
+    found = vm.live_xml(), vm.inactive_xml()
+    for definition in found:
+        balloon = definition.find('devices/memballoon')
+        for statistics in balloon.findall('stats'):
+            balloon.remove(statistics)
+    return [ElementTree.tostring(definition) for definition in found]
 
 
 # Memory.

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rest import (MIB, change, empty, event, events, fault, job, memory, mib, path, plug, put, rule,
-                  sizes_of, steps, values, wait_job, wait_memory)
+from rest import (MIB, change, definitions, empty, event, events, fault, job, memory, mib, path, plug,
+                  put, rule, sizes_of, steps, values, wait_job, wait_memory)
 from testbed import dimm_xml, virtio_mem_xml
 
 
@@ -308,7 +308,7 @@ def plan(client, vm, **query):
 def test_the_plan_of_the_worked_example(mute, client):
     devices = dict(zip(plug(mute, 128, 128, 256, 256), (128, 128, 256, 256)))
     wait_memory(client, mute, 1792)
-    before = list(mute.live_xml().itertext()), list(mute.inactive_xml().itertext())
+    before = definitions(mute)
     answer = plan(client, mute, memory=1400, guaranteed=900)
     assert answer.status == 200 and answer.xml.tag == 'memory_plan'
     found = answer.xml
@@ -320,7 +320,7 @@ def test_the_plan_of_the_worked_example(mute, client):
     assert sorted(mib(step.findtext('size')) for step in planned) == [128, 256]
     for step in planned:
         assert devices[step.find('device').get('id')] == mib(step.findtext('size'))
-    assert before == (list(mute.live_xml().itertext()), list(mute.inactive_xml().itertext()))
+    assert definitions(mute) == before
     assert values(client, mute) == (1792, 1792, 1024, 1024)
     assert list(client.get('jobs').xml) == [] and events(client, 2046) == []
 
