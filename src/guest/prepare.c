@@ -121,6 +121,9 @@ static char *policy_at_start(DmConnection *connection, const DmVm *vm) {
     if (g_str_has_prefix(*word, key))
       policy = *word + strlen(key);
   }
+  gboolean node = g_strv_contains((const char *const *)words, "movable_node") && !dm_guest_is_before(vm->guest, 4, 13);
+  if (node && (*policy == '\0' || g_str_equal(policy, "online")))
+    return g_strdup("online_movable");
   return facts_words(policy);
 }
 
@@ -129,10 +132,9 @@ static char *advise_start(DmConnection *connection, const DmVm *vm, gboolean has
   g_autofree char *policy = policy_at_start(connection, vm);
   if (g_str_equal(policy, "online_movable") || (has_rule && g_str_equal(policy, "offline")))
     return NULL;
-  return g_strdup_printf(
-    "auto_online_blocks goes back with a reboot%s%s: %sadd memhp_default_state=online_movable to "
-    "the kernel's command line",
-    *policy != '\0' ? ", to " : "", policy, *policy == '\0' && has_rule ? "if it is not offline then, " : "");
+  return g_strdup_printf("auto_online_blocks goes back with a reboot%s%s: %sadd %s to the kernel's command line",
+    *policy != '\0' ? ", to " : "", policy, *policy == '\0' && has_rule ? "if it is not offline then, " : "",
+    dm_guest_boot_word(vm->guest));
 }
 
 /* Before 5.7 the kernel can only be told to leave it to the rule. */
@@ -149,8 +151,8 @@ static gboolean write_policy(DmConnection *connection, const DmVm *vm, gboolean 
       g_ptr_array_add(prepared->left, advice);
     return TRUE;
   }
-  add(prepared->left,
-    "auto_online_blocks cannot be set from outside: add memhp_default_state=online_movable to the kernel's command line");
+  add(prepared->left, "auto_online_blocks cannot be set from outside: add %s to the kernel's command line",
+    dm_guest_boot_word(vm->guest));
   return FALSE;
 }
 
@@ -205,6 +207,10 @@ static gboolean write_files(DmConnection *connection, const DmVm *vm, DmPrepared
       "qemu-guest-agent in %s lets nothing be written; do it by hand: '%s' shows how", vm->name, print);
     return FALSE;
   }
+  if (dm_guest_is_before(vm->guest, 4, 13) && vm->guest->agent == NULL)
+    add(prepared->left,
+      "this kernel makes plugged memory movable from its highest block down only, and udev begins with the lowest: run "
+      "dimmer-guest in the guest, or prepare it again after each plug");
   tell_kernel_blocks(vm, prepared);
   online_offline_blocks(connection, vm, prepared);
   return TRUE;
@@ -243,21 +249,14 @@ typedef struct {
 
 static void make_next(Making *making);
 
-/* What mends it; "" where nothing is known to. */
-static const char *remedy_of(const DmAgentAnswer *answer) {
-  static const struct {
-    const char *why, *remedy;
-  } remedies[] = {
-    {"kernel",
-      "; a reboot of the guest with memhp_default_state=online_movable on its kernel's command line mends that"},
-    {"memory", "; end programs in the guest that use memory, or give it more, and prepare it again"},
-    {"in-use", "; prepare it again when the guest has less to do"},
-  };
-  for (gsize i = 0; i < G_N_ELEMENTS(remedies); i++) {
-    if (g_strcmp0(remedies[i].why, answer->why) == 0)
-      return remedies[i].remedy;
-  }
-  return "";
+/* What mends it; "" where nothing is known to. The caller g_frees. */
+static char *remedy_of(const DmGuest *guest, const DmAgentAnswer *answer) {
+  if (g_strcmp0(answer->why, "kernel") == 0)
+    return g_strdup_printf(
+      "; a reboot of the guest with %s on its kernel's command line mends that", dm_guest_boot_word(guest));
+  if (g_strcmp0(answer->why, "memory") == 0)
+    return g_strdup("; end programs in the guest that use memory, or give it more, and prepare it again");
+  return g_strdup(g_strcmp0(answer->why, "in-use") == 0 ? "; prepare it again when the guest has less to do" : "");
 }
 
 static void on_made(const DmAgentAnswer *answer, gpointer data) {
@@ -265,13 +264,14 @@ static void on_made(const DmAgentAnswer *answer, gpointer data) {
   const DmMemoryDevice *device = making->vm->live->devices->pdata[making->next++];
   g_autofree char *size = dm_size_format(device->size);
   g_autofree char *name = g_strdup_printf("%s %.8s", dm_memory_device_kind_name(device), device->id);
+  g_autofree char *remedy = remedy_of(making->vm->guest, answer);
   if (answer->ok && answer->done == answer->of)
     add(making->prepared->did, "made %s (%s) movable", name, size);
   else if (answer->ok)
     add(making->prepared->left,
       "%s (%s) stays as it is by %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " memory blocks: %s%s", name, size,
       answer->of - answer->done, answer->of, answer->why != NULL ? answer->detail : "the guest did not tell why",
-      remedy_of(answer));
+      remedy);
   else if (g_strcmp0(answer->code, "cancelled") == 0) /* by us, when the time was over */
     add(making->prepared->left,
       "%s (%s) is not movable throughout: within %d seconds the guest could not move what is in it; end programs there "
@@ -302,8 +302,8 @@ static void tell_virtio(const DmGuest *guest, DmPrepared *prepared) {
   if (kernel > 0)
     add(prepared->left,
       "%s of virtio-mem stays in a kernel zone: what is taken away and given again by a lower and a higher size comes "
-      "as movable; else reboot the guest with memhp_default_state=online_movable on its kernel's command line",
-      size);
+      "as movable; else reboot the guest with %s on its kernel's command line",
+      size, dm_guest_boot_word(guest));
 }
 
 static void make_next(Making *making) {

@@ -50,8 +50,19 @@ policy_at_start() {
   esac
 }
 
+is_before() { # MAJOR MINOR
+  version=$(uname -r)
+  minor=${version#*.}
+  minor=${minor%%[!0-9]*}
+  [ "${version%%.*}" -lt "$1" ] || { [ "${version%%.*}" = "$1" ] && [ "$minor" -lt "$2" ]; }
+}
+
+# What the kernel's command line is to have. Before 4.13 movable_node does nothing for what is plugged.
+word=memhp_default_state=online_movable
+! is_before 5 7 || word=movable_node
+! is_before 4 13 || word=memhp_default_state=offline
+
 # The kernel itself, since 5.7. Before, it can only be told to leave it to udev.
-word=movable_node
 set_policy() {
   read -r before <$memory/auto_online_blocks
   if echo online_movable >$memory/auto_online_blocks; then
@@ -59,8 +70,13 @@ set_policy() {
     word=memhp_default_state=online_movable
   elif [ "$udev" = yes ] && echo offline >$memory/auto_online_blocks; then
     policy=offline
+  elif ! echo "$before" >$memory/auto_online_blocks; then
+    echo "left: auto_online_blocks cannot be written: start this machine with $word on its kernel's command line"
+    return 1
   else
-    echo "left: this kernel does not let auto_online_blocks be set: start it with $word on its command line"
+    or=
+    [ "$before:$word" != online:movable_node ] || or=", or start this machine with $word on its kernel's command line"
+    echo "left: this kernel's auto_online_blocks knows no online_movable, and there is no udev to leave it to: run dimmer-guest here$or"
     return 1
   fi 2>/dev/null
   [ "$before" = $policy ] || echo "done: set auto_online_blocks to $policy"
@@ -73,7 +89,8 @@ keep_policy() {
       ", which sets it at every start" && kept=yes
   fi
   at_start=$(policy_at_start)
-  case $at_start:" $(cat /proc/cmdline) " in
+  case $at_start:$word:" $(cat /proc/cmdline) " in
+    *:memhp_default_state=offline:*) ;;
     online:*' movable_node '* | :*' movable_node '*) at_start=online_movable ;;
   esac
   case $udev:$kept:$at_start in
@@ -87,6 +104,9 @@ keep_policy() {
 
 if [ -e $memory/auto_online_blocks ]; then
   set_policy && keep_policy
+fi
+if is_before 4 13 && ! pidof dimmer-guest >/dev/null 2>&1; then
+  echo "left: this kernel makes plugged memory movable from its highest block down only, and udev begins with the lowest: run dimmer-guest here, or run this again after each plug"
 fi
 
 # What is there already. A kernel of before 4.13 makes a block movable only beside

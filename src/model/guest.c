@@ -44,6 +44,20 @@ gboolean dm_guest_tells_movable(const DmGuest *guest) {
   return guest->runs != NULL || guest->windows == DM_FACT_YES;
 }
 
+gboolean dm_guest_is_before(const DmGuest *guest, guint major, guint minor) {
+  char *end = NULL;
+  guint64 first = guest->kernel != NULL ? g_ascii_strtoull(guest->kernel, &end, 10) : 0;
+  if (first == 0 || *end != '.')
+    return FALSE;
+  return first < major || (first == major && g_ascii_strtoull(end + 1, NULL, 10) < minor);
+}
+
+const char *dm_guest_boot_word(const DmGuest *guest) {
+  if (dm_guest_is_before(guest, 4, 13))
+    return "memhp_default_state=offline";
+  return dm_guest_is_before(guest, 5, 7) ? "movable_node" : "memhp_default_state=online_movable";
+}
+
 const char *dm_source_name(DmSource source) {
   static const char *const names[] = {
     [DM_SOURCE_NONE] = "",

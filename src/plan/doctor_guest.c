@@ -116,10 +116,14 @@ typedef struct {
   const char *evidence;
 } Onlining;
 
-/* The kernel's own policy comes before any rule or program of user space. */
+/*
+ * The kernel's own policy comes before any rule or program of user space. Before 4.13 movable_node is about memory that
+ * is there when the kernel starts, and what is plugged becomes movable in one order only: see guest/online.c.
+ */
 static Onlining foresee(const DmGuest *guest) {
   const char *policy = guest->policy;
-  gboolean node = guest->movable_node == DM_FACT_YES;
+  gboolean ordered = dm_guest_is_before(guest, 4, 13);
+  gboolean node = guest->movable_node == DM_FACT_YES && !ordered;
   if (g_strcmp0(policy, "online_movable") == 0)
     return (Onlining){DM_VERDICT_GOOD, "the kernel brings plugged memory online as movable (online_movable)"};
   if (g_strcmp0(policy, "online_kernel") == 0)
@@ -133,7 +137,10 @@ static Onlining foresee(const DmGuest *guest) {
   if (guest->onlines == DM_FACT_YES)
     return (Onlining){DM_VERDICT_GOOD, "dimmer-guest brings plugged memory online as movable"};
   if (guest->udev_rule == DM_FACT_YES)
-    return (Onlining){DM_VERDICT_GOOD, "a udev rule brings plugged memory online as movable"};
+    return ordered ? (Onlining){DM_VERDICT_WARNING,
+                       "a udev rule brings plugged memory online as movable, but this kernel wants the highest block "
+                       "first, and udev begins with the lowest"}
+                   : (Onlining){DM_VERDICT_GOOD, "a udev rule brings plugged memory online as movable"};
   if (policy == NULL)
     return node ? (Onlining){DM_VERDICT_GOOD, "memory that comes online is movable (movable_node)"}
                 : (Onlining){DM_VERDICT_UNKNOWN, "nobody told how plugged memory comes online"};
@@ -154,9 +161,13 @@ static void check_onlining(GPtrArray *findings, const DmVm *vm) {
   gboolean wrong = onlining.verdict == DM_VERDICT_BAD || onlining.verdict == DM_VERDICT_WARNING;
   if (dm_vm_is_windows(vm))
     return;
+  const char *remedy = "prepare the guest: from the next plug on, memory then comes online as movable";
+  if (vm->guest != NULL && dm_guest_is_before(vm->guest, 4, 13))
+    remedy =
+      "run dimmer-guest in the guest, which keeps the order that this kernel needs, or prepare it after each plug";
   doctor_add(findings, "onlining", NULL, onlining.verdict,
     onlining.verdict != DM_VERDICT_UNKNOWN ? system_source(vm) : NULL, g_strdup(onlining.evidence),
-    wrong ? g_strdup("prepare the guest: from the next plug on, memory then comes online as movable") : NULL);
+    wrong ? g_strdup(remedy) : NULL);
   if (wrong)
     doctor_add_command(findings, "dimmer", "guest", "prepare", vm->name, NULL);
 }

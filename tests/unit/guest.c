@@ -189,6 +189,27 @@ static void test_plug_step(void) {
   }
 }
 
+static const struct {
+  const char *name, *kernel;
+  gboolean before; /* 4.13 */
+} kernels[] = {
+  {"older", "3.10.0-1160.el7.x86_64", TRUE},
+  {"just-older", "4.12.14-122-default", TRUE},
+  {"just-not", "4.13.0", FALSE},
+  {"newer", "4.18.0-553.el8", FALSE},
+  {"much-newer", "10.0-rc1", FALSE},
+  {"not-known", NULL, FALSE},
+  {"no-number", "Linux", FALSE},
+  {"no-minor", "3", FALSE},
+};
+
+static void test_kernel(gconstpointer data) {
+  const typeof(kernels[0]) *c = data;
+  g_autoptr(DmGuest) guest = dm_guest_new();
+  guest->kernel = g_strdup(c->kernel);
+  g_assert_cmpint(dm_guest_is_before(guest, 4, 13), ==, c->before);
+}
+
 static void test_copy(void) {
   DmGuest *guest = guest_from("both os=Some_OS kernel=6.1 boot=a policy=online block=128 onlines 4096+256:m");
   g_ptr_array_add(guest->notes, g_strdup("a note"));
@@ -219,6 +240,7 @@ int main(int argc, char **argv) {
   ADD_TABLE("range", ranges, test_range)
   ADD_TABLE("fingerprint", fingerprints, test_fingerprint)
   ADD_TABLE("take", takes, test_take)
+  ADD_TABLE("kernel", kernels, test_kernel)
   g_test_add_func("/guest/range-at-the-end", test_range_at_the_end);
   g_test_add_func("/guest/fingerprint-unknown", test_fingerprint_unknown);
   g_test_add_func("/guest/no-address", test_no_address);

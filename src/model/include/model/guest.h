@@ -78,6 +78,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmGuest, dm_guest_free)
 /* It tells whether the memory of devices can go: by its memory blocks, or as it is Windows. */
 gboolean dm_guest_tells_movable(const DmGuest *guest);
 
+/* Its kernel is older than Linux @major.@minor; FALSE too where it is not known. */
+gboolean dm_guest_is_before(const DmGuest *guest, guint major, guint minor);
+
+/*
+ * How its kernel's command line makes memory movable that is there when it starts, or comes before anybody else is at
+ * it. Before Linux 5.7 no policy does, and before 4.13 no other word: what it leaves offline is dimmer-guest's there.
+ */
+const char *dm_guest_boot_word(const DmGuest *guest);
+
 /* "dimmer-guest", "qemu-guest-agent", "balloon statistics"; "" of DM_SOURCE_NONE. */
 const char *dm_source_name(DmSource source);
 
