@@ -9,6 +9,7 @@
 
 #include "agent.h"
 #include "json.h"
+#include "memory.h"
 #include "online.h"
 #include "system.h"
 
@@ -184,15 +185,19 @@ static void go_on(Agent *agent) {
   Job *job = &agent->job;
   while (job->done < block_count(job)) {
     uint32_t block = job->last - job->done;
-    if (has_to_go(job, block)) {
+    bool goes = has_to_go(job, block);
+    if (goes && job->kind == JOB_MOVABLE && !memory_has_room(agent->blocks.size)) {
+      step_done(agent, block, ENOMEM); /* dimmer reckons before it plans an unplug, but not for this */
+    } else if (goes) {
       /* Before it is offline: if we are stopped meanwhile, it may or may not be. */
       blocks_flag(&agent->blocks, block, block, BLOCK_OURS | BLOCK_SEEN, 0);
       job->child = take_offline(block);
       if (job->child < 0)
         fail(agent, block, errno);
       return;
+    } else {
+      step_done(agent, block, 0);
     }
-    step_done(agent, block, 0);
   }
   finish(agent);
 }

@@ -6,6 +6,7 @@
 #include "agent.h"
 #include "config.h"
 #include "json.h"
+#include "memory.h"
 #include "online.h"
 #include "system.h"
 
@@ -77,21 +78,13 @@ static const struct {
   {"Mlocked:", "mlocked"},
 };
 
-/* "MemTotal:        1014520 kB" */
 static void add_memory_line(const char *words, void *data) {
+  uint64_t bytes;
   for (size_t i = 0; i < sizeof(memory_lines) / sizeof(memory_lines[0]); i++) {
-    size_t length = strlen(memory_lines[i].line);
-    if (strncmp(words, memory_lines[i].line, length) != 0)
-      continue;
-    char digits[24] = "";
-    uint64_t kib;
-    words += length;
-    words += strspn(words, " ");
-    strncpy(digits, words, sizeof(digits) - 1);
-    digits[strspn(digits, "0123456789")] = '\0';
-    if (text_number(digits, 10, &kib) && kib <= INT64_MAX / 1024)
-      json_add_number(data, memory_lines[i].member, kib * 1024);
-    return;
+    if (memory_line(words, memory_lines[i].line, &bytes)) {
+      json_add_number(data, memory_lines[i].member, bytes);
+      return;
+    }
   }
 }
 

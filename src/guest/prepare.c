@@ -209,8 +209,8 @@ static gboolean write_files(DmConnection *connection, const DmVm *vm, DmPrepared
   }
   if (dm_guest_is_before(vm->guest, 4, 13) && vm->guest->agent == NULL)
     add(prepared->left,
-      "this kernel makes plugged memory movable from its highest block down only, and udev begins with the lowest: run "
-      "dimmer-guest in the guest, or prepare it again after each plug");
+      "this kernel makes plugged memory movable from its highest block down only, which no udev does: run dimmer-guest in "
+      "the guest, or prepare it again after each plug");
   tell_kernel_blocks(vm, prepared);
   online_offline_blocks(connection, vm, prepared);
   return TRUE;

@@ -76,7 +76,8 @@ set_policy() {
   else
     or=
     [ "$before:$word" != online:movable_node ] || or=", or start this machine with $word on its kernel's command line"
-    echo "left: this kernel's auto_online_blocks knows no online_movable, and there is no udev to leave it to: run dimmer-guest here$or"
+    is_before 4 13 || # of which there is more to say, below
+      echo "left: this kernel's auto_online_blocks knows no online_movable, and there is no udev to leave it to: run dimmer-guest here$or"
     return 1
   fi 2>/dev/null
   [ "$before" = $policy ] || echo "done: set auto_online_blocks to $policy"
@@ -106,7 +107,7 @@ if [ -e $memory/auto_online_blocks ]; then
   set_policy && keep_policy
 fi
 if is_before 4 13 && ! pidof dimmer-guest >/dev/null 2>&1; then
-  echo "left: this kernel makes plugged memory movable from its highest block down only, and udev begins with the lowest: run dimmer-guest here, or run this again after each plug"
+  echo "left: this kernel makes plugged memory movable from its highest block down only, which no udev does: run dimmer-guest here, or run this again after each plug"
 fi
 
 # What is there already. A kernel of before 4.13 makes a block movable only beside

@@ -127,9 +127,10 @@ bool __wrap_system_exists(const char *path) {
 }
 
 bool __wrap_system_lines(const char *path, void (*line)(const char *words, void *data), void *data) {
-  if (strcmp(path, "/proc/meminfo") == 0)
+  if (strcmp(path, "/proc/meminfo") == 0) {
     line("MemTotal:        1014520 kB", data);
-  else
+    line("MemFree:          914520 kB", data);
+  } else
     line("  110000000-117ffffff : System RAM (virtio_mem)", data);
   return true;
 }

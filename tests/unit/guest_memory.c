@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether dimmer-guest finds room for what it would move, by what a kernel tells of its memory. */
+#include "memory.h"
+
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+#include "system.h"
+
+#define MIB ((uint64_t)1 << 20)
+
+/* What a kernel says, in MiB; @movable of two nodes each, a negative number where it does not say it. */
+static const struct {
+  const char *name;
+  int total, free, available, movable, bytes;
+  bool room;
+} rooms[] = {
+  {"plenty", 1024, 100, 600, 0, 128, true},
+  {"just-enough", 1024, 100, 192, 0, 128, true},
+  {"one-less", 1024, 100, 191, 0, 128, false},
+  {"free-in-movable-zones", 1024, 600, 600, 250, 128, false},
+  {"beside-movable-zones", 1024, 600, 600, 200, 128, true},
+  {"more-movable-than-spare", 1024, 600, 300, 300, 128, false},
+  {"a-20th-stays", 20480, 2048, 1151, 0, 128, false},
+  {"a-20th-only", 20480, 2048, 1152, 0, 128, true},
+  {"at-most-1-gib", 409600, 2048, 1152, 0, 128, true},
+  {"before-3.14", 1024, 192, -1, 0, 128, true},
+  {"before-3.14-short", 1024, 191, -1, 0, 128, false},
+  {"no-zones", 1024, 100, 192, -1, 128, true},
+  {"not-told", -1, -1, -1, -1, 128, true},
+};
+
+static void add(GString *text, const char *name, int mib) {
+  if (mib >= 0)
+    g_string_append_printf(text, "%-15s %d kB\n", name, mib * 1024);
+}
+
+static void write_below(const char *root, const char *name, const char *text) {
+  g_autofree char *path = g_build_filename(root, "proc", name, NULL);
+  g_autoptr(GError) error = NULL;
+  g_file_set_contents(path, text, -1, &error);
+  g_assert_no_error(error);
+}
+
+static void remove_below(const char *root, const char *name) {
+  g_autofree char *path = g_build_filename(root, "proc", name, NULL);
+  g_remove(path);
+}
+
+static void test_room(gconstpointer data) {
+  const typeof(rooms[0]) *c = data;
+  g_autofree char *root = g_dir_make_tmp("memory-XXXXXX", NULL);
+  g_autofree char *proc = g_build_filename(root, "proc", NULL);
+  g_autoptr(GString) memory = g_string_new(NULL), zones = g_string_new(NULL);
+  g_mkdir(proc, 0700);
+  add(memory, "MemTotal:", c->total);
+  add(memory, "MemFree:", c->free);
+  add(memory, "MemAvailable:", c->available);
+  write_below(root, "meminfo", memory->str);
+  for (int node = 0; node < 2 && c->movable >= 0; node++) {
+    long pages = c->movable * (long)MIB / sysconf(_SC_PAGESIZE);
+    g_string_append_printf(zones,
+      "Node %d, zone   Normal\n  per-node stats\n      nr_inactive_anon 1\n  pages free     77777\n        min      1\n"
+      "Node %d, zone  Movable\n  pages free     %ld\n        min      32\n        nr_free_pages 99999\n",
+      node, node, pages);
+  }
+  if (zones->len > 0)
+    write_below(root, "zoneinfo", zones->str);
+  g_assert_true(system_set_root(root));
+  g_assert_cmpint(memory_has_room((uint64_t)c->bytes * MIB), ==, c->room);
+  remove_below(root, "meminfo");
+  remove_below(root, "zoneinfo");
+  g_rmdir(proc);
+  g_rmdir(root);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS(rooms); i++) {
+    g_autofree char *path = g_strconcat("/guest-memory/", rooms[i].name, NULL);
+    g_test_add_data_func(path, &rooms[i], test_room);
+  }
+  return g_test_run();
+}
