@@ -107,6 +107,7 @@ static void read_surroundings(DmVm *vm, const xmlNode *domain) {
   }
   vm->vfio = has_device(devices, "hostdev", "pci") || has_device(devices, "hostdev", "mdev") ||
     has_device(devices, "interface", "hostdev") || has_device(devices, "disk", "nvme");
+  vm->hard_limit = xml_bytes(xml_child(xml_child(domain, "memtune"), "hard_limit"));
   const xmlNode *memballoon = xml_child(devices, "memballoon");
   g_autofree char *balloon = xml_attribute(memballoon, "model");
   vm->balloon = balloon != NULL && g_strcmp0(balloon, "none") != 0;

@@ -111,7 +111,7 @@ DmPlan *dm_plan_plug_devices(const DmVm *vm, const DmPlugWish *wish, GError **er
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_PLUG);
   if (dimm) {
     if (!dm_rule_step(vm, size, dm_vm_plug_step(vm), error) || !dm_rule_room(vm, size, error) ||
-      !dm_rule_slot(vm, error))
+      !dm_rule_pinned(vm, dm_size_plus(dm_config_memory(vm->live), size), error) || !dm_rule_slot(vm, error))
       return NULL;
     plan_add_dimms(plan, vm, wish->policy, size, wish->node);
   } else {

@@ -151,6 +151,18 @@ gboolean dm_rule_room(const DmVm *vm, uint64_t added, GError **error) {
   return FALSE;
 }
 
+gboolean dm_rule_pinned(const DmVm *vm, uint64_t memory, GError **error) {
+  if (!vm->vfio || vm->hard_limit == 0 || memory <= vm->hard_limit)
+    return TRUE;
+  g_autofree char *memory_text = dm_size_format(memory);
+  g_autofree char *limit = dm_size_format(vm->hard_limit);
+  g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM,
+    "memory of %s would be %s, above its hard limit of %s, and its host devices (VFIO) pin all of it: QEMU would end; "
+    "ask for less, or raise the limit first",
+    vm->name, memory_text, limit);
+  return FALSE;
+}
+
 gboolean dm_rule_slot(const DmVm *vm, GError **error) {
   if (dm_config_free_slots(vm->live) > 0)
     return TRUE;

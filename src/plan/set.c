@@ -123,7 +123,7 @@ static gboolean plan_raise(DmPlan *plan, const DmVm *vm, const DmValues *values,
   if (dimms > 0) {
     uint64_t block = smallest_block(devices, step);
     if (!dm_rule_step(vm, dimms, dimms % block == 0 ? step : block, error) || !dm_rule_room(vm, dimms, error) ||
-      !dm_rule_slot(vm, error))
+      !dm_rule_pinned(vm, values->memory, error) || !dm_rule_slot(vm, error))
       return FALSE;
     plan_add_dimms(plan, vm, policy, dimms, 0); /* oVirt: always node 0 */
   }

@@ -175,6 +175,44 @@ static void test_no_such_node(void) {
   }
 }
 
+/* DIMMs beside a host device stay below the hard limit, or QEMU ends; virtio-mem takes what it gets. */
+static void test_pinned(void) {
+  static const struct {
+    const char *vm, *words;
+    gboolean vfio;
+    uint64_t hard_limit;
+    DmPlugWish wish;
+    gboolean possible;
+  } cases[] = {
+    {PLAIN, NULL, TRUE, 1536, DIMM(512, 0, DM_POLICY_WHOLE), TRUE},
+    {PLAIN, "hard limit of 1535 MiB", TRUE, 1535, DIMM(512, 0, DM_POLICY_WHOLE), FALSE},
+    {PLAIN, NULL, FALSE, 1535, DIMM(512, 0, DM_POLICY_WHOLE), TRUE},
+    {PLAIN, NULL, TRUE, 0, DIMM(512, 0, DM_POLICY_WHOLE), TRUE},
+    {PLAIN, NULL, TRUE, 1535, VIRTIO(512, 512), TRUE},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(GError) error = NULL, set_error = NULL;
+    g_autoptr(DmVm) vm = vm_from(cases[i].vm);
+    vm->vfio = cases[i].vfio;
+    vm->hard_limit = cases[i].hard_limit * DM_MIB;
+    DmPlugWish wish = cases[i].wish;
+    wish.size *= DM_MIB;
+    wish.max_size *= DM_MIB;
+    g_autoptr(DmPlan) plan = dm_plan_plug_devices(vm, &wish, &error);
+    g_assert_cmpint(plan != NULL, ==, cases[i].possible);
+    if (wish.kind != DM_DEVICE_DIMM)
+      continue;
+    DmWish raise = {.has_memory = TRUE, .memory = 1536 * DM_MIB, .policy = DM_POLICY_WHOLE};
+    g_autoptr(DmPlan) set = dm_plan_set(vm, &raise, &set_error);
+    g_assert_cmpint(set != NULL, ==, cases[i].possible);
+    if (cases[i].possible)
+      continue;
+    g_assert_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM);
+    g_assert_nonnull(strstr(error->message, cases[i].words));
+    g_assert_cmpstr(set_error->message, ==, error->message);
+  }
+}
+
 /* New devices carry a user alias that survives: "ua-" and their id. */
 static void test_plug_alias(void) {
   g_autoptr(DmVm) vm = vm_from(PLAIN);
@@ -269,6 +307,7 @@ int main(int argc, char **argv) {
     add("settle", settle_cases[i].name, &settle_cases[i], test_settle);
   g_test_add_func("/devices/unplug-by-id", test_unplug_by_id);
   g_test_add_func("/devices/no-such-node", test_no_such_node);
+  g_test_add_func("/devices/pinned", test_pinned);
   g_test_add_func("/devices/plug-alias", test_plug_alias);
   return g_test_run();
 }

@@ -196,6 +196,17 @@ static void test_vfio(void) {
   }
 }
 
+static void test_hard_limit(void) {
+  g_autoptr(DmVm) vm = dm_vm_new(), without = dm_vm_new();
+  g_autoptr(DmConfig) config =
+    read_config(IN_DOMAIN("<memtune><hard_limit unit='MiB'>1200</hard_limit></memtune>"), vm);
+  g_autoptr(DmConfig) other = read_config(IN_DOMAIN("<memtune/>"), without);
+  g_assert_nonnull(config);
+  g_assert_nonnull(other);
+  g_assert_cmpuint(vm->hard_limit, ==, 1200 * DM_MIB);
+  g_assert_cmpuint(without->hard_limit, ==, 0);
+}
+
 /* The id of a device without a user alias stays, is the VM's own and the device's own. */
 static void test_stable_ids(void) {
   g_autofree char *text = sample("dimms-live");
@@ -247,6 +258,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/domain-xml-read/dimm-fields", test_dimm_fields);
   g_test_add_func("/domain-xml-read/virtio-fields", test_virtio_fields);
   g_test_add_func("/domain-xml-read/vfio", test_vfio);
+  g_test_add_func("/domain-xml-read/hard-limit", test_hard_limit);
   g_test_add_func("/domain-xml-read/stable-ids", test_stable_ids);
   g_test_add_func("/domain-xml-read/odd-aliases", test_odd_aliases);
   return g_test_run();

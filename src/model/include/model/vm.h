@@ -70,6 +70,7 @@ typedef struct {
   GPtrArray *refusals; /* DmRefusal, owned, as its metadata has them; never NULL */
   DmPort agent_port, qemu_agent_port; /* of the running VM: for dimmer-guest, for qemu-guest-agent */
   gboolean vfio;                      /* it has host devices by VFIO, which pin its memory */
+  uint64_t hard_limit;                /* of what its QEMU may take and lock on the host; 0: none */
   gboolean balloon;                   /* it has a memory balloon device, */
   guint balloon_period;               /* which is asked for statistics every so many seconds; 0: it is not */
   const char *job;                    /* dm_domain_read_job(); NULL: nothing, or nobody looked */

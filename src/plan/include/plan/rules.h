@@ -41,6 +41,12 @@ gboolean dm_rule_step(const DmVm *vm, uint64_t added, uint64_t step, GError **er
 /* @added fits between what is there and maximum. */
 gboolean dm_rule_room(const DmVm *vm, uint64_t added, GError **error);
 
+/*
+ * DIMMs that bring the VM to @memory can be pinned for its host devices. QEMU cannot undo a plug of which the kernel
+ * refuses to lock the memory: it ends (hw/vfio, "unable to continue"), and the guest with it.
+ */
+gboolean dm_rule_pinned(const DmVm *vm, uint64_t memory, GError **error);
+
 /* @config has the memory that whoever asks has @seen (0: not told): nobody else was faster. */
 gboolean dm_rule_seen(const DmVm *vm, const DmConfig *config, uint64_t seen, GError **error);
 
