@@ -65,11 +65,32 @@ static void test_answer(gconstpointer data) {
   scene_tear_down(&scene);
 }
 
+/* The one that comes first in the definition lies lowest. */
+static void test_highest_first(void) {
+  g_autoptr(DmVm) vm = vm_from("running: 1024 max=4096/16 d256 d256 d256 | -");
+  g_autoptr(DmPrepared) prepared = dm_prepared_new();
+  Scene scene;
+  vm->guest = guest_from("agent block=128 4096+768:k");
+  scene_set_up(&scene);
+  dm_prepare_by_agent(scene.agent, vm, prepared, on_prepared, &scene);
+  scene_say(&scene, "{'id':@,'ok':true,'policy':'online_movable'}");
+  for (json_int_t address = 4096 + 512; address >= 4096; address -= 256) {
+    scene_settle();
+    scene_say(&scene, "{'id':@,'ok':true,'done':2,'of':2}");
+    const json_t *request = fake_channel_request(scene.channel);
+    g_assert_cmpint(json_integer_value(json_object_get(request, "start")), ==, address << 20);
+  }
+  scene_wait_for_calls(&scene, 1);
+  g_assert_cmpuint(prepared->did->len, ==, 4);
+  scene_tear_down(&scene);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(answers); i++) {
     g_autofree char *path = g_strdup_printf("/guest/movable/%s", answers[i].name);
     g_test_add_data_func(path, &answers[i], test_answer);
   }
+  g_test_add_func("/guest/movable/highest-first", test_highest_first);
   return g_test_run();
 }
