@@ -155,19 +155,25 @@ static Onlining foresee(const DmGuest *guest) {
         "the kernel leaves plugged memory offline, and nobody is known to bring it online as movable"};
 }
 
+/* Before 4.13, what the kernel has brought online by itself seldom becomes movable after it. */
+static const char *onlining_remedy(const DmGuest *guest) {
+  if (!dm_guest_is_before(guest, 4, 13) || guest->onlines == DM_FACT_YES)
+    return "prepare the guest: from the next plug on, memory then comes online as movable";
+  if (g_strcmp0(guest->policy, "online") == 0)
+    return "run dimmer-guest in the guest, which keeps the order that this kernel needs, or start the guest with "
+           "memhp_default_state=offline on the kernel command line and prepare it after each plug";
+  return "run dimmer-guest in the guest, which keeps the order that this kernel needs, or prepare it after each plug";
+}
+
 static void check_onlining(GPtrArray *findings, const DmVm *vm) {
   static const Onlining unknown = {DM_VERDICT_UNKNOWN, "nobody told how plugged memory comes online"};
   Onlining onlining = vm->guest != NULL ? foresee(vm->guest) : unknown;
   gboolean wrong = onlining.verdict == DM_VERDICT_BAD || onlining.verdict == DM_VERDICT_WARNING;
   if (dm_vm_is_windows(vm))
     return;
-  const char *remedy = "prepare the guest: from the next plug on, memory then comes online as movable";
-  if (vm->guest != NULL && dm_guest_is_before(vm->guest, 4, 13))
-    remedy =
-      "run dimmer-guest in the guest, which keeps the order that this kernel needs, or prepare it after each plug";
   doctor_add(findings, "onlining", NULL, onlining.verdict,
     onlining.verdict != DM_VERDICT_UNKNOWN ? system_source(vm) : NULL, g_strdup(onlining.evidence),
-    wrong ? g_strdup(remedy) : NULL);
+    wrong ? g_strdup(onlining_remedy(vm->guest)) : NULL);
   if (wrong)
     doctor_add_command(findings, "dimmer", "guest", "prepare", vm->name, NULL);
 }
