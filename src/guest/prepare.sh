@@ -107,7 +107,9 @@ if [ -e $memory/auto_online_blocks ]; then
   set_policy && keep_policy
 fi
 if is_before 4 13 && ! pidof dimmer-guest >/dev/null 2>&1; then
-  echo "left: this kernel makes plugged memory movable from its highest block down only, which no udev does: run dimmer-guest here, or run this again after each plug"
+  first= # else the kernel has taken all of it by then
+  ! grep -qsx online $memory/auto_online_blocks || first="start this machine with $word on its kernel's command line and "
+  echo "left: this kernel makes plugged memory movable from its highest block down only, which no udev does: run dimmer-guest here, or ${first}run this again after each plug"
 fi
 
 # What is there already. A kernel of before 4.13 makes a block movable only beside

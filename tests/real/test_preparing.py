@@ -132,6 +132,29 @@ def test_while_a_block_goes_offline_nothing_is_tried(host):
     assert wait == '' and inside.blocks(vm)[2] == inside.OFFLINE
 
 
+OLD = """cat >/tmp/old <<'END'
+uname() { echo 4.11.0; }
+echo() {
+  [ "$*" != online_movable ] || { command echo 'write error: Invalid argument' >&2; return 1; }
+  command echo "$@"
+}
+. /tmp/prepare
+END"""
+
+
+def test_what_helps_an_old_kernel_is_named(host):
+    """Before 4.13, without udev. What it brings online by itself is lost before anybody can come after a plug."""
+    vm = host.start_guest('vm', max_mib=4096, auto_online='online')
+    vm.guest(OLD)
+    for policy, helps in (('online', 'or start this machine with memhp_default_state=offline on its kernel'),
+                          ('offline', 'or run this again after each plug')):
+        vm.set_auto_online(policy)
+        said = run_printed(host, vm, 'sh /tmp/old')
+        assert any('from its highest block down only' in words and f'run dimmer-guest here, {helps}' in words
+                   for words in said), said
+        assert vm.guest(f'cat {POLICY}').strip() == policy, said
+
+
 def test_only_root_may(host):
     vm = host.start_guest('vm', max_mib=4096)
     vm.guest("mkdir -p /etc && echo 'nobody:x:65534:65534::/:/bin/sh' >/etc/passwd")
