@@ -32,15 +32,15 @@ bool memory_line(const char *line, const char *name, uint64_t *bytes) {
 }
 
 typedef struct {
-  uint64_t total, free, available; /* bytes; available is not there before 3.14 */
-  uint64_t movable;                /* pages that are free in movable zones */
-  bool in_movable;                 /* the lines are of such a zone */
+  uint64_t total, spare; /* bytes; spare is what is available, or, before 3.14, free */
+  uint64_t movable;      /* pages that are free in movable zones */
+  bool in_movable;       /* the lines are of such a zone */
 } Room;
 
 static void take_memory(const char *line, void *data) {
   Room *room = data;
-  if (!memory_line(line, "MemTotal:", &room->total) && !memory_line(line, "MemFree:", &room->free))
-    memory_line(line, "MemAvailable:", &room->available);
+  if (!memory_line(line, "MemTotal:", &room->total) && !memory_line(line, "MemFree:", &room->spare))
+    memory_line(line, "MemAvailable:", &room->spare); /* which comes after it */
 }
 
 /* "Node 0, zone  Movable", and below "  pages free     65453" */
@@ -67,7 +67,6 @@ bool memory_has_room(uint64_t bytes) {
     reserve = RESERVE_MIN;
   if (reserve > RESERVE_MAX)
     reserve = RESERVE_MAX;
-  uint64_t spare = room.available > 0 ? room.available : room.free;
   uint64_t taken = reserve + room.movable * (uint64_t)sysconf(_SC_PAGESIZE);
-  return spare > taken && spare - taken >= bytes;
+  return room.spare > taken && room.spare - taken >= bytes;
 }

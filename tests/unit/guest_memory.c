@@ -25,6 +25,7 @@ static const struct {
   {"a-20th-stays", 20480, 2048, 1151, 0, 128, false},
   {"a-20th-only", 20480, 2048, 1152, 0, 128, true},
   {"at-most-1-gib", 409600, 2048, 1152, 0, 128, true},
+  {"nothing-available", 1024, 600, 0, 0, 128, false},
   {"before-3.14", 1024, 192, -1, 0, 128, true},
   {"before-3.14-short", 1024, 191, -1, 0, 128, false},
   {"no-zones", 1024, 100, 192, -1, 128, true},
