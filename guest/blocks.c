@@ -219,8 +219,8 @@ static bool has_node(uint32_t id, uint32_t node) {
   return system_exists(space);
 }
 
-/* The link "nodeNUMBER" in the block's folder. Neighbours are mostly on the same. */
-static uint32_t node_of(uint32_t id, uint32_t likely) {
+/* The link "nodeNUMBER" in the block's folder. */
+uint32_t block_node(uint32_t id, uint32_t likely) {
   char space[96];
   uint64_t node = 0;
   const struct dirent *entry;
@@ -243,7 +243,7 @@ static BlockLook look_at(const Block *block, uint32_t likely_node) {
   BlockLook look = {.state = block_state(block->id), .virtio = (block->flags & BLOCK_VIRTIO) != 0};
   if (look.state != BLOCK_GONE) {
     look.zone = block_zone(block->id, look.state);
-    look.node = node_of(block->id, likely_node);
+    look.node = block_node(block->id, likely_node);
   }
   return look;
 }

@@ -90,6 +90,9 @@ void blocks_flag(Blocks *blocks, uint32_t first, uint32_t last, uint8_t set, uin
 BlockState block_state(uint32_t id);
 BlockZone block_zone(uint32_t id, BlockState state);
 
+/* Looks at the likely one first: neighbours are mostly on the same. */
+uint32_t block_node(uint32_t id, uint32_t likely);
+
 /* Marks it as one that somebody wants to be offline, for the agent that comes after this one. */
 void block_mark(uint32_t id, bool wanted_offline);
 

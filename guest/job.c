@@ -186,7 +186,7 @@ static void go_on(Agent *agent) {
   while (job->done < block_count(job)) {
     uint32_t block = job->last - job->done;
     bool goes = has_to_go(job, block);
-    if (goes && job->kind == JOB_MOVABLE && !memory_has_room(agent->blocks.size)) {
+    if (goes && job->kind == JOB_MOVABLE && !memory_has_room(agent->blocks.size, block_node(block, 0))) {
       step_done(agent, block, ENOMEM); /* dimmer reckons before it plans an unplug, but not for this */
     } else if (goes) {
       /* Before it is offline: if we are stopped meanwhile, it may or may not be. */

@@ -32,9 +32,10 @@ bool memory_line(const char *line, const char *name, uint64_t *bytes) {
 }
 
 typedef struct {
-  uint64_t total, spare; /* bytes; spare is what is available, or, before 3.14, free */
-  uint64_t movable;      /* pages that are free in movable zones */
-  bool in_movable;       /* the lines are of such a zone */
+  uint64_t total, spare;           /* bytes; spare is what is available, or, before 3.14, free */
+  uint64_t movable, own;           /* pages that are free in movable zones, and in others of the own node */
+  uint64_t node;                   /* the own one */
+  bool in_movable, in_own, others; /* what zone the lines are of; there are other nodes that have memory */
 } Room;
 
 static void take_memory(const char *line, void *data) {
@@ -43,21 +44,32 @@ static void take_memory(const char *line, void *data) {
     memory_line(line, "MemAvailable:", &room->spare); /* which comes after it */
 }
 
-/* "Node 0, zone  Movable", and below "  pages free     65453" */
-static void take_zone(const char *line, void *data) {
-  static const char free_pages[] = "pages free ";
-  Room *room = data;
-  uint64_t pages;
-  if (strncmp(line, "Node ", 5) == 0)
-    room->in_movable = strstr(line, " Movable") != NULL;
-  line = skip_blanks(line);
-  if (room->in_movable && strncmp(line, free_pages, strlen(free_pages)) == 0 &&
-    leading_number(skip_blanks(line + strlen(free_pages)), &pages))
-    room->movable += pages;
+static bool counts_pages(const char *line, const char *name, uint64_t *pages) {
+  size_t length = strlen(name);
+  return strncmp(line, name, length) == 0 && leading_number(skip_blanks(line + length), pages);
 }
 
-bool memory_has_room(uint64_t bytes) {
-  Room room = {0};
+/* "Node 0, zone  Movable", and below "  pages free     65453" and "        present  98304" */
+static void take_zone(const char *line, void *data) {
+  Room *room = data;
+  uint64_t number;
+  if (counts_pages(line, "Node ", &number)) {
+    room->in_own = number == room->node;
+    room->in_movable = strstr(line, " Movable") != NULL;
+  }
+  line = skip_blanks(line);
+  if (counts_pages(line, "pages free ", &number)) {
+    if (room->in_movable)
+      room->movable += number;
+    else if (room->in_own)
+      room->own += number;
+  } else if (counts_pages(line, "present ", &number) && number > 0) {
+    room->others |= !room->in_own;
+  }
+}
+
+bool memory_has_room(uint64_t bytes, uint32_t node) {
+  Room room = {.node = node};
   system_lines("/proc/meminfo", take_memory, &room);
   system_lines("/proc/zoneinfo", take_zone, &room);
   if (room.total == 0)
@@ -67,6 +79,7 @@ bool memory_has_room(uint64_t bytes) {
     reserve = RESERVE_MIN;
   if (reserve > RESERVE_MAX)
     reserve = RESERVE_MAX;
-  uint64_t taken = reserve + room.movable * (uint64_t)sysconf(_SC_PAGESIZE);
+  uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), own = room.others ? room.own * page : 0;
+  uint64_t taken = room.movable * page + (own > reserve ? own : reserve); /* what is free there stays so as well */
   return room.spare > taken && room.spare - taken >= bytes;
 }

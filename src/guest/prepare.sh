@@ -177,16 +177,32 @@ device_blocks() {
   done | sort -rn
 }
 
-# KiB that are free in movable zones: what the kernel moves out of a zone of its own does not go there.
-free_movable() {
-  pages=0
+# KiB that are free in movable zones, and in others of a block's node: what the kernel moves out of a zone of its own
+# does not go there, unless no other node has memory.
+free_beyond() {
+  movable=0
+  own=0
+  others=no
   while read -r first second third fourth rest; do
     case $first:$second in
-      Node:*) zone=$fourth ;;
-      pages:free) [ "$zone" != Movable ] || pages=$((pages + third)) ;;
+      Node:*)
+        node=node${second%,}
+        zone=$fourth
+        ;;
+      pages:free)
+        if [ "$zone" = Movable ]; then
+          movable=$((movable + third))
+        elif [ -e $memory/memory"$1/$node" ]; then
+          own=$((own + third))
+        fi
+        ;;
+      present:[1-9]*) [ -e $memory/memory"$1/$node" ] || others=yes ;;
     esac
   done </proc/zoneinfo
-  echo $((pages * $(getconf PAGESIZE 2>/dev/null || echo 4096) / 1024))
+  [ $others = yes ] || own=0
+  page=$(getconf PAGESIZE 2>/dev/null || echo 4096)
+  movable=$((movable * page / 1024))
+  own=$((own * page / 1024))
 }
 
 # Whether what is in a block finds room, and leaves a reserve: of a 20th, from 64 MiB to 1 GiB, as dimmer reckons.
@@ -200,7 +216,9 @@ can_spare_block() {
   done </proc/meminfo
   [ "$reserve" -gt 65536 ] || reserve=65536
   [ "$reserve" -lt 1048576 ] || reserve=1048576
-  [ $((spare - reserve - $(free_movable))) -ge $((0x$(cat $memory/block_size_bytes) / 1024)) ]
+  free_beyond "$1"
+  [ "$reserve" -gt "$own" ] || reserve=$own # which stays free as well
+  [ $((spare - reserve - movable)) -ge $((0x$(cat $memory/block_size_bytes) / 1024)) ]
 }
 
 # As long as there is a page that does not move, the kernel tries for ever. And whoever takes
@@ -228,7 +246,7 @@ take_offline() {
 make_movable() {
   if [ "$(cut -d . -f 1 /proc/uptime)" -gt $deadline ]; then
     why="this took long enough: run it again to go on"
-  elif [ $ran_out = yes ] || ! can_spare_block; then
+  elif [ $ran_out = yes ] || ! can_spare_block "$1"; then
     why=$short
   elif take_offline "$1"; then
     set_state "$1" online_movable && is_movable "$1" && return

@@ -52,6 +52,19 @@ def test_a_guest_with_nothing_to_spare_is_left_alone(host, full):
     assert 'Killed process' not in vm.console() and any(is_short(words) for words in left), left
 
 
+@pytest.mark.parametrize('by', ['qga', 'agent'])
+def test_room_on_the_node_of_a_block_is_none(host, by):
+    """The kernel moves what is in it to other nodes only, and would try for ever where these are full."""
+    vm = host.start_guest('vm', cells=[512, 512], max_mib=8192, files=inside.holder(), **{by: True})
+    vm.set_auto_online('online_kernel')
+    plug(host, vm, 512, '--policy', 'whole', '--node', '1')
+    inside.wait_for_blocks(vm, *[inside.KERNEL] * 4)
+    inside.hold(vm, 900, 'touch')  # of the node 0 first, where its CPU is
+    left = prepare(host, vm)['left']
+    assert inside.blocks(vm) == [inside.KERNEL] * 4 and any(is_short(words) for words in left), left
+    assert 'migrating pfn' not in vm.guest('dmesg')
+
+
 def start_with_kernel_blocks(host, qga=True):
     """With 256 MiB plugged that its kernel took for itself; of the lower half it may use some at once."""
     vm = host.start_guest('vm', max_mib=4096, qga=qga, auto_online='online_kernel')

@@ -49,6 +49,39 @@ static void remove_below(const char *root, const char *name) {
   g_remove(path);
 }
 
+/* 384 MiB are available, @own of them on node 1, where that is to go; the other node's zones have @present MiB. */
+static const struct {
+  const char *name;
+  int own, present;
+  bool room;
+} nodes[] = {
+  {"alone", 384, 0, true},
+  {"all-on-its-node", 384, 512, false},
+  {"too-much-on-its-node", 257, 512, false},
+  {"enough-elsewhere", 256, 512, true},
+};
+
+static void test_node(gconstpointer data) {
+  const typeof(nodes[0]) *c = data;
+  g_autofree char *root = g_dir_make_tmp("memory-XXXXXX", NULL);
+  g_autofree char *proc = g_build_filename(root, "proc", NULL);
+  long mib = (long)MIB / sysconf(_SC_PAGESIZE);
+  g_autofree char *zones = g_strdup_printf(
+    "Node 0, zone   Normal\n  pages free     77777\n        present  %ld\n"
+    "Node 1, zone    DMA32\n  pages free     0\n        present  131072\n"
+    "Node 1, zone   Normal\n  pages free     %ld\n        present  131072\n",
+    c->present * mib, c->own * mib);
+  g_mkdir(proc, 0700);
+  write_below(root, "meminfo", "MemTotal: 1048576 kB\nMemFree: 409600 kB\nMemAvailable: 393216 kB\n");
+  write_below(root, "zoneinfo", zones);
+  g_assert_true(system_set_root(root));
+  g_assert_cmpint(memory_has_room(128 * MIB, 1), ==, c->room);
+  remove_below(root, "meminfo");
+  remove_below(root, "zoneinfo");
+  g_rmdir(proc);
+  g_rmdir(root);
+}
+
 static void test_room(gconstpointer data) {
   const typeof(rooms[0]) *c = data;
   g_autofree char *root = g_dir_make_tmp("memory-XXXXXX", NULL);
@@ -69,7 +102,7 @@ static void test_room(gconstpointer data) {
   if (zones->len > 0)
     write_below(root, "zoneinfo", zones->str);
   g_assert_true(system_set_root(root));
-  g_assert_cmpint(memory_has_room((uint64_t)c->bytes * MIB), ==, c->room);
+  g_assert_cmpint(memory_has_room((uint64_t)c->bytes * MIB, 1), ==, c->room);
   remove_below(root, "meminfo");
   remove_below(root, "zoneinfo");
   g_rmdir(proc);
@@ -81,6 +114,10 @@ int main(int argc, char **argv) {
   for (gsize i = 0; i < G_N_ELEMENTS(rooms); i++) {
     g_autofree char *path = g_strconcat("/guest-memory/", rooms[i].name, NULL);
     g_test_add_data_func(path, &rooms[i], test_room);
+  }
+  for (gsize i = 0; i < G_N_ELEMENTS(nodes); i++) {
+    g_autofree char *path = g_strconcat("/guest-memory/node/", nodes[i].name, NULL);
+    g_test_add_data_func(path, &nodes[i], test_node);
   }
   return g_test_run();
 }
