@@ -10,6 +10,7 @@ from .wire import Agent, Guest, GuestError, Qmp
 
 BOOT_TIMEOUT = 60
 BOOT_TIMEOUT_DEBIAN = 180
+BOOT_TIMEOUT_AGAIN = 480
 TIMEOUT = 30
 
 # What a guest answers to ACPI's requests (_OST): QEMU passes it on as this event, whose
@@ -54,6 +55,17 @@ class Vm:
             raise type(error)(f'{self.name}: the guest did not come up: {error}\n'
                               f'{self.console()[-2000:]}') from None
         return self
+
+    def reset(self):
+        """Reset the machine, and wait until the guest is up again.
+
+        Emulated, a kernel that unpacks itself to where code ran before can take a minute of
+        CPU time for that, four times what all of it takes else.
+        """
+        self.host.virsh('reset', self.name)
+        self.wait_event('RESET')
+        self.connect()
+        return self.wait_ready(BOOT_TIMEOUT_AGAIN)
 
     def resume(self):
         self.host.virsh('resume', self.name)

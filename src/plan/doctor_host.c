@@ -112,7 +112,9 @@ static void check_vfio(GPtrArray *findings, const DmVm *vm) {
     doctor_add(findings, "vfio", NULL, DM_VERDICT_GOOD, HOST, g_strdup("no host device (VFIO) pins the memory"), NULL);
   else
     doctor_add(findings, "vfio", NULL, DM_VERDICT_WARNING, HOST,
-      g_strdup_printf("host devices (VFIO) pin the memory, so a DIMM takes its whole size on the host at once%s",
+      g_strdup_printf(
+        "host devices (VFIO) pin the memory, so a DIMM takes its whole size on the host at once%s; where the "
+        "host does not have that, QEMU may end",
         virtio ? ", and a virtio-mem device what the guest has of it" : ""),
       NULL);
 }

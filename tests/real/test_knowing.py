@@ -111,10 +111,7 @@ def test_a_refusal_is_remembered_until_the_guest_changes(host, vm):
     devices, notes = refused(host, vm, *wish)
     assert devices == [kernel] and len(notes) == 1, notes
     assert [step['alias'] for step in run(host, *wish, '--dry-run')['steps']] == [last, vm.alias, kernel]
-    host.virsh('reset', 'vm')
-    vm.wait_event('RESET')
-    vm.connect()
-    vm.wait_ready()
+    vm.reset()
     vm.wait_port('org.dimmer.guest.0', 'connected')
     assert refused(host, vm, *wish) == ([], [])
 

@@ -41,10 +41,7 @@ def test_it_runs_from_now_on_and_after_a_restart(vm):
     with vm.dimmer_guest() as agent:
         assert agent.hello()['ok']
     boot = vm.guest(BOOT)
-    vm.host.virsh('reset', vm.name)
-    vm.wait_event('RESET')
-    vm.connect()
-    vm.wait_ready()
+    vm.reset()
     assert vm.guest(BOOT) != boot
     vm.guest('rc-service dimmer-guest status')
     plug(vm, 'ua-b')
