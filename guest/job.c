@@ -42,6 +42,8 @@ static const char *reason(int error) {
       return "it was interrupted";
     case ENOMEM:
       return "the guest has no memory left to move its pages to";
+    case ENOSPC: /* by our own reckoning */
+      return "the guest would have too little memory left beside what it keeps free";
     default:
       return strerror(error);
   }
@@ -55,6 +57,7 @@ static const char *why(int error) {
     case EAGAIN:
       return "in-use";
     case ENOMEM:
+    case ENOSPC:
       return "memory";
     default:
       return "other";
@@ -187,7 +190,7 @@ static void go_on(Agent *agent) {
     uint32_t block = job->last - job->done;
     bool goes = has_to_go(job, block);
     if (goes && job->kind == JOB_MOVABLE && !memory_has_room(agent->blocks.size, block_node(block, 0))) {
-      step_done(agent, block, ENOMEM); /* dimmer reckons before it plans an unplug, but not for this */
+      step_done(agent, block, ENOSPC); /* dimmer reckons before it plans an unplug, but not for this */
     } else if (goes) {
       /* Before it is offline: if we are stopped meanwhile, it may or may not be. */
       blocks_flag(&agent->blocks, block, block, BLOCK_OURS | BLOCK_SEEN, 0);

@@ -144,6 +144,9 @@ static void print_refusal_hint(const DmChange *change) {
     puts(
       "  note: a guest refuses where it keeps memory that it cannot move, mostly as the device is not online as\n"
       "        movable; see LIMITATIONS in dimmer(1)");
+    const DmVm *before = dm_change_vm_before(change);
+    if (before != NULL && before->guest != NULL && dm_guest_is_before(before->guest, 4, 13))
+      puts("        Linux before 4.13 refuses in passing too: the same request may succeed when it is repeated");
     return;
   }
 }

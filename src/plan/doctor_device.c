@@ -99,10 +99,14 @@ static gboolean is_kernels(const DmVm *vm, const DmMemoryDevice *device) {
   return device->movable == DM_MOVABLE_NO && !dm_vm_is_windows(vm);
 }
 
-/* NULL: nothing helps. */
+/* NULL: nothing helps. Old kernels give a block up at once where a page of it is in use for a moment. */
 static char *advise_refused(const DmVm *vm, const DmMemoryDevice *device) {
   if (dm_vm_is_windows(vm))
     return NULL;
+  if (vm->guest != NULL && dm_guest_is_before(vm->guest, 4, 13) && !is_kernels(vm, device))
+    return g_strdup(
+      "ask again, as this kernel refuses in passing too, or run dimmer-guest in the guest, which repeats "
+      "what it refuses");
   return g_strdup(is_kernels(vm, device)
       ? "prepare the guest, so that it comes online as movable when the guest starts anew: what its kernel has there "
         "stays until then"

@@ -62,7 +62,8 @@ gboolean plan_check_spare(DmPlan *plan, const DmVm *vm, GError **error) {
   if ((plan->flags & DM_PLAN_FORCE) == 0)
     return dm_rule_spare(vm, needs.asked, needs.out, plan_least_memory(vm, plan->flags, spare), error);
   g_autofree char *spare_text = dm_size_format(dm_size_floor_mib(spare));
-  plan_note(plan, "%s can spare no more than %s (%s): forced beyond that, its guest may swap, end programs, or refuse",
+  plan_note(plan,
+    "%s can spare no more than %s (%s): forced beyond that, its guest may swap, end programs, refuse, or crash",
     vm->name, spare_text, dm_source_name(vm->guest->memory_source));
   return TRUE;
 }

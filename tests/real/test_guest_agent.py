@@ -343,7 +343,7 @@ def test_why_kernel_memory_is_not_made_movable(vm, agent):
     answer = agent.ask('movable', start=PLUGGED, size=2 * BLOCK)  # which does not begin what cannot end well
     assert answer['ok'] and (answer['done'], answer['of'], answer['why']) == (0, 2, 'memory'), answer
     assert answer['detail'] == (f"memory{answer['start'] // BLOCK}: "
-                                'the guest has no memory left to move its pages to')
+                                'the guest would have too little memory left beside what it keeps free')
     assert 'Killed process' not in vm.console() and blocks(agent) == [KERNEL, KERNEL]
     inside.empty(vm)
     vm.pin_memory(150)

@@ -32,7 +32,7 @@ def full(host, request):
 
 def is_short(words):
     """By the script, or by dimmer-guest."""
-    return 'no memory to spare' in words or 'has no memory left' in words
+    return 'no memory to spare' in words or 'would have too little memory left' in words
 
 
 def test_a_guest_short_of_memory_keeps_what_runs_in_it(host, full):

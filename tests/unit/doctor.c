@@ -237,6 +237,8 @@ static const Case device[] = {
   {"never-refused", DIMMS, "agent 4096+384:m", NULL, "refused", "dimm0", NULL, NULL, {NULL}},
   {"refused", DIMMS, "agent 4096+384:m", "refused=dimm0", "refused", "dimm0", "warning", "libvirt",
     {"(2026-11-25 10:00 UTC)", "->end programs", "->ask again", "$"}},
+  {"refused-in-passing", DIMMS, "agent kernel=4.12.1 4096+384:m", "refused=dimm0", "refused", "dimm0", "warning",
+    "libvirt", {"->ask again, as this kernel refuses in passing"}},
   {"refused-not-known", DIMMS, "nobody", "refused=dimm0", "refused", "dimm0", "warning", "libvirt",
     {"->end programs", "$"}},
   {"refused-by-the-kernel", DIMMS, "agent 4096+384:k", "refused=dimm0", "refused", "dimm0", "warning", "libvirt",
