@@ -3,6 +3,13 @@
 #include "base/size.h"
 #include "doctor_private.h"
 
+/* Before 4.13 nothing becomes movable below memory of the kernel's own: see guest/online.c. */
+static gboolean is_below_kernel_memory(const DmVm *vm, const DmMemoryDevice *device) {
+  uint64_t end = device->address + device->size;
+  return device->kind == DM_DEVICE_DIMM && dm_guest_is_before(vm->guest, 4, 13) &&
+    dm_guest_range(vm->guest, end, UINT64_MAX - end).kernel > 0;
+}
+
 /* Blocks are known: by how many bytes are what. */
 static void check_blocks(
   GPtrArray *findings, const DmVm *vm, const DmMemoryDevice *device, const DmRangeState *blocks) {
@@ -31,6 +38,13 @@ static void check_blocks(
       g_strdup_printf(
         "%s of its %s are going offline, which has no end while something there cannot be moved", going, whole),
       g_strdup("wait for its end, or end programs in the guest that keep memory in its place"));
+  } else if (blocks->offline > 0 && is_below_kernel_memory(vm, device)) {
+    doctor_add(findings, "movable", device, DM_VERDICT_WARNING, source,
+      g_strdup_printf("%s of its %s are offline, and stay so: above them lies memory that this kernel uses for itself, "
+                      "and below that it makes none movable",
+        offline, whole),
+      g_strdup("unplug it; what is plugged above that memory can be used"));
+    doctor_add_command(findings, "dimmer", "unplug", vm->name, device->alias, NULL);
   } else if (blocks->offline > 0) {
     doctor_add(findings, "movable", device, DM_VERDICT_WARNING, source,
       g_strdup_printf("it can go, but the guest does not use all of it: %s of its %s are offline", offline, whole),
