@@ -111,7 +111,10 @@ static gboolean write_rule(DmConnection *connection, const DmVm *vm, DmPrepared 
   return TRUE;
 }
 
-/* What the kernel's command line says of the policy at the start; "" where it says nothing. The caller g_frees. */
+/*
+ * What the kernel's command line says of the policy at the start, movable_node as the policy that it comes to; "" where
+ * it says nothing. The caller g_frees.
+ */
 static char *policy_at_start(DmConnection *connection, const DmVm *vm) {
   static const char key[] = "memhp_default_state=";
   g_autofree char *cmdline = dm_qemu_agent_read_file(connection, vm, "/proc/cmdline", NULL);
