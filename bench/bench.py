@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""usage: bench.py [--rounds N] [--counts 1,8,16] [--only unplug|plan|daemon|yield]
+"""usage: bench.py [--rounds N] [--counts 1,8,16] [--only unplug|plan|daemon|beside|yield|ordinary]
 
 Measures dimmer side by side with the ways people have, on real guests, and its planner.
 Prints tables in Markdown and writes build/bench.json. All ways take turns in each round, on
@@ -19,7 +19,9 @@ the same guest, so that ratios hold when the machine's speed drifts.
     polling   one by one over QMP, looking every 3 s whether it is gone
 (b) the planner and (c) the plug policies: see plan.c.
 (d) dimmerd with 10,000 VMs: see daemon.py.
-(e) what each way gets out of guests whose memory cannot all go: see yields.py.
+(e) a PUT beside VMs and hosts that hang or flood: see beside.py.
+(f) what each way gets out of guests whose memory cannot all go: see yields.py.
+(g) what each way gets out of an ordinary VM, which has a balloon and no memory device: see ordinary.py.
 
 With --only, build/bench.json keeps what it has of the other parts.
 """
@@ -40,7 +42,9 @@ os.environ.setdefault('DIMMERD', str(RELEASE / 'src/daemon/dimmerd'))
 os.environ.setdefault('DIMMER_GUEST', str(RELEASE / 'guest/dimmer-guest'))
 sys.path.insert(0, str(REPO))
 
+import beside  # noqa: E402
 import daemon as scale  # noqa: E402
+import ordinary  # noqa: E402
 import testbed  # noqa: E402
 import yields  # noqa: E402
 from testbed.daemon import Daemon, make_users  # noqa: E402
@@ -78,7 +82,7 @@ def run_recorded(host, vm, aliases, bare):
 
 
 def last_removed(vm):
-    """When QEMU told of the last device that has gone, in seconds since 1970."""
+    """When QEMU reported the removal of the last device, in seconds since 1970."""
     stamp = [event['timestamp'] for event in vm.events() if event['event'] == 'DEVICE_DELETED'][-1]
     return stamp['seconds'] + stamp['microseconds'] / 1e6
 
@@ -213,7 +217,7 @@ def measure_plan():
 
 def main():
     parts = {'unplug': print_unplug, 'plan': print_plan, 'daemon': scale.print_tables,
-             'yield': yields.print_tables}
+             'beside': beside.print_tables, 'yield': yields.print_tables, 'ordinary': ordinary.print_tables}
     parser = argparse.ArgumentParser()
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--counts', default='1,8,16')
@@ -224,7 +228,8 @@ def main():
         raise SystemExit('bench: this machine lacks\n  ' + '\n  '.join(lacks))
     counts = [int(count) for count in arguments.counts.split(',')]
     measures = {'unplug': lambda: summarize(measure_unplug(counts, arguments.rounds)),
-                'plan': measure_plan, 'daemon': scale.measure, 'yield': yields.measure}
+                'plan': measure_plan, 'daemon': scale.measure, 'beside': beside.measure,
+                'yield': yields.measure, 'ordinary': ordinary.measure}
     chosen = [arguments.only] if arguments.only else list(parts)
     measured = {'machine': machine()} | {part: measures[part]() for part in chosen}
     file = REPO / 'build/bench.json'

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -69,6 +70,50 @@ def wrk(daemon, token, path, accept, connections):
             'ms_median': part['50'], 'ms_p99': part['99']}
 
 
+# Long operations, which would block others if done in one go.
+LONG = [('all 10,000, for the first time', 'vms'),
+        ('with their statistics', 'vms?follow=statistics'),
+        ('with them, asked for 30 times', 'vms?follow=' + ','.join(['statistics'] * 30)),
+        ('a search of 4 KB: names', 'vms?search=' + '%20or%20'.join(f'name%3Dvm{n:05}x' for n in range(220))),
+        ('a search of 4 KB: words', 'vms?search=' + 'ab%20' * 1300),
+        ('a search of 4 KB: hosts', 'vms?search=' + '%20or%20'.join(f'hosts.name%3Dx{n}' for n in range(220)))]
+
+
+class Other(threading.Thread):
+    """Somebody who reads one VM again and again meanwhile."""
+
+    def __init__(self, client, path):
+        super().__init__(daemon=True)
+        self.client, self.path = client, path
+        self.going, self.waits = True, []
+
+    def run(self):
+        while self.going:
+            started = time.monotonic()
+            self.client.get(self.path)
+            self.waits.append(time.monotonic() - started)
+            time.sleep(0.005)
+
+    def stop(self):
+        """The longest wait, in ms."""
+        self.going = False
+        self.join()
+        return max(self.waits) * 1000
+
+
+def measure_long(daemon, client, one):
+    rows = []
+    for what, path in LONG:
+        other = Other(client, f'vms/{one}')
+        other.start()
+        started = time.monotonic()
+        size = len(client.get(path).body)
+        rows.append({'what': what, 'seconds': time.monotonic() - started, 'mib': size / (1 << 20),
+                     'others_wait_ms': other.stop(), 'resident_mib': resident(daemon.process)})
+        print(f'  {what}', file=sys.stderr)
+    return rows
+
+
 def measure():
     with TestDriverHost() as host:
         host.fill()
@@ -86,6 +131,7 @@ def measure():
         client = daemon.client()
         one = client.get('vms?max=1').xml[0].get('id')
         memory = {'ready': resident(daemon.process)}
+        long = measure_long(daemon, client, one)
         rows = []
         for what, path, accept, connections in [
                 ('vms/{id}, XML', f'vms/{one}', 'application/xml', 32),
@@ -99,7 +145,7 @@ def measure():
         memory['after'] = resident(daemon.process)
         daemon.stop()
         return {'count': COUNT, 'virsh_seconds': own[0], 'virsh_mib': own[1], 'ways': ways,
-                'ready_seconds': ready, 'mib': memory, 'requests': rows}
+                'ready_seconds': ready, 'mib': memory, 'requests': rows, 'long': long}
 
 
 def print_tables(result):
@@ -113,5 +159,7 @@ def print_tables(result):
               f"{row['ms_p99']:.2f} |")
     for row in result['ways']:
         print(f"| {row['way']} | {1 / row['seconds']:.1f} | {row['seconds'] * 1000:.0f} | |")
-
-
+    print('\n| answer | MiB | seconds | another waits, ms, longest | resident, MiB |\n| --- | ---: | ---: | ---: | ---: |')
+    for row in result['long']:
+        print(f"| {row['what']} | {row['mib']:.1f} | {row['seconds']:.2f} | {row['others_wait_ms']:.0f} | "
+              f"{row['resident_mib']:.0f} |")

@@ -73,7 +73,7 @@ def start(host, scenario, **spec):
     if scenario.file:
         vm.guest(f'dd if=/dev/zero of=/tmp/file bs=1M count={scenario.file}')
     if scenario.program:
-        # It has filled its buffer when it begins to write, which nobody reads. Nothing reports that.
+        # It writes once its buffer is full, and that is not read. Nothing reports it.
         vm.guest(f'mkfifo /run/hold; dd if=/dev/zero bs={scenario.program}M count=1 2>/dev/null '
                  '| (head -c 1; echo >/run/hold; sleep 100000) >/dev/null 2>&1 & read -r _ </run/hold')
     vm.events()
@@ -92,7 +92,7 @@ def state(vm):
     """(what must be the same in all guests of a scenario, MiB that programs could still have)."""
     devices = [(data['id'], data['slot'], data['addr'], data['size'])
                for data in (device['data'] for device in vm.qmp('query-memory-devices'))]
-    blocks = vm.guest('cd /sys/devices/system/memory; grep -H . memory*/state memory*/valid_zones')
+    blocks = vm.guest('cd /sys/devices/system/node; grep -H . node*/memory*/state node*/memory*/valid_zones')
     pinned = vm.guest('cat /sys/kernel/tracing/buffer_total_size_kb 2>/dev/null || echo 0')
     available = re.search(r'MemAvailable: +(\d+)', vm.guest('cat /proc/meminfo'))[1]
     return (sorted(devices), sorted(blocks.split('\n')), int(pinned) >> 10), int(available) >> 10
@@ -124,7 +124,7 @@ def ended_programs(vm):
     return int(re.search(r'oom_kill (\d+)', vm.guest('cat /proc/vmstat'))[1])
 
 
-# What the guest answers, as QEMU tells it.
+# The guest's answers, as QEMU reports them.
 
 def unplug_answers(vm):
     """(the devices that the guest was asked for, those for which it answered no)."""

@@ -36,8 +36,8 @@ _dimmer_parse() {
                 --) literal=1 ;;
                 --connect=*) connect=(-c "${word#*=}") ;;
                 -c?*) connect=(-c "${word#-c}") ;;
-                -[cogmt] | --connect | --output | --memory | --guaranteed | --max | --timeout | --node | --policy | \
-                    --kind | --max-size | --slots) option=$word ;;
+                -[cogmt] | --connect | --output | --memory | --guaranteed | --maximum | --timeout | --node | --policy | \
+                    --kind | --max-size | --slots | --floor | --balloon-use) option=$word ;;
             esac
         fi
     done
@@ -104,16 +104,19 @@ _dimmer_offer_operand() {
 }
 
 _dimmer_offer_options() {
-    local -a options=(-c --connect -o --output -h --help)
+    local -a options=(-c --connect -o --output --debug -h --help)
     case $verb in
         '') options+=(--version) ;;
-        set) options+=(-m --memory -g --guaranteed --max --next-run -n --dry-run -t --timeout --no-retry
+        set) options+=(-m --memory -g --guaranteed --maximum --kind --policy --node --balloon --live --next-run -n --dry-run -t --timeout --no-retry
             --try-unmovable --force) ;;
         unplug) options+=(-n --dry-run -t --timeout --try-unmovable --force) ;;
+        show) options+=(--guest) ;;
         doctor) options+=(-m --memory) ;;
         guest) options+=(--print) ;;
-        plug) options+=(--node --policy --kind --max-size -n --dry-run) ;;
-        enable) options+=(--max --slots -n --dry-run) ;;
+        plug) options+=(--node --policy --kind --max-size -t --timeout --force -n --dry-run) ;;
+        enable) options+=(--maximum --slots --floor --node --kind --free-page-reporting --autodeflate --balloon-use
+            --force
+            -n --dry-run) ;;
         settle) options+=(-n --dry-run -t --timeout --force) ;;
     esac
     _dimmer_offer "${options[@]}"
@@ -137,7 +140,9 @@ _dimmer() {
         -c | --connect) _dimmer_offer qemu:///system qemu:///session ;;
         -o | --output) _dimmer_offer text json ;;
         --policy) _dimmer_offer ovirt whole fine ;;
-        --kind) _dimmer_offer dimm virtio-mem ;;
+        --kind) _dimmer_offer dimm virtio-mem
+            [[ $verb == enable ]] || _dimmer_offer auto ;;
+        --balloon-use) _dimmer_offer never ask allow ;;
         ?*) ;;
         *)
             if [[ ! $literal && $cur == -* ]]; then

@@ -60,11 +60,29 @@ static void look(const DmBody *body, guint depth) {
   }
 }
 
+/* Against an object that has a few of the names. */
+static void compare(const DmBody *body) {
+  static const char *const skipped[] = {"name", "memory_policy.max", NULL};
+  g_autoptr(DmNode) node = dm_node_new("vm");
+  dm_node_set_attribute(node, "id", "1");
+  dm_node_add_number(node, "memory", 1);
+  dm_node_add_boolean(dm_node_add_object(node, "memory_policy"), "ballooning", TRUE);
+  dm_node_add_item_text(node, "device", "hd");
+  g_autoptr(GPtrArray) found = dm_body_differences(body, node, skipped);
+  g_assert_cmpuint(found->len, <=, 32);
+  for (guint i = 0; i < found->len; i++) {
+    g_assert(g_utf8_validate(found->pdata[i], -1, NULL));
+    g_assert_cmpstr(found->pdata[i], !=, "name");
+  }
+}
+
 void check_body(const uint8_t *data, size_t size, DmFormat format) {
   g_autoptr(GBytes) bytes = g_bytes_new(data, size);
   g_autoptr(GError) error = NULL;
   g_autoptr(DmBody) body = dm_body_parse(bytes, format, "vm", &error);
   check_error(error, body != NULL);
-  if (body != NULL)
+  if (body != NULL) {
     look(body, 1);
+    compare(body);
+  }
 }

@@ -5,10 +5,10 @@
  */
 #include <string.h>
 
+#include "agents/dimmer_guest.h"
 #include "fake_channel.h"
 #include "fuzz.h"
-#include "guest/dimmer_guest.h"
-#include "told.h"
+#include "report.h"
 
 typedef struct {
   DmAgent *agent;
@@ -33,7 +33,7 @@ static void on_looked(GError *error, gpointer data) {
   Scene *scene = data;
   g_assert(scene->looking);
   scene->looking = FALSE;
-  assert_told(scene->guest);
+  assert_report(scene->guest);
   g_assert(error != NULL || scene->guest->system == DM_SOURCE_AGENT);
   if (error != NULL)
     g_assert(g_utf8_validate(error->message, -1, NULL));

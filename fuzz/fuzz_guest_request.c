@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a host says to dimmer-guest, line by line, and what happens there meanwhile. Lines that begin with one of these
- * are no host's: +D and -D, block D of the kernel comes and goes; oD, somebody takes it offline or brings it online;
- * ^D, the child has ended, with that error number; tD, so many seconds pass; ~, the host goes; r, it stops or begins to
- * read; u, what the kernel tells, with | for NUL.
+ * are not from a host: +D and -D, block D of the kernel comes and goes; oD, another program takes it offline or brings
+ * it online; ^D, the child has ended, with that error number; tD, so many seconds pass; ~, the host goes; r, it stops
+ * or begins to read; u, what the kernel tells, with | for NUL.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -20,7 +20,7 @@ static Agent agent;
 static unsigned children, answers;
 static int child_status; /* of a child that has ended; -1: it has not */
 static gboolean reading;
-static char untouched[sizeof(KERNEL)]; /* the letters of KERNEL; a blank where somebody else was at it */
+static char untouched[sizeof(KERNEL)]; /* the letters of KERNEL; a blank where another program changed it */
 
 /* What the linker puts in place of libc's. Every seventh child cannot be made. */
 pid_t __wrap_fork(void);

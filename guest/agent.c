@@ -6,8 +6,8 @@
 #include "uevent.h"
 
 /*
- * A kernel that is busy may refuse a block once, and one of before 4.13 for good: milliseconds between the tries.
- * Somebody may be waiting for the memory, and a try costs little.
+ * A busy kernel may refuse a block once, one before 4.13 permanently: milliseconds between retries. The memory may be
+ * needed, and a retry is cheap.
  */
 #define FIRST_PAUSE 250
 #define LONGEST_PAUSE 8000
@@ -36,7 +36,7 @@ void agent_retry(Agent *agent) {
   }
 }
 
-/* By the time that we are told, it may be otherwise again. */
+/* The state may have changed again by the time of the event. */
 static void block_went_offline(Agent *agent, uint32_t id) {
   const Block *block = blocks_find(&agent->blocks, id);
   if (block != NULL && (block->flags & (BLOCK_SEEN | BLOCK_OURS | BLOCK_KEPT)) == BLOCK_SEEN &&
@@ -56,7 +56,7 @@ void agent_uevent(Agent *agent, const char *message, size_t length) {
       holds_forget_gone(agent);
       break;
     case UEVENT_BLOCK_ONLINE:
-      blocks_flag(&agent->blocks, event.block, event.block, BLOCK_SEEN, BLOCK_TOLD);
+      blocks_flag(&agent->blocks, event.block, event.block, BLOCK_SEEN, BLOCK_LOGGED);
       block_mark(event.block, false);
       break;
     case UEVENT_BLOCK_OFFLINE:

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "blocks.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "system.h"
 #include "uevent.h"
 
 #define FOLDER "/sys/devices/system/memory"
+#define NODES "/sys/devices/system/node"
 #define VIRTIO_RESOURCE "System RAM (virtio_mem)"
 
 void blocks_clear(Blocks *blocks) {
@@ -35,7 +36,7 @@ Block *blocks_find(const Blocks *blocks, uint32_t id) {
   return index < blocks->count && blocks->list[index].id == id ? &blocks->list[index] : NULL;
 }
 
-/* Without memory for the list a block is unknown, and left alone. */
+/* If the list cannot grow, the block stays unknown and is left alone. */
 static bool append(Blocks *blocks, Block block) {
   if (blocks->count == blocks->room) {
     size_t room = blocks->room * 2 + 64;
@@ -101,8 +102,8 @@ static Text path_of(uint32_t id, char *space, size_t size) {
   return path;
 }
 
-/* New ones go behind the sorted ones, of which there are @sorted, to be sorted at the end. */
-static void found(Blocks *blocks, size_t sorted, uint32_t id) {
+/* New ones are appended to the @sorted sorted ones, and sorted at the end. */
+static void mark_present(Blocks *blocks, size_t sorted, uint32_t id) {
   char space[96];
   const Blocks known = {.list = blocks->list, .count = sorted};
   Block *block = blocks_find(&known, id);
@@ -118,8 +119,7 @@ bool blocks_scan(Blocks *blocks) {
   const struct dirent *entry;
   size_t sorted = blocks->count, kept = 0;
   blocks->size = read_size();
-  int folder = blocks->size > 0 ? system_open(FOLDER, O_RDONLY | O_DIRECTORY) : -1;
-  DIR *open = folder >= 0 ? fdopendir(folder) : NULL;
+  DIR *open = blocks->size > 0 ? system_list(system_open(FOLDER, O_RDONLY | O_DIRECTORY)) : NULL;
   if (open == NULL)
     return false;
   for (size_t i = 0; i < blocks->count; i++)
@@ -127,7 +127,7 @@ bool blocks_scan(Blocks *blocks) {
   while ((entry = readdir(open)) != NULL) {
     uint32_t id;
     if (uevent_block(entry->d_name, &id))
-      found(blocks, sorted, id);
+      mark_present(blocks, sorted, id);
   }
   closedir(open);
   for (size_t i = 0; i < blocks->count; i++) {
@@ -150,7 +150,7 @@ static void mark_line(const char *words, void *data) {
   uint64_t first = strtoull(words, &end, 16);
   uint64_t last = *end == '-' ? strtoull(end + 1, NULL, 16) : 0;
   if (last == 0 || first / blocks->size > UINT32_MAX)
-    return; /* the kernel hides addresses from who lacks the right to see them */
+    return; /* the kernel hides addresses from unprivileged readers */
   for (size_t i = blocks_index(blocks, (uint32_t)(first / blocks->size)); i < blocks->count; i++) {
     if (blocks->list[i].id > last / blocks->size)
       return;
@@ -165,30 +165,58 @@ void blocks_mark_virtio(Blocks *blocks) {
     system_lines("/proc/iomem", mark_line, blocks);
 }
 
-static bool read_attribute(uint32_t id, const char *name, char *words, size_t size) {
+static int open_block(uint32_t id) {
   char space[96];
-  Text path = path_of(id, space, sizeof(space));
-  text_add(&path, name);
-  return system_read(space, words, size);
+  path_of(id, space, sizeof(space));
+  return system_open_folder(space);
 }
 
-BlockState block_state(uint32_t id) {
+static BlockState state_in(int folder) {
   char words[32];
-  if (!read_attribute(id, "/state", words, sizeof(words)))
+  if (!system_read_in(folder, "state", words, sizeof(words)))
     return BLOCK_GONE;
   if (strcmp(words, "offline") == 0)
     return BLOCK_OFFLINE;
   return strcmp(words, "going-offline") == 0 ? BLOCK_GOING_OFFLINE : BLOCK_ONLINE;
 }
 
+static bool has_node(int folder, uint32_t node) {
+  char space[32];
+  Text name = TEXT_IN(space);
+  text_add(&name, "node");
+  text_add_number(&name, node);
+  return system_exists_in(folder, space);
+}
+
+/* The link "nodeNUMBER" in the block's folder, the likely one first. False, and 0, if none. */
+static bool node_in(int folder, uint32_t likely, uint32_t *node) {
+  const struct dirent *entry;
+  uint64_t number = 0;
+  bool found = has_node(folder, likely);
+  *node = found ? likely : 0;
+  DIR *open = found ? NULL : system_list(fcntl(folder, F_DUPFD_CLOEXEC, 0));
+  if (open == NULL)
+    return found;
+  while (!found && (entry = readdir(open)) != NULL)
+    found = strncmp(entry->d_name, "node", 4) == 0 && text_number(entry->d_name + 4, 10, &number);
+  closedir(open);
+  *node = (uint32_t)number;
+  return found;
+}
+
 /*
- * Of an online block, the file has its zone, or "none" if it spans several; kernels before 4.13 add the zone that it
- * could change to. Of an offline one, the zones that it could come into. Kernels without CONFIG_MEMORY_HOTREMOVE and
- * before 3.18 have no such file.
+ * For an online block, the file has its zone, or "none" if it spans several; kernels before 4.13 add the zone it could
+ * change to. For an offline one, the zones it could come into. Kernels without CONFIG_MEMORY_HOTREMOVE and before 3.18
+ * have no such file.
+ *
+ * A new block appears before it has a node, and reading the file then crashes the kernel, after which no plug works any
+ * more (seen up to 6.12: valid_zones_show() in drivers/base/memory.c looks up the zones of node -1). The link to the
+ * node appears once it is set, and stays as long as it matters. Kernels without NUMA have neither.
  */
-BlockZone block_zone(uint32_t id, BlockState state) {
+static BlockZone zone_in(int folder, BlockState state, bool has_node) {
   char words[96];
-  if (!read_attribute(id, "/valid_zones", words, sizeof(words)) || words[0] == '\0')
+  if ((!has_node && system_exists(NODES)) || !system_read_in(folder, "valid_zones", words, sizeof(words)) ||
+    words[0] == '\0')
     return ZONE_UNKNOWN;
   if (state == BLOCK_OFFLINE)
     return strstr(words, "Movable") != NULL ? ZONE_MOVABLE : ZONE_NORMAL;
@@ -196,6 +224,27 @@ BlockZone block_zone(uint32_t id, BlockState state) {
   if (strcmp(words, "none") == 0)
     return ZONE_MIXED;
   return strcmp(words, "Movable") == 0 ? ZONE_MOVABLE : ZONE_NORMAL;
+}
+
+BlockLook block_look(uint32_t id, uint32_t likely_node) {
+  BlockLook look = {.state = BLOCK_GONE};
+  int folder = open_block(id);
+  if (folder < 0)
+    return look;
+  look.state = state_in(folder);
+  bool linked = node_in(folder, likely_node, &look.node);
+  if (look.state != BLOCK_GONE)
+    look.zone = zone_in(folder, look.state, linked);
+  close(folder);
+  return look;
+}
+
+BlockState block_state(uint32_t id) {
+  int folder = open_block(id);
+  BlockState state = folder >= 0 ? state_in(folder) : BLOCK_GONE;
+  if (folder >= 0)
+    close(folder);
+  return state;
 }
 
 void block_mark(uint32_t id, bool wanted_offline) {
@@ -211,43 +260,6 @@ int block_set(uint32_t id, const char *state) {
   return system_write(space, state);
 }
 
-static bool has_node(uint32_t id, uint32_t node) {
-  char space[96];
-  Text path = path_of(id, space, sizeof(space));
-  text_add(&path, "/node");
-  text_add_number(&path, node);
-  return system_exists(space);
-}
-
-/* The link "nodeNUMBER" in the block's folder. */
-uint32_t block_node(uint32_t id, uint32_t likely) {
-  char space[96];
-  uint64_t node = 0;
-  const struct dirent *entry;
-  if (has_node(id, likely))
-    return likely;
-  path_of(id, space, sizeof(space));
-  int folder = system_open(space, O_RDONLY | O_DIRECTORY);
-  DIR *open = folder >= 0 ? fdopendir(folder) : NULL;
-  if (open == NULL)
-    return 0;
-  while ((entry = readdir(open)) != NULL) {
-    if (strncmp(entry->d_name, "node", 4) == 0 && text_number(entry->d_name + 4, 10, &node))
-      break;
-  }
-  closedir(open);
-  return (uint32_t)node;
-}
-
-static BlockLook look_at(const Block *block, uint32_t likely_node) {
-  BlockLook look = {.state = block_state(block->id), .virtio = (block->flags & BLOCK_VIRTIO) != 0};
-  if (look.state != BLOCK_GONE) {
-    look.zone = block_zone(block->id, look.state);
-    look.node = block_node(block->id, likely_node);
-  }
-  return look;
-}
-
 static bool alike(const BlockLook *a, const BlockLook *b) {
   return a->state == b->state && a->zone == b->zone && a->node == b->node && a->virtio == b->virtio;
 }
@@ -257,7 +269,8 @@ bool blocks_next_run(const Blocks *blocks, size_t *index, BlockRun *run) {
   for (; *index < blocks->count; (*index)++) {
     const Block *block = &blocks->list[*index];
     uint64_t start = block->id * blocks->size;
-    BlockLook look = look_at(block, begun ? run->look.node : 0);
+    BlockLook look = block_look(block->id, begun ? run->look.node : 0);
+    look.virtio = (block->flags & BLOCK_VIRTIO) != 0;
     if (begun && (start != run->start + run->size || !alike(&look, &run->look)))
       return true;
     if (look.state == BLOCK_GONE)
@@ -270,13 +283,15 @@ bool blocks_next_run(const Blocks *blocks, size_t *index, BlockRun *run) {
   return begun;
 }
 
+/* Only checks that the first file exists: see zone_in() about reading it. */
 bool blocks_can_remove(const Blocks *blocks) {
   char words[96];
-  if (blocks->count == 0)
+  int folder = blocks->count > 0 ? open_block(blocks->list[blocks->count - 1].id) : -1;
+  if (folder < 0)
     return false;
-  uint32_t id = blocks->list[blocks->count - 1].id;
-  if (read_attribute(id, "/valid_zones", words, sizeof(words)))
-    return true;
-  /* Before 5.9 this tells of one block; from then on, of the kernel. */
-  return read_attribute(id, "/removable", words, sizeof(words)) && strcmp(words, "1") == 0;
+  /* Before 5.9 the second one is about one block; from then on, about the kernel. */
+  bool can = system_exists_in(folder, "valid_zones") ||
+    (system_read_in(folder, "removable", words, sizeof(words)) && strcmp(words, "1") == 0);
+  close(folder);
+  return can;
 }

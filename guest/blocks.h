@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory blocks, as /sys/devices/system/memory shows them (Documentation/admin-guide/mm/memory-hotplug.rst). Which
- * there are, and what the agent has to remember of each, is kept here; what state they are in is read when asked.
+ * Memory blocks, as in /sys/devices/system/memory (Documentation/admin-guide/mm/memory-hotplug.rst). The list of blocks
+ * and the agent's flags of each are kept here; their state is read on demand.
  */
 #pragma once
 
@@ -12,12 +12,12 @@
 #define BLOCKS_MOVABLE "online_movable"
 
 enum {
-  BLOCK_SEEN = 1,     /* has been online: if it is offline now, somebody wanted it so */
-  BLOCK_OURS = 2,     /* taken offline by us, to be put back unless it goes */
-  BLOCK_KEPT = 4,     /* in a range that is being taken offline, or is held offline */
-  BLOCK_TOLD = 8,     /* the log has that it would not come online */
+  BLOCK_SEEN = 1,     /* has been online: if it is offline now, that is intended */
+  BLOCK_OURS = 2,     /* taken offline by us, to be brought back unless it is removed */
+  BLOCK_KEPT = 4,     /* in a range being taken offline, or held offline */
+  BLOCK_LOGGED = 8,   /* logged that it would not come online */
   BLOCK_VIRTIO = 16,  /* of a virtio-mem device */
-  BLOCK_PRESENT = 32, /* found by the last look */
+  BLOCK_PRESENT = 32, /* found by the last scan */
 };
 
 typedef struct {
@@ -29,7 +29,7 @@ typedef struct {
   uint64_t size; /* of each; 0: no memory hot plug */
   Block *list;   /* ascending */
   size_t count, room;
-  bool stuck; /* some did not come online when they were last tried */
+  bool stuck; /* some did not come online at the last attempt */
 } Blocks;
 
 typedef enum {
@@ -45,10 +45,10 @@ typedef enum {
   ZONE_MIXED
 } BlockZone;
 
-/* What can be said of a block, or of a run of neighbours that are alike. */
+/* Properties of a block, or of a run of equal adjacent blocks. */
 typedef struct {
   BlockState state;
-  BlockZone zone; /* of an offline one: MOVABLE if it could come online so, NORMAL if not, or UNKNOWN */
+  BlockZone zone; /* of an offline one: MOVABLE if it could come online as movable, NORMAL if not, or UNKNOWN */
   uint32_t node;
   bool virtio;
 } BlockLook;
@@ -61,26 +61,25 @@ typedef struct {
 void blocks_clear(Blocks *blocks);
 
 /*
- * Looks which blocks there are. What is remembered of those that are still there stays; one that is new here and marked
- * counts as seen. False if they cannot be read.
+ * Scans the blocks. Flags of existing ones stay; a new one with the mark counts as seen. False if they cannot be read.
  */
 bool blocks_scan(Blocks *blocks);
 
 /* Marks those of virtio-mem devices, by /proc/iomem. */
 void blocks_mark_virtio(Blocks *blocks);
 
-/* The index of the block, or of the next one behind it. */
+/* The index of the block, or of the next one after it. */
 size_t blocks_index(const Blocks *blocks, uint32_t id);
 Block *blocks_find(const Blocks *blocks, uint32_t id);
 
 /*
- * A new block, of which nothing is remembered. The kernel may tell of it after a look has found it, and after much has
- * been done with it; then it stays as it is.
+ * Adds a new block without flags. The kernel's event may come after a scan has found it, and it was already processed;
+ * then it stays unchanged.
  */
 void blocks_add(Blocks *blocks, uint32_t id);
 void blocks_remove(Blocks *blocks, uint32_t id);
 
-/* Whether all blocks from @first to @last are there, and whether one of them has any of these flags. */
+/* Whether all blocks from @first to @last exist, and whether one of them has any of these flags. */
 bool blocks_all_there(const Blocks *blocks, uint32_t first, uint32_t last);
 bool blocks_any_flag(const Blocks *blocks, uint32_t first, uint32_t last, uint8_t flags);
 
@@ -88,22 +87,24 @@ bool blocks_any_flag(const Blocks *blocks, uint32_t first, uint32_t last, uint8_
 void blocks_flag(Blocks *blocks, uint32_t first, uint32_t last, uint8_t set, uint8_t clear);
 
 BlockState block_state(uint32_t id);
-BlockZone block_zone(uint32_t id, BlockState state);
 
-/* Looks at the likely one first: neighbours are mostly on the same. */
-uint32_t block_node(uint32_t id, uint32_t likely);
+/*
+ * Does not determine whether it is virtio-mem's. The zone of a block that is being added or removed may be unknown.
+ * @likely_node: tried first, as neighbours are mostly on the same node.
+ */
+BlockLook block_look(uint32_t id, uint32_t likely_node);
 
-/* Marks it as one that somebody wants to be offline, for the agent that comes after this one. */
+/* Marks it as intentionally offline, for the next run of the agent. */
 void block_mark(uint32_t id, bool wanted_offline);
 
-/* 0 or the error number; with "offline" it may take for ever, until a signal. */
+/* 0 or the error number; "offline" may block forever, until a signal. */
 int block_set(uint32_t id, const char *state);
 
 /*
- * The run of alike neighbours that begins at *@index, which moves behind it. False at the end. Blocks that go away
- * meanwhile are left out.
+ * The run of equal adjacent blocks that begins at *@index, which moves past it. False at the end. Blocks removed
+ * meanwhile are skipped.
  */
 bool blocks_next_run(const Blocks *blocks, size_t *index, BlockRun *run);
 
-/* Whether this kernel can take memory out. */
+/* Whether this kernel supports memory hot remove. */
 bool blocks_can_remove(const Blocks *blocks);

@@ -31,7 +31,7 @@ bool holds_release(Agent *agent, const Hold *hold, uint32_t *left) {
   return all;
 }
 
-/* From the last one down, as the last one takes the place of one that is forgotten. */
+/* From the last one down, as the last one replaces a dropped one. */
 void holds_release_range(Agent *agent, uint32_t first, uint32_t last) {
   uint32_t left;
   for (size_t i = agent->hold_count; i-- > 0;) {

@@ -10,13 +10,13 @@
 #define PROGRAM "dimmer-guest"
 #define PORT "--port"
 
-/* One field, ended; @rest is what follows it, NULL at the line's end. */
+/* One field, terminated; @rest is what follows it, NULL at the line's end. */
 static const char *take_field(char **rest) {
   const char *field = strsep(rest, ":");
   return field != NULL ? field : "";
 }
 
-/* A shell may be told to start it, so quotes are between words as well. */
+/* A shell may start it, so quotes separate words as well. */
 static char *next_word(char *start, char **rest) {
   return strtok_r(start, BLANKS "'\"", rest);
 }
@@ -26,7 +26,7 @@ static bool is_program(const char *word) {
   return strcmp(slash != NULL ? slash + 1 : word, PROGRAM) == 0;
 }
 
-/* The port that a command's dimmer-guest serves on, NULL if it starts none; as for getopt, the last one counts. */
+/* The port of the dimmer-guest that a command starts, NULL if none; as in getopt, the last one counts. */
 static const char *port_of(char *command) {
   const char *port = PORT_NAME;
   char *rest, *word = next_word(command, &rest);

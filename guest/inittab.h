@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 typedef struct {
-  bool sysvinit;  /* its lines have run levels, those of busybox have none */
-  bool starts;    /* a line starts dimmer-guest, whenever it ends, and on that port */
-  bool otherwise; /* a line names dimmer-guest, but does not do that: it starts it once, never, or on another port */
+  bool sysvinit;  /* its lines have run levels, unlike busybox */
+  bool starts;    /* a line respawns dimmer-guest on that port */
+  bool otherwise; /* a line names dimmer-guest, but starts it once, never, or on another port */
 } Inittab;
 
-/* @text is taken apart. */
+/* @text is modified. */
 Inittab inittab_read(char *text, const char *port);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each step is done or printed; see step_*(). A step that finds its work done does nothing. The first one that fails is
- * the last: a service whose program is not there would be started for ever.
+ * Each step is done or printed; see step_*(). A step whose work is already done does nothing. The first failure ends
+ * the installation: a service without its program would be restarted forever.
  */
 #include "install.h"
 
@@ -30,11 +30,11 @@
 
 typedef struct {
   bool print;
-  bool changed;     /* something was written, so that services have to take it over */
-  char own[4096];   /* the program that runs */
-  char folder[512]; /* where it will be */
+  bool changed;       /* something was written, so that services must reload it */
+  char own[4096];     /* the running program */
+  const char *folder; /* its destination */
   const char *port;
-  char options[96]; /* that the service gives it, each after a blank */
+  char options[96]; /* arguments from the service, each after a blank */
 } Install;
 
 static bool write_all(int file, const char *words, size_t length) {
@@ -48,12 +48,12 @@ static bool write_all(int file, const char *words, size_t length) {
   return true;
 }
 
-/* A reader that does not want the rest of it loses nothing. */
+/* A reader may stop early. */
 static void put_words(const char *words) {
   write_all(STDOUT_FILENO, words, strlen(words));
 }
 
-/* As one word for a shell. */
+/* Quoted as one word for a shell. */
 static void put_quoted(const char *words) {
   put_words("'");
   for (const char *quote; (quote = strchr(words, '\'')) != NULL; words = quote + 1) {
@@ -64,13 +64,13 @@ static void put_quoted(const char *words) {
   put_words("'");
 }
 
-/* False, and told with errno. */
+/* False, after reporting it with errno. */
 static bool fail(const char *what, const char *path) {
   say("cannot ", what, " ", path, ": ", strerror(errno), NULL);
   return false;
 }
 
-/* What stands in the files for packagers in place of what is known only here. */
+/* Placeholders in the files for packagers, replaced here. */
 static bool take_mark(const char **template, const char *mark) {
   size_t length = strlen(mark);
   bool is_here = strncmp(*template, mark, length) == 0;
@@ -78,7 +78,7 @@ static bool take_mark(const char **template, const char *mark) {
   return is_here;
 }
 
-/* @template with all that is known here; the files are shorter than @text. */
+/* @template with placeholders replaced; the files are shorter than @text. */
 static void fill_in(const Install *install, const char *template, Text *text) {
   while (*template != '\0') {
     if (take_mark(&template, "@SBINDIR@"))
@@ -90,7 +90,7 @@ static void fill_in(const Install *install, const char *template, Text *text) {
   }
 }
 
-/* As close(2), but errno stays what it was. */
+/* As close(2), but preserves errno. */
 static void close_quietly(int file) {
   int error = errno;
   if (file >= 0)
@@ -98,7 +98,7 @@ static void close_quietly(int file) {
   errno = error;
 }
 
-/* A file is written beside its place, and put there when it is whole: @file is open and has been written @well. */
+/* A file is written under a temporary name and renamed when complete: @file is open and was written @well. */
 static bool put_in_place(int file, const char *beside, const char *path, mode_t mode, bool well) {
   well = well && fchmod(file, mode) == 0 && fsync(file) == 0 && system_rename(beside, path);
   close_quietly(file);
@@ -150,7 +150,7 @@ static bool step_file(Install *install, const char *path, mode_t mode, const cha
   return write_whole(path, mode, space, text.used) || fail("write", path);
 }
 
-/* A command of the machine's, words ended by NULL. With another root there is nobody to command. */
+/* Runs a command, words terminated by NULL. With another root there are no services to command. */
 static bool step_run(const Install *install, const char *const *words) {
   char line[128];
   Text text = TEXT_IN(line);
@@ -200,7 +200,7 @@ static bool same_content(int one, int other) {
   return count == 0 && read(other, space_of_other, 1) == 0;
 }
 
-/* Whether what is installed is the program that runs. */
+/* Whether the installed program is the running one. */
 static bool is_installed(void) {
   struct stat status;
   int own = open(OWN, O_RDONLY | O_CLOEXEC), there = system_open(PROGRAM, O_RDONLY);
@@ -221,7 +221,7 @@ static bool copy_program(void) {
   return well;
 }
 
-/* A program of a package's, or one that was installed before, stays where it is. */
+/* A program from a package, or installed before, stays. */
 static bool step_program(Install *install) {
   static const char *const places[] = {PLACE, "/usr/sbin", "/usr/bin", "/usr/local/bin", "/sbin", "/bin"};
   char folder[512];
@@ -229,11 +229,11 @@ static bool step_program(Install *install) {
   text_add_bytes(&text, install->own, (size_t)(strrchr(install->own, '/') - install->own));
   for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
     if (strcmp(folder, places[i]) == 0) {
-      strcpy(install->folder, folder);
+      install->folder = places[i];
       return true;
     }
   }
-  strcpy(install->folder, PLACE);
+  install->folder = PLACE;
   if (is_installed()) {
     say("left " PROGRAM ": it is this program already", NULL);
     return true;
@@ -254,7 +254,7 @@ static bool step_program(Install *install) {
   return true;
 }
 
-/* udevd sees by itself that a rule is new, if it runs: that it takes no word is no failure. */
+/* udevd, if running, notices new rules itself: a failed reload is no error. */
 static bool step_rule(Install *install) {
   if (!system_exists(RULES)) {
     if (!system_exists("/usr/lib/udev") && !system_exists("/lib/udev"))
@@ -301,7 +301,7 @@ static bool step_inittab(Install *install) {
   if (count < 0)
     return fail("read", INITTAB);
   space[count] = '\0';
-  size_t cut = count > 0 && space[count - 1] != '\n'; /* its last line, which ours must not become a part of */
+  size_t cut = count > 0 && space[count - 1] != '\n'; /* its last line, to which ours must not be appended */
   Inittab inittab = inittab_read(space, install->port);
   if (inittab.starts)
     return true;
@@ -331,7 +331,7 @@ static bool step_unit(Install *install) {
   if (install->options[0] == '\0' &&
     (system_exists("/usr/lib/systemd/system/dimmer-guest.service") ||
       system_exists("/lib/systemd/system/dimmer-guest.service")))
-    return true; /* a package's own does */
+    return true; /* the package's own does */
   return step_file(install, UNIT, 0644, INSTALL_UNIT);
 }
 
@@ -350,7 +350,7 @@ static bool step_service(Install *install) {
   return true;
 }
 
-/* The agent sets it too, and tells where it cannot. */
+/* The agent sets it too, and reports if it cannot. */
 static bool step_policy(const Install *install) {
   char words[32];
   if (!online_policy(words, sizeof(words)) || strcmp(words, BLOCKS_MOVABLE) == 0)

@@ -17,10 +17,10 @@ static uint32_t block_count(const Job *job) {
   return job->last - job->first + 1;
 }
 
-/* In the kernel's choice of whom to end when memory runs out: who takes memory away is the first to go. */
+/* OOM score: the process that takes memory away is killed first. */
 #define END_ME_FIRST "1000"
 
-/* The child that takes the block offline, and ends with the error number. */
+/* The child that takes the block offline, and exits with the error number. */
 static pid_t take_offline(uint32_t block) {
   pid_t agent = getpid(), child = fork();
   if (child != 0)
@@ -42,7 +42,7 @@ static const char *reason(int error) {
       return "it was interrupted";
     case ENOMEM:
       return "the guest has no memory left to move its pages to";
-    case ENOSPC: /* by our own reckoning */
+    case ENOSPC: /* by our own calculation */
       return "the guest would have too little memory left beside what it keeps free";
     default:
       return strerror(error);
@@ -76,7 +76,7 @@ static void tell_progress(Agent *agent, uint32_t block) {
   wire_end(&agent->out, &message);
 }
 
-/* The job is over, and its range no longer kept; what it has taken offline comes back. */
+/* The job is over, and its range released; what it has taken offline comes back. */
 static bool give_up(Agent *agent, uint32_t *left) {
   Job job = agent->job;
   agent->job = (Job){0};
@@ -148,12 +148,13 @@ static void finish(Agent *agent) {
   wire_end(&agent->out, &message);
 }
 
-/* @error: why it did not go offline, 0 if it did, or was. */
+/* @error: why it did not go offline; 0 if it did, or already was. */
 static void make_movable(Agent *agent, uint32_t id, int error) {
   Job *job = &agent->job;
   Block *block = blocks_find(&agent->blocks, id);
   int back = block != NULL ? online_one(block) : ENOENT;
-  if (block_state(id) == BLOCK_ONLINE && block_zone(id, BLOCK_ONLINE) == ZONE_MOVABLE) {
+  BlockLook look = block_look(id, 0);
+  if (look.state == BLOCK_ONLINE && look.zone == ZONE_MOVABLE) {
     job->movable++;
   } else if (job->done == job->movable) {
     job->stays = id;
@@ -162,7 +163,7 @@ static void make_movable(Agent *agent, uint32_t id, int error) {
   }
 }
 
-/* One block is done, whatever came of it. */
+/* One block is done, whatever the result. */
 static void step_done(Agent *agent, uint32_t block, int error) {
   Job *job = &agent->job;
   if (job->kind == JOB_MOVABLE)
@@ -171,17 +172,17 @@ static void step_done(Agent *agent, uint32_t block, int error) {
   tell_progress(agent, block);
 }
 
-/* A block that somebody takes offline already may yet stay. */
+/* A block already being taken offline may still stay. */
 static bool is_in(BlockState state) {
   return state == BLOCK_ONLINE || state == BLOCK_GOING_OFFLINE;
 }
 
-/* Whether the block has to be taken offline for the job; the kernel lets the child wait for others that are at it. */
+/* Whether the block must be taken offline for the job; the kernel makes the child wait for others working on it. */
 static bool has_to_go(const Job *job, uint32_t block) {
-  BlockState state = block_state(block);
-  if (state != BLOCK_ONLINE || job->kind == JOB_OFFLINE)
-    return is_in(state);
-  return block_zone(block, state) != ZONE_MOVABLE;
+  BlockLook look = block_look(block, 0);
+  if (look.state != BLOCK_ONLINE || job->kind == JOB_OFFLINE)
+    return is_in(look.state);
+  return look.zone != ZONE_MOVABLE;
 }
 
 static void go_on(Agent *agent) {
@@ -189,10 +190,10 @@ static void go_on(Agent *agent) {
   while (job->done < block_count(job)) {
     uint32_t block = job->last - job->done;
     bool goes = has_to_go(job, block);
-    if (goes && job->kind == JOB_MOVABLE && !memory_has_room(agent->blocks.size, block_node(block, 0))) {
-      step_done(agent, block, ENOSPC); /* dimmer reckons before it plans an unplug, but not for this */
+    if (goes && job->kind == JOB_MOVABLE && !memory_has_room(agent->blocks.size, block_look(block, 0).node)) {
+      step_done(agent, block, ENOSPC); /* dimmer calculates that for an unplug, but not for this */
     } else if (goes) {
-      /* Before it is offline: if we are stopped meanwhile, it may or may not be. */
+      /* Set before: if we are stopped meanwhile, it may or may not be offline. */
       blocks_flag(&agent->blocks, block, block, BLOCK_OURS | BLOCK_SEEN, 0);
       job->child = take_offline(block);
       if (job->child < 0)
@@ -218,7 +219,7 @@ void job_child_ended(Agent *agent) {
     return;
   job->child = 0;
   uint32_t block = job->last - job->done;
-  int error = WIFEXITED(status) ? WEXITSTATUS(status) : ENOMEM; /* who else would kill it */
+  int error = WIFEXITED(status) ? WEXITSTATUS(status) : ENOMEM; /* killed: by the OOM killer */
   if (error != 0 && job->kind == JOB_OFFLINE && is_in(block_state(block))) {
     fail(agent, block, error);
     return;

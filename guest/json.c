@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* What is left of the line; a NUL stands at its end. Strings are decoded to where they stand, which never grows them.
+/* The rest of the line, terminated by NUL. Strings are decoded in place, which never makes them longer.
  */
 typedef struct {
   char *at;
@@ -69,7 +69,7 @@ static bool is_control(uint32_t c) {
   return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-/* Behind the backslash. Escapes of control characters are refused with the characters. */
+/* After the backslash. Escapes of control characters are refused like the characters. */
 static bool take_escape(Input *in, char **to) {
   if (in->at == in->end)
     return false;
@@ -90,7 +90,7 @@ static bool take_escape(Input *in, char **to) {
   return true;
 }
 
-/* One character of UTF-8 as it stands: well formed, shortest, no surrogate, no control character. */
+/* One unescaped UTF-8 character: well formed, shortest, no surrogate, no control character. */
 static bool take_character(Input *in, char **to) {
   const unsigned char *bytes = (const unsigned char *)in->at;
   static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -132,7 +132,7 @@ static bool take_string(Input *in, const char **string) {
   return true;
 }
 
-/* No sign, no fraction, no exponent, no leading zero; what follows the digits is for the caller to dislike. */
+/* No sign, no fraction, no exponent, no leading zero; the caller checks what follows the digits. */
 static bool take_number(Input *in, uint64_t *number) {
   uint64_t value = 0;
   char *start = in->at;

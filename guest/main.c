@@ -42,7 +42,7 @@ static const char help[] =
   "  -h, --help           this help\n"
   "  --version            the version\n"
   "\n"
-  "dimmer-guest(8) tells more.\n";
+  "See dimmer-guest(8).\n";
 
 typedef struct {
   const char *port;
@@ -53,7 +53,7 @@ typedef struct {
 typedef struct {
   int epoll, signals, uevents;
   Port port;
-  int64_t retry; /* when to open the port again; 0: when the kernel tells of one */
+  int64_t retry; /* when to open the port again; 0: on a kernel event */
 } Loop;
 
 static void print(const char *words) {
@@ -71,7 +71,7 @@ static bool loop_open(Loop *loop, const char *port) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGHUP); /* of a terminal that closes */
+  sigaddset(&signals, SIGHUP); /* from a closed terminal */
   sigaddset(&signals, SIGCHLD);
   sigprocmask(SIG_BLOCK, &signals, NULL);
   signal(SIGPIPE, SIG_IGN);
@@ -83,7 +83,7 @@ static bool loop_open(Loop *loop, const char *port) {
     watch(loop->epoll, loop->uevents) == 0;
 }
 
-/* Takes in what the kernel has told by now. */
+/* Handles pending kernel events. */
 static void take_uevents(Loop *loop, Agent *agent) {
   char message[4096];
   int length;
@@ -101,7 +101,7 @@ static void take_uevents(Loop *loop, Agent *agent) {
   }
 }
 
-/* False if one asks to end. */
+/* False if one requests exit. */
 static bool take_signals(const Loop *loop, Agent *agent) {
   struct signalfd_siginfo signal;
   while (read(loop->signals, &signal, sizeof(signal)) == sizeof(signal)) {
@@ -112,7 +112,7 @@ static bool take_signals(const Loop *loop, Agent *agent) {
   return true;
 }
 
-/* The sooner of two moments; 0 is none. */
+/* The earlier of two times; 0 is none. */
 static int64_t sooner(int64_t a, int64_t b) {
   return a == 0 || (b != 0 && b < a) ? b : a;
 }
@@ -126,7 +126,7 @@ static int timeout_of(const Loop *loop, const Agent *agent) {
   return next > now ? (int)(next - now) : 0;
 }
 
-/* Whatever wakes it, all is looked at; so nothing depends on what epoll tells. */
+/* Checks everything on every wakeup, so nothing depends on epoll's events. */
 static void serve_for_ever(Loop *loop, Agent *agent) {
   struct epoll_event events[4];
   bool more = false;
@@ -146,11 +146,11 @@ static void serve_for_ever(Loop *loop, Agent *agent) {
   }
 }
 
-/* What holds memory offline for a host must not end where memory runs out; the service file says the same. */
+/* A process that keeps memory offline for a host must not be killed on OOM; the service file says the same. */
 #define END_OTHERS_FIRST "-900"
 
 static int run(const Options *options) {
-  static Agent agent; /* large, and mostly never touched */
+  static Agent agent; /* large, and mostly unused */
   Loop loop;
   agent.onlines = !options->no_online;
   if (!options->once && !loop_open(&loop, options->port)) {
@@ -171,7 +171,7 @@ static int run(const Options *options) {
   return EXIT_WELL;
 }
 
-/* The exit status, or -1 to go on. */
+/* The exit status, or -1 to continue. */
 static int parse(int argc, char **argv, Options *options) {
   static const struct option known[] = {
     {"port", required_argument, NULL, 'p'},
@@ -228,15 +228,17 @@ int main(int argc, char **argv) {
     return status;
   if (optind < argc || (options.print && !options.install) ||
     (options.install && (options.once || options.no_online))) {
-    say("these arguments do not go together: see --help", NULL);
+    say("these options exclude each other: see --help", NULL);
     return EXIT_USAGE;
   }
   if (options.install && !install_can_name(options.port)) {
-    say("no service's file can have that port's name in it: letters, digits, '.', '_' and '-' alone, at most 64", NULL);
+    say(
+      "the port's name cannot be part of a service file's name: use letters, digits, '.', '_' and '-' alone, at most 64",
+      NULL);
     return EXIT_USAGE;
   }
   if (!options.print && system_root_is_real() && geteuid() != 0) {
-    say("it has to run as root", NULL);
+    say("run it as root", NULL);
     return EXIT_FAILED;
   }
   if (options.install)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Before Linux 4.13, a block could become movable only if it was the last one of the zone below the movable zone, or
- * in the movable zone already. New memory lies at the end of that zone below, so all of it can become movable from the
- * highest block down, and in no other order; what is held up by a block that is refused for a while is for
- * agent_retry().
+ * Before Linux 4.13, a block could become movable only if it was the last one of the zone below the movable zone, or in
+ * the movable zone already. New memory is at the end of that zone, so all of it can become movable from the highest
+ * block down, and in no other order; agent_retry() handles blocks held up by one that is refused for a while.
  */
 #include "online.h"
 
@@ -21,7 +20,7 @@ void online_set_policy(void) {
   if (!online_policy(words, sizeof(words)) || strcmp(words, BLOCKS_MOVABLE) == 0)
     return;
   int error = system_write(POLICY, BLOCKS_MOVABLE);
-  if (error == EINVAL) /* before 5.7 it knows "online", which is not movable, and "offline" only */
+  if (error == EINVAL) /* before 5.7 it knows only "online", which is not movable, and "offline" */
     error = system_write(POLICY, "offline");
   if (error != 0)
     say("cannot write to ", POLICY, ": ", strerror(error), NULL);
@@ -34,9 +33,9 @@ bool online_policy(char *words, size_t size) {
 static void tell_failure(Block *block, int error) {
   char space[24];
   Text number = TEXT_IN(space);
-  if ((block->flags & BLOCK_TOLD) != 0)
+  if ((block->flags & BLOCK_LOGGED) != 0)
     return;
-  block->flags |= BLOCK_TOLD;
+  block->flags |= BLOCK_LOGGED;
   text_add_number(&number, block->id);
   say("memory", space, " does not come online as movable: ", strerror(error), NULL);
 }
@@ -45,23 +44,23 @@ static bool is_ours(const Block *block) {
   return (block->flags & BLOCK_OURS) != 0;
 }
 
-/* The kernel, udev or a user may be at it at the same time. */
+/* The kernel, udev or a user may online it at the same time. */
 int online_one(Block *block) {
   BlockState state = block_state(block->id);
   bool tried = state == BLOCK_OFFLINE;
   int error = tried ? block_set(block->id, BLOCKS_MOVABLE) : state == BLOCK_GOING_OFFLINE ? EBUSY : 0;
-  if ((error == EINVAL || error == EPERM) && is_ours(block)) /* its place forbids it; EPERM before 3.14 */
+  if ((error == EINVAL || error == EPERM) && is_ours(block)) /* its position forbids it; EPERM before 3.14 */
     error = block_set(block->id, "online");
   if (error != 0 && block_state(block->id) == BLOCK_ONLINE)
     error = 0;
   if (state == BLOCK_ONLINE || (tried && error == 0))
-    block->flags = (uint8_t)((block->flags & ~(BLOCK_OURS | BLOCK_TOLD)) | BLOCK_SEEN);
+    block->flags = (uint8_t)((block->flags & ~(BLOCK_OURS | BLOCK_LOGGED)) | BLOCK_SEEN);
   return error;
 }
 
 /*
- * Somebody else takes memory offline, such as the kernel for an unplug that it was asked for without us. That can last
- * for ever, and would hold up for as long, beyond any signal, whoever brings a block online meanwhile.
+ * Memory is being taken offline by another, such as the kernel for an unplug requested without us. That can last
+ * forever, and blocks uninterruptibly any program that onlines a block meanwhile.
  */
 static bool is_locked(const Blocks *blocks) {
   for (size_t i = blocks->count; i-- > 0;) {
@@ -71,7 +70,7 @@ static bool is_locked(const Blocks *blocks) {
   return false;
 }
 
-/* The blocks of the list from the index @from up to @to that are chosen. False if one stays offline. */
+/* Onlines the chosen blocks of the list from index @from up to @to. False if one stays offline. */
 static bool bring_all(Blocks *blocks, size_t from, size_t to, Choice chosen, uint32_t *left) {
   bool all = true, asked = false;
   for (size_t i = to; i-- > from;) {
@@ -111,7 +110,7 @@ static bool range(Blocks *blocks, uint32_t first, uint32_t last, Choice chosen, 
   while (to < blocks->count && blocks->list[to].id <= last)
     to++;
   bool all = bring_all(blocks, from, to, chosen, left);
-  blocks->stuck |= !all; /* what did not come back is tried again later */
+  blocks->stuck |= !all; /* what did not come back is retried later */
   for (size_t i = from; i < to; i++) {
     if (is_ours(&blocks->list[i]))
       blocks->list[i].flags &= (uint8_t) ~(BLOCK_OURS | BLOCK_SEEN);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,11 +23,10 @@ static bool has_name(const char *device, const char *wanted) {
   return system_read(path, name, sizeof(name)) && strcmp(name, wanted) == 0;
 }
 
-/* The port's path below /dev; false if there is none of that name. */
+/* The port's path below /dev; false if none has that name. */
 static bool find(const char *name, Text *path) {
   const struct dirent *entry;
-  int folder = system_open(PORTS, O_RDONLY | O_DIRECTORY);
-  DIR *open = folder >= 0 ? fdopendir(folder) : NULL;
+  DIR *open = system_list(system_open(PORTS, O_RDONLY | O_DIRECTORY));
   if (open == NULL)
     return false;
   bool found = false;
@@ -50,12 +48,12 @@ bool port_open(Port *port) {
     return true;
   port->file = system_open(space, O_RDWR | O_NONBLOCK);
   if (port->file < 0) {
-    if (!port->told)
+    if (!port->logged)
       say("cannot open ", space, " (", port->name, "): ", strerror(errno), "; trying again", NULL);
-    port->told = true;
+    port->logged = true;
     return false;
   }
-  port->told = false;
+  port->logged = false;
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.fd = port->file};
   epoll_ctl(port->epoll, EPOLL_CTL_ADD, port->file, &event);
   say("serving on ", space, " (", port->name, ")", NULL);
@@ -68,7 +66,7 @@ static void close_port(Port *port) {
   say("the port is gone", NULL);
 }
 
-/* As much as the host takes now. */
+/* Sends as much as the host accepts now. */
 static void write_out(const Port *port, WireOut *out) {
   while (out->used > 0) {
     ssize_t count = write(port->file, out->data, out->used);
@@ -95,9 +93,9 @@ static bool host_is_away(const Port *port) {
 }
 
 /*
- * Whether the host has gone. What it writes can be here before the kernel takes in that it has come (that is for
- * another queue and a work item), so a conversation may begin while it still seems to be away. It then has GRACE to
- * appear; else it was one that wrote and went.
+ * Whether the host has disconnected. Its data can arrive before the kernel notices its connect (by another queue and a
+ * work item), so a conversation may begin while it still seems disconnected. It then has GRACE to appear; else it wrote
+ * and disconnected.
  */
 static bool host_has_gone(Port *port, const Agent *agent) {
   bool was_there = port->connected, away = host_is_away(port);
@@ -128,7 +126,7 @@ bool port_serve(Port *port, Agent *agent) {
   for (int lines = 0; lines < LINES_AT_A_TIME; lines++) {
     write_out(port, &agent->out);
     if (agent->out.used > WIRE_CALM)
-      return false; /* the host has to read first, and we are woken when it has */
+      return false; /* the host must read first, which wakes us */
     LineKind kind = wire_in_line(&agent->in, &line, &length);
     if (kind == LINE_WHOLE)
       serve_line(agent, line, length);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The virtio-serial port. Its corners (kernel, drivers/char/virtio_console.c): it can be opened once only; while the
- * host is away, it is readable, writable and hung up all the time, and read() returns 0 at once. So it is watched for
- * edges: the kernel wakes who waits whenever the host comes, goes, writes or has read, and never in between.
+ * The virtio-serial port. Its quirks (kernel, drivers/char/virtio_console.c): it can be opened only once; while the
+ * host is disconnected, it is always readable, writable and hung up, and read() returns 0 at once. So it is polled
+ * edge-triggered: the kernel wakes waiters whenever the host connects, disconnects, writes or has read, and never in
+ * between.
  */
 #pragma once
 
@@ -13,16 +14,16 @@
 typedef struct {
   const char *name; /* as in /sys/class/virtio-ports */
   int epoll, file;  /* file is -1 while there is none */
-  bool told;        /* the log has that it cannot be opened */
-  bool connected;   /* the host, when we last looked */
-  int64_t grace;    /* when a host that writes has to have appeared; 0: there is none such */
+  bool logged;      /* logged that it cannot be opened */
+  bool connected;   /* the host was connected at the last check */
+  int64_t grace;    /* deadline for a writing host to appear; 0: none */
 } Port;
 
-/* Opens the port if it is there and has not been. False if it is there and cannot be opened: try again later. */
+/* Opens the port if it exists and is not open. False if it exists and cannot be opened: retry later. */
 bool port_open(Port *port);
 
 /*
- * Reads, serves and writes as far as goes without waiting. True if there was more to do than is done at a time, so that
- * the host cannot keep the agent from everything else. A port that was unplugged is closed.
+ * Reads, serves and writes as far as possible without blocking. True if there is more to do than the limit per call, so
+ * that the host cannot starve the rest of the agent. An unplugged port is closed.
  */
 bool port_serve(Port *port, Agent *agent);

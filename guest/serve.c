@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest's end of docs/guest-protocol.md. Whatever the host writes, it gets one answer, and nothing else happens. */
+/* The guest's end of docs/guest-protocol.md. Any line from the host gets one answer, and nothing else happens. */
+#include <assert.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -37,7 +38,28 @@ static bool has_word(const char *words, const char *wanted) {
   return false;
 }
 
-/* A host that says hello is another one, or one that begins anew: what was begun before is over. */
+/*
+ * The driver is there, or udev loads it once there is a device: a module of the running kernel, as the kernel's own
+ * build installs it, maybe compressed.
+ */
+static bool drives_virtio_mem(const char *release) {
+  static const char *const ends[] = {"", ".xz", ".zst", ".gz"};
+  if (system_exists("/sys/bus/virtio/drivers/virtio_mem"))
+    return true;
+  for (size_t i = 0; system_exists("/run/udev/control") && i < sizeof(ends) / sizeof(ends[0]); i++) {
+    char path[256];
+    Text text = TEXT_IN(path);
+    text_add(&text, "/lib/modules/");
+    text_add(&text, release);
+    text_add(&text, "/kernel/drivers/virtio/virtio_mem.ko");
+    text_add(&text, ends[i]);
+    if (!text.full && system_exists(path))
+      return true;
+  }
+  return false;
+}
+
+/* A host that says hello is another one, or starts over: earlier work ends. */
 static void do_hello(Agent *agent, const Request *request) {
   struct utsname system;
   char boot[64], words[4096];
@@ -64,10 +86,11 @@ static void do_hello(Agent *agent, const Request *request) {
   json_add_truth(&message, "movable_node", has_word(words, "movable_node"));
   json_add_truth(&message, "hot_remove", blocks_can_remove(&agent->blocks));
   json_add_truth(&message, "onlines", agent->onlines);
+  json_add_truth(&message, "virtio_mem", drives_virtio_mem(system.release));
   wire_end(&agent->out, &message);
 }
 
-/* The member for each line of /proc/meminfo that is told. */
+/* The member for each reported line of /proc/meminfo. */
 static const struct {
   const char *line, *member;
 } memory_lines[] = {
@@ -88,16 +111,39 @@ static void add_memory_line(const char *words, void *data) {
   }
 }
 
+static void add_nodes(Text *message) {
+  MemoryNode nodes[MEMORY_NODES];
+  size_t count = memory_of_nodes(nodes);
+  text_add(message, count > 0 ? ",\"nodes\":[" : "");
+  for (size_t i = 0; i < count; i++) {
+    text_add(message, i > 0 ? ",{\"node\":" : "{\"node\":");
+    text_add_number(message, nodes[i].node);
+    json_add_number(message, "total", nodes[i].total);
+    json_add_number(message, "free", nodes[i].free);
+    json_add_number(message, "available", nodes[i].available);
+    text_add(message, "}");
+  }
+  text_add(message, count > 0 ? "]" : "");
+}
+
 static void do_memory(Agent *agent, const Request *request) {
+  uint64_t total, available;
   Text message = wire_begin(&agent->out, request->id);
   json_add_truth(&message, "ok", true);
   system_lines("/proc/meminfo", add_memory_line, &message);
+  if (memory_of_kernel(&total, &available)) {
+    json_add_number(&message, "kernel_total", total);
+    json_add_number(&message, "kernel_available", available);
+  }
+  add_nodes(&message);
   wire_end(&agent->out, &message);
 }
 
 static void add_run(Text *message, const BlockRun *run) {
   static const char *const zones[] = {"unknown", "movable", "normal", "mixed"};
   static const char *const states[] = {"", "offline", "online", "going-offline"};
+  static_assert(sizeof zones / sizeof zones[0] == ZONE_MIXED + 1, "a zone lacks its word");
+  static_assert(sizeof states / sizeof states[0] == BLOCK_GOING_OFFLINE + 1, "a state lacks its word");
   const BlockLook *look = &run->look;
   text_add(message, "{\"start\":");
   text_add_number(message, run->start);
@@ -129,8 +175,8 @@ static void do_blocks(Agent *agent, const Request *request) {
   Text message = wire_begin(&agent->out, request->id);
   json_add_truth(&message, "ok", true);
   text_add(&message, ",\"runs\":[");
-  for (int told = 0; told < RUNS && blocks_next_run(blocks, &index, &run); told++) {
-    if (told > 0)
+  for (int written = 0; written < RUNS && blocks_next_run(blocks, &index, &run); written++) {
+    if (written > 0)
       text_add(&message, ",");
     add_run(&message, &run);
   }
@@ -140,7 +186,7 @@ static void do_blocks(Agent *agent, const Request *request) {
   wire_end(&agent->out, &message);
 }
 
-/* The range as numbers of blocks. False, and answered, if it is none; its blocks need not all be there. */
+/* The range as numbers of blocks. False, and answered, if invalid; its blocks need not all exist. */
 static bool take_range(Agent *agent, const Request *request, Job *job) {
   uint64_t start, size, block;
   if (!json_number(&request->json, "start", &start) || !json_number(&request->json, "size", &size) || size == 0 ||
@@ -151,7 +197,7 @@ static bool take_range(Agent *agent, const Request *request, Job *job) {
   blocks_scan(&agent->blocks);
   block = agent->blocks.size;
   if (block == 0 || start % block != 0 || size % block != 0 || (start + size) / block > UINT32_MAX) {
-    wire_error(&agent->out, request->id, "no-such-range", "that is no whole number of memory blocks");
+    wire_error(&agent->out, request->id, "no-such-range", "the range is not a whole number of memory blocks");
     return false;
   }
   job->id = request->id;
@@ -165,7 +211,7 @@ static bool take_whole_range(Agent *agent, const Request *request, Job *job) {
   if (!take_range(agent, request, job))
     return false;
   if (!blocks_all_there(&agent->blocks, job->first, job->last))
-    wire_error(&agent->out, job->id, "no-such-range", "not all of these memory blocks are there");
+    wire_error(&agent->out, job->id, "no-such-range", "some of these memory blocks do not exist");
   else if (!blocks_can_remove(&agent->blocks))
     wire_error(&agent->out, job->id, "no-hot-remove", "this kernel is built without CONFIG_MEMORY_HOTREMOVE");
   else if (blocks_any_flag(&agent->blocks, job->first, job->last, BLOCK_KEPT))
@@ -177,11 +223,11 @@ static bool take_whole_range(Agent *agent, const Request *request, Job *job) {
   return false;
 }
 
-/* Whether all of it is online as movable, or offline; otherwise it is answered. */
+/* Whether all of it is online as movable, or offline; answers otherwise. */
 static bool check_movable(Agent *agent, const Job *job) {
   for (uint32_t block = job->first; block <= job->last; block++) {
-    BlockState state = block_state(block);
-    if (state == BLOCK_OFFLINE || block_zone(block, state) == ZONE_MOVABLE)
+    BlockLook look = block_look(block, 0);
+    if (look.state == BLOCK_OFFLINE || look.zone == ZONE_MOVABLE)
       continue;
     Text message = wire_begin(&agent->out, job->id);
     json_add_string(&message, "error", "not-movable");
@@ -252,7 +298,7 @@ static void do_cancel(Agent *agent, const Request *request) {
     bool restored = job_stop(agent, &left);
     Text message = wire_begin(&agent->out, of);
     json_add_string(&message, "error", "cancelled");
-    json_add_string(&message, "detail", "as the host wished");
+    json_add_string(&message, "detail", "by the host");
     json_add_truth(&message, "restored", restored);
     wire_end(&agent->out, &message);
     answer_restored(agent, request->id, restored, left);
@@ -264,7 +310,7 @@ static void do_cancel(Agent *agent, const Request *request) {
 
 static void do_policy(Agent *agent, const Request *request) {
   if (!agent->onlines) {
-    wire_error(&agent->out, request->id, "failed", "this agent was told to bring nothing online");
+    wire_error(&agent->out, request->id, "failed", "this agent was started with --no-online");
     return;
   }
   online_set_policy();
@@ -277,7 +323,7 @@ static void do_policy(Agent *agent, const Request *request) {
 static const struct {
   const char *name;
   void (*serve)(Agent *agent, const Request *request);
-  bool alone; /* not while a job runs: it would wait for that in the kernel */
+  bool alone; /* not while a job runs: it would block in the kernel */
 } requests[] = {
   {"hello", do_hello},
   {"memory", do_memory},
@@ -296,7 +342,7 @@ static void dispatch(Agent *agent, const Request *request, const char *what) {
     if (!agent->greeted && requests[i].serve != do_hello)
       bad_request(agent, request, "a conversation begins with hello");
     else if (requests[i].alone && agent->job.kind != JOB_NONE)
-      wire_error(&agent->out, request->id, "busy", "another request takes memory offline");
+      wire_error(&agent->out, request->id, "busy", "another request is taking memory offline");
     else
       requests[i].serve(agent, request);
     return;
@@ -311,7 +357,7 @@ void serve_line(Agent *agent, char *line, size_t length) {
   if (length == 0)
     return;
   if (!json_parse(line, length, &request.json)) {
-    wire_error(&agent->out, 0, "bad-request", "that is no flat JSON object");
+    wire_error(&agent->out, 0, "bad-request", "the line is not a flat JSON object");
     return;
   }
   if (!json_number(&request.json, "id", &request.id)) {
@@ -326,7 +372,7 @@ void serve_line(Agent *agent, char *line, size_t length) {
 }
 
 void serve_too_long(Agent *agent) {
-  wire_error(&agent->out, 0, "bad-request", "that line is too long");
+  wire_error(&agent->out, 0, "bad-request", "the line is too long");
 }
 
 void serve_end(Agent *agent) {
@@ -339,13 +385,13 @@ void serve_end(Agent *agent) {
 
 int64_t serve_deadline(const Agent *agent) {
   bool waits = agent->job.kind != JOB_NONE || agent->hold_count > 0;
-  return waits ? agent->heard + LEASE_SECONDS * 1000 : 0;
+  return waits ? agent->heard + (int64_t)LEASE_SECONDS * 1000 : 0;
 }
 
 void serve_expire(Agent *agent, int64_t now) {
   int64_t deadline = serve_deadline(agent);
   if (deadline == 0 || deadline > now)
     return;
-  say("the host has gone without a word, so memory that is offline for it comes back", NULL);
+  say("the host is gone: memory that was offline for it is brought online again", NULL);
   serve_end(agent);
 }

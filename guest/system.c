@@ -30,7 +30,7 @@ bool system_root_is_real(void) {
   return root < 0;
 }
 
-/* What openat() and its like take for @path. */
+/* @path as openat() and the like need it. */
 static const char *below_root(const char *path) {
   return root < 0 ? path : path + 1;
 }
@@ -66,9 +66,9 @@ bool system_mkdirs(const char *path) {
   return true;
 }
 
-bool system_read(const char *path, char *space, size_t size) {
+/* Reads the beginning of @file and closes it. */
+static bool read_whole(int file, char *space, size_t size) {
   space[0] = '\0';
-  int file = system_open(path, O_RDONLY);
   if (file < 0)
     return false;
   ssize_t count = read(file, space, size - 1);
@@ -79,6 +79,29 @@ bool system_read(const char *path, char *space, size_t size) {
   if (count > 0 && space[count - 1] == '\n')
     space[count - 1] = '\0';
   return true;
+}
+
+bool system_read(const char *path, char *space, size_t size) {
+  return read_whole(system_open(path, O_RDONLY), space, size);
+}
+
+int system_open_folder(const char *path) {
+  return system_open(path, O_RDONLY | O_DIRECTORY);
+}
+
+bool system_exists_in(int folder, const char *name) {
+  return faccessat(folder, name, F_OK, 0) == 0;
+}
+
+bool system_read_in(int folder, const char *name, char *space, size_t size) {
+  return read_whole(openat(folder, name, O_RDONLY | O_CLOEXEC), space, size);
+}
+
+DIR *system_list(int folder) {
+  DIR *list = folder >= 0 ? fdopendir(folder) : NULL;
+  if (list == NULL && folder >= 0)
+    close(folder);
+  return list;
 }
 
 int system_write(const char *path, const char *words) {
@@ -129,7 +152,7 @@ bool system_lines(const char *path, void (*line)(const char *words, void *data),
     used -= (size_t)(start - space);
     memmove(space, start, used);
     if (used == sizeof(space) - 1)
-      used = 0; /* no file that is read has such lines */
+      used = 0; /* none of the files read has such lines */
   }
   close(file);
   return count == 0;
@@ -143,7 +166,7 @@ int64_t system_now(void) {
 
 void say(const char *words, ...) {
   char space[512];
-  Text text = text_in(space, sizeof(space) - 1); /* with room for the line's end in any case */
+  Text text = text_in(space, sizeof(space) - 1); /* always with room for the newline */
   va_list list;
   text_add(&text, "dimmer-guest: ");
   va_start(list, words);
@@ -152,5 +175,5 @@ void say(const char *words, ...) {
   va_end(list);
   space[text.used] = '\n';
   if (write(STDERR_FILENO, space, text.used + 1) < 0)
-    return; /* a log that cannot be written has nobody to tell */
+    return; /* a failed log write cannot be reported */
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text in a buffer of fixed size, always ended by NUL. What does not fit is left out whole and remembered in `full`, so
- * that many additions need one check. It stands in for stdio, which would be the larger part of the agent's memory.
+ * Text in a fixed-size buffer, always terminated by NUL. An addition that does not fit is dropped whole and sets
+ * `full`, so that many additions need one check. Replaces stdio, which would take most of the agent's memory.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 
 typedef struct {
   char *data;
-  size_t size; /* of data, with the NUL */
+  size_t size; /* of data, including the NUL */
   size_t used;
   bool full;
 } Text;
@@ -24,5 +24,5 @@ void text_add(Text *text, const char *words);
 void text_add_bytes(Text *text, const char *bytes, size_t count);
 void text_add_number(Text *text, uint64_t number);
 
-/* The whole of @words as a number, in base 10 or 16; false, and @number untouched, if it is none or above INT64_MAX. */
+/* All of @words as a number, in base 10 or 16; false, with @number unchanged, if invalid or above INT64_MAX. */
 bool text_number(const char *words, unsigned base, uint64_t *number);

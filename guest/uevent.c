@@ -5,9 +5,10 @@
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define KERNEL_GROUP 1
-/* A device of many blocks tells of all at once. Where this is too little, some are lost and all blocks are looked at.
+/* A device of many blocks sends all events at once. If this is too small, some are lost and all blocks are scanned.
  */
 #define QUEUE_SIZE (1 << 20)
 
@@ -64,8 +65,10 @@ int uevent_open(void) {
   if (opened < 0)
     return -1;
   setsockopt(opened, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-  if (bind(opened, (struct sockaddr *)&address, sizeof(address)) < 0)
+  if (bind(opened, (struct sockaddr *)&address, sizeof(address)) < 0) {
+    close(opened);
     return -1;
+  }
   return opened;
 }
 
@@ -76,7 +79,7 @@ int uevent_receive(int socket, char *space, size_t size) {
     ssize_t count = recvfrom(socket, space, size, MSG_TRUNC, (struct sockaddr *)&from, &length);
     if (count < 0)
       return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    /* Others may send to this socket too; the kernel's number is 0. */
+    /* Others may send to this socket too; the kernel's port id is 0. */
     if (from.nl_pid == 0 && count > 0 && (size_t)count <= size)
       return (int)count;
   }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kernel tells about its devices, over netlink (lib/kobject_uevent.c). */
+/* Kernel device events over netlink (lib/kobject_uevent.c). */
 #pragma once
 
 #include "text.h"
@@ -18,14 +18,15 @@ typedef struct {
   uint32_t block; /* of the first four */
 } Uevent;
 
-/* The kernel's message: "ACTION@DEVPATH", then "NAME=VALUE" each, all ended by NUL. */
+/* Parses a kernel message: "ACTION@DEVPATH", then "NAME=VALUE" each, all terminated by NUL. */
 Uevent uevent_parse(const char *message, size_t length);
 
-/* The number in "memoryNUMBER"; false if @name is something else. */
+/* The number in "memoryNUMBER"; false for any other @name. */
 bool uevent_block(const char *name, uint32_t *block);
 
-/* A socket that does not block, or -1 with errno set. */
+/* A non-blocking socket, or -1 with errno set. */
 int uevent_open(void);
 
-/* One message into @space, which is ended by NUL. 0: nothing more for now; -1 with errno: ENOBUFS if some were lost. */
+/* Reads one message into @space, terminated by NUL. 0: nothing more for now; -1 with errno: ENOBUFS if some were
+ * lost. */
 int uevent_receive(int socket, char *space, size_t size);

@@ -119,8 +119,8 @@ class Client:
     def delete(self, path, headers=None):
         return self.request('DELETE', path, None, headers)
 
-    def form(self, path, fields, *, accept=JSON):
-        headers = {'Content-Type': FORM} | ({'Accept': accept} if accept else {})
+    def form(self, path, fields, *, accept=JSON, headers=None):
+        headers = {'Content-Type': FORM} | ({'Accept': accept} if accept else {}) | (headers or {})
         return self.request('POST', path, urllib.parse.urlencode(fields), headers)
 
     def _send(self, method, path, body, headers):
@@ -160,9 +160,9 @@ class Client:
 
     # Live updates, and waiting for what a GET is to say.
 
-    def live(self, path='live'):
-        """The server-sent events from here on: what happens after this returns is told."""
-        return Live(self, path)
+    def live(self, path='live', headers=None):
+        """The server-sent events from here on: what happens after this returns is among them."""
+        return Live(self, path, headers)
 
     def wait(self, path, wanted, *, timeout=TIMEOUT):
         """GET path as XML until wanted(root element); that element.
@@ -183,10 +183,10 @@ class Client:
 class Live:
     """A stream of server-sent events; a context manager."""
 
-    def __init__(self, client, path):
+    def __init__(self, client, path, headers=None):
         self._connection = client.connect()
         self._connection.request('GET', client.target(path), headers=client.headers(
-            {'Accept': 'text/event-stream'}))
+            {'Accept': 'text/event-stream'} | (headers or {})))
         # The connection gives its socket up to an answer without end.
         self._socket = self._connection.sock
         self.response = self._connection.getresponse()

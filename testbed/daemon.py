@@ -20,6 +20,7 @@ import ssl
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 from .client import Client
 from .setup import dimmerd, web_page
@@ -31,11 +32,14 @@ STOP_TIMEOUT = 60
 
 # The section of each key that a test may set; a key's '-' is '_' there.
 SECTIONS = {
-    'server': ['address', 'port', 'certificate', 'key', 'ca', 'answer_timeout', 'web'],
-    'hosts': ['connections', 'guest_timeout', 'shutdown_timeout'],
-    'users': ['token_idle'],
-    'database': ['event_days'],
-    'limits': ['max_connections', 'max_body', 'idle_timeout', 'request_timeout'],
+    'server': ['address', 'port', 'certificate', 'private_key', 'ca_certificate', 'answer_timeout', 'web',
+               'trusted_proxies'],
+    'hosts': ['connections', 'guest_timeout', 'shutdown_timeout', 'plug_kind', 'plug_policy', 'balloon_statistics'],
+    'users': ['token_idle', 'token_life'],
+    'database': ['event_retention'],
+    'metrics': ['vms'],
+    'log': ['level'],
+    'limits': ['max_connections', 'max_per_address', 'max_body', 'idle_timeout', 'request_timeout'],
 }
 
 
@@ -83,6 +87,7 @@ class Daemon:
         self.process = None
         self.port = None
         self.environment = {}  # of the next start, on top of the host's
+        self.wrapper = []  # of the next start, a command that runs another
         self.log = []
         self._logged = threading.Condition()
         self._tokens = {}
@@ -107,16 +112,26 @@ class Daemon:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    def is_sanitized(self):
+        """Whether AddressSanitizer keeps what was freed, so that its size says nothing."""
+        return 'libasan' in Path(f'/proc/{self.process.pid}/maps').read_text()
+
     # Its life.
 
     def start(self):
         """Start it and wait until it says that it is ready, and where it listens."""
         ready = self._launch()
         with ready:
-            said = self._wait_ready(ready)
+            said = self._wait_notified(ready, b'READY=1\n')
         assert said, f'dimmerd did not become ready:\n{self.text()}'
         line = self.wait_log(r'listening on https?://\S+:\d+')
         self.port = int(re.search(r'https?://\S+:(\d+)', line)[1])
+        return self
+
+    def begin(self):
+        """Start it, and wait only until it connects to its hosts."""
+        with self._launch() as ready:
+            assert self._wait_notified(ready, b'STATUS='), f'dimmerd did not begin:\n{self.text()}'
         return self
 
     def stop(self, timeout=STOP_TIMEOUT):
@@ -184,6 +199,10 @@ class Daemon:
             self._tokens[user] = self.anonymous().token(*user)
         return self.anonymous().bearer(self._tokens[user])
 
+    def forget_tokens(self):
+        """The next client() logs in anew."""
+        self._tokens.clear()
+
     def basic(self, user=ADMIN):
         return self.anonymous().basic(*user)
 
@@ -197,15 +216,15 @@ class Daemon:
         self.host.user.give(path)
         self._log_start = len(self.log)
         self.process = self.host.popen(
-            [str(binary(self.host)), '--config', str(self.config)],
+            [*self.wrapper, str(binary(self.host)), '--config', str(self.config)],
             env={'NOTIFY_SOCKET': str(path)} | self.environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._reader = threading.Thread(target=self._read_log, args=[self.process], daemon=True)
         self._reader.start()
         return ready
 
-    def _wait_ready(self, ready):
-        """Whether it said READY=1 before it ended, and in time."""
+    def _wait_notified(self, ready, word):
+        """Whether it notified systemd before it ended, and in time."""
         deadline = time.monotonic() + START_TIMEOUT
         pidfd = os.pidfd_open(self.process.pid)
         with selectors.DefaultSelector() as selector:
@@ -216,7 +235,7 @@ class Daemon:
                     if all(key.fileobj is not ready for key, _ in keys):
                         self.wait_exit()
                         return False
-                    if b'READY=1' in ready.recv(4096).split(b'\n'):
+                    if word in ready.recv(4096) + b'\n':
                         return True
             finally:
                 os.close(pidfd)
@@ -276,7 +295,7 @@ class Authority:
 
     def files(self):
         """The keys of the configuration's section server."""
-        return {'certificate': self.certificate, 'key': self.key, 'ca': self.ca}
+        return {'certificate': self.certificate, 'private-key': self.key, 'ca-certificate': self.ca}
 
     def context(self):
         return ssl.create_default_context(cafile=self.ca)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from . import kvm
+from . import console, kvm
 
 # Without what a boot under TCG spends time on to no use here.
-CMDLINE = ('console=ttyS0 panic=-1 quiet edd=off tsc=reliable mitigations=off '
-           'cryptomgr.notests')
+CMDLINE = ('console=ttyS0 panic=-1 edd=off tsc=reliable no_timer_check mitigations=off cryptomgr.notests '
+           f'{console.CMDLINE}')
 
 # What guest/init starts the agent for.
 AGENT_WORD = 'dimmer.agent'
@@ -53,7 +53,7 @@ class Spec:
 
 
 def domain_xml(name: str, spec: Spec, folder: Path, image: tuple[Path, Path]) -> str:
-    """The domain, with its sockets and its console's log in folder."""
+    """The domain, with its sockets and the console's log of all its starts in folder."""
     memory = sum(spec.cells) if spec.cells else spec.memory_mib
     return f"""\
 <domain type={quoteattr('kvm' if spec.accel == 'kvm' else 'qemu')}
@@ -72,7 +72,7 @@ def domain_xml(name: str, spec: Spec, folder: Path, image: tuple[Path, Path]) ->
   <devices>
     <controller type='usb' model='none'/>
     {_pci_ports_xml(spec)}
-    <serial type='file'><source path='{folder}/console.log'/></serial>
+    <serial type='file'><source path='{folder}/console.log' append='on'/></serial>
     <channel type='unix'>
       <source mode='bind' path='{folder}/guest.sock'/>
       <target type='virtio' name='dimmer.testbed'/>

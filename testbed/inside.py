@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a busybox guest's own kernel says of its plugged memory, and what can hold on to it there."""
 
+import re
 import subprocess
 import time
 
-from .setup import BUILD, REPO
+from .setup import BUILD, REPO, guest_image
 from .wire import GuestError
 
 PLUGGED = 4 << 30  # where QEMU puts the first device of a small guest
@@ -12,6 +13,7 @@ BLOCK = 128  # MiB
 MOVABLE, KERNEL, OFFLINE = 'online Movable', 'online Normal', 'offline'
 MEMORY = '/sys/devices/system/memory'
 TIMEOUT = 30
+TOUCH_TIMEOUT = 120  # emulated, on a busy machine, a guest takes that long for its first GiB
 
 
 def blocks(vm):
@@ -20,14 +22,15 @@ def blocks(vm):
         for id in $(ls -d memory[0-9]* | sed s/memory// | sort -n); do
           [ $id -ge {PLUGGED // (BLOCK << 20)} ] || continue
           state=$(cat memory$id/state)
-          case $state in online) state="$state $(cat memory$id/valid_zones)" ;; esac
+          # By way of its node: without one yet, it would crash the kernel (see guest/blocks.c).
+          case $state in online) state="$state $(cat ../node/node*/memory$id/valid_zones)" ;; esac
           echo "$state"
         done""")
     return text.splitlines()
 
 
 def wait_for_blocks(vm, *wanted, timeout=TIMEOUT):
-    """Wait until they are so: what a guest does by itself, nobody tells a host."""
+    """Wait until they are so: what a guest does by itself is not reported to a host."""
     deadline = time.monotonic() + timeout
     while (found := blocks(vm)) != list(wanted):
         assert time.monotonic() < deadline, found
@@ -54,7 +57,7 @@ def refuse_onlining(vm, refuse):
 
 
 def times_asked(vm):
-    """How often QEMU has told the guest of its DIMMs, through ACPI: at each plug and each request."""
+    """How often QEMU has notified the guest of its DIMMs, through ACPI: at each plug and each request."""
     return int(vm.guest('cat /sys/firmware/acpi/interrupts/gpe03').split()[0])
 
 
@@ -80,7 +83,18 @@ def holder():
 def hold(vm, mib, how):
     """Let a program hold memory: see hold.c. GuestError if the kernel does not let it."""
     vm.guest(f"""hold {mib} {how} >/run/hold 2>&1 &
-        until grep -q held /run/hold; do kill -0 $! || {{ cat /run/hold; exit 1; }}; sleep 0.1; done""")
+        until grep -q held /run/hold; do kill -0 $! || {{ cat /run/hold; exit 1; }}; sleep 0.1; done""",
+             timeout=TOUCH_TIMEOUT)
+
+
+def use_once(vm):
+    """Have nearly all that is free in use once: before, QEMU has nothing of it on the host, as it has of a guest that
+    has run for a while. It needs holder() among its files. Its kernel may end that program before it has all.
+    """
+    free = int(re.search(r'MemFree: +(\d+)', vm.guest('cat /proc/meminfo'))[1]) >> 10
+    vm.guest(f"""hold {free - 60} touch >/run/hold 2>&1 &
+        until grep -q held /run/hold; do kill -0 $! || exit 0; sleep 0.1; done
+        kill -9 $!; while pidof hold; do sleep 0.1; done""", timeout=TOUCH_TIMEOUT)
 
 
 def holds(vm):
@@ -117,6 +131,19 @@ def start_agent(vm):
 def restart_agent(vm):
     """End it as if it had crashed, and start it again at once: sooner than anybody can miss it."""
     vm.guest(f'kill -9 {FIRST}; while pidof dimmer-guest; do sleep 0.1; done; {START}')
+
+
+def without_module(name):
+    """For a VM's files: its guest leaves that module out; see load_module()."""
+    modules = guest_image()[0].parent / 'parts/modules/order'
+    order = BUILD / f'testbed/order-without-{name}'
+    order.parent.mkdir(parents=True, exist_ok=True)
+    order.write_text(''.join(f'{module}\n' for module in modules.read_text().split() if module != name))
+    return {'modules/order': order}
+
+
+def load_module(vm, name):
+    vm.guest(f'insmod /modules/{name}.ko')
 
 
 def windows():

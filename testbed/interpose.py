@@ -11,9 +11,9 @@ from .setup import BUILD, dimmer
 BUILDS = [dimmer().parents[2], BUILD / 'dev']
 
 
-def library():
-    """The library that tests/real/interpose.c is built into, or None."""
-    found = [path for build in BUILDS for path in Path(build).glob('tests/real/interpose.so')]
+def library(name='interpose'):
+    """The library that tests/real/interpose.c, or another one there, is built into, or None."""
+    found = [path for build in BUILDS for path in Path(build).glob(f'tests/real/{name}.so')]
     return found[0] if found else None
 
 
@@ -33,6 +33,12 @@ class Interpose:
                 'INTERPOSE_LOG': str(self.log),
                 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'}
 
+    def watching(self):
+        """The environment in which each changing call is only logged: see changes()."""
+        self.log.unlink(missing_ok=True)
+        environment = self.environment(0, 'nothing')
+        return environment | {'INTERPOSE_CHANGES': environment.pop('INTERPOSE_LOG')}
+
     def run(self, at, do, *args):
         """A run of dimmer to its end, with do at the call of that number."""
         return self.host.dimmer(*args, env=self.environment(at, do))
@@ -40,6 +46,10 @@ class Interpose:
     def calls(self):
         """The names of the calls of the last run."""
         return self.log.read_text().split() if self.log.exists() else []
+
+    def changes(self):
+        """The names of all changing calls of the last watching()."""
+        return self.calls()
 
     def stopped(self, at, *args):
         """A run of dimmer that has stopped after the call of that number; its Popen."""

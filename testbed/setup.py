@@ -104,7 +104,7 @@ class User:
     """The ordinary user whom everything runs as.
 
     libvirt run by root is always its system mode, which wants the machine's own folders.
-    So root runs libvirtd, virsh and dimmer as nobody; anybody else runs them as oneself.
+    So root runs libvirtd, virsh and dimmer as nobody; other users run them as themselves.
     """
 
     def __init__(self):
@@ -119,7 +119,7 @@ class User:
         return {'user': self.uid, 'group': self.gid, 'extra_groups': []}
 
     def command_prefix(self):
-        """What goes before a command that somebody else starts as this user."""
+        """The prefix of a command that another user starts as this one."""
         if not self.demoted:
             return []
         return ['setpriv', f'--reuid={self.uid}', f'--regid={self.gid}', '--clear-groups']
@@ -137,7 +137,7 @@ class User:
     def reachable_copy(self, path, folder):
         """A path of the file that the user can read: its own, or else a copy in folder.
 
-        A checkout often lies below a home that nobody else may enter.
+        A checkout often lies below a home that no other user may enter.
         """
         path = Path(path)
         executable = bool(path.stat().st_mode & stat.S_IXUSR)

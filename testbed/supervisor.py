@@ -4,7 +4,7 @@
 Runs COMMAND and waits for the end of its standard input. Then it kills every process that
 has FOLDER in its command line or environment, and removes FOLDER, with what its run leads to.
 
-Each host has one and holds the other end of the pipe. QEMU processes outlive whoever
+Each host has one and holds the other end of the pipe. QEMU processes outlive the one that
 started them, and a test can be killed in a way that leaves it no time to clean up; the
 pipe closes all the same. By hand, `supervisor.py FOLDER </dev/null` ends a host that was
 kept.
@@ -28,17 +28,17 @@ KEEP = b'keep'
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def told_of(folder, process):
+def names_folder(folder, process):
     """Whether a process, a folder in /proc, has folder in its command line or environment.
 
-    The folder's name is random, so nobody else's process can have it.
+    The folder's name is random, so no other process can have it.
     """
     for file in (process / 'cmdline', process / 'environ'):
         try:
             if os.fsencode(folder) in file.read_bytes():
                 return True
         except OSError:
-            pass  # It has ended, or is somebody else's.
+            pass  # It has exited, or belongs to another.
     return False
 
 
@@ -50,7 +50,7 @@ def pidfds_of(folder):
             pidfd = os.pidfd_open(int(process.name))
         except ProcessLookupError:
             continue
-        if told_of(folder, process):
+        if names_folder(folder, process):
             yield pidfd
         else:
             os.close(pidfd)

@@ -2,16 +2,27 @@
 """One virtual machine of a host: its life, its guest, its QEMU."""
 
 import json
+import os
+import re
+import signal
 import tempfile
 import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from xml.etree import ElementTree
 
+from . import console
+from .domain import dimm_xml
+from .setup import program
 from .wire import Agent, Guest, GuestError, Qmp
 
 BOOT_TIMEOUT = 60
 BOOT_TIMEOUT_DEBIAN = 180
 BOOT_TIMEOUT_AGAIN = 480
 TIMEOUT = 30
+
+# What guest/init says on the console.
+READY = 'DIMMER-GUEST-READY'
 
 # What a guest answers to ACPI's requests (_OST): QEMU passes it on as this event, whose
 # `source` is the request and whose `status` is 0, in progress, or a reason to refuse.
@@ -31,6 +42,8 @@ class Vm:
         self.folder = folder
         self._guest = None
         self._qmp = None
+        self._expected = []
+        self._space = None  # that its QEMU may have, as it was at first
 
     # Its life.
 
@@ -54,6 +67,19 @@ class Vm:
         except (TimeoutError, ConnectionError) as error:
             raise type(error)(f'{self.name}: the guest did not come up: {error}\n'
                               f'{self.console()[-2000:]}') from None
+        # It wrote there before it answered; otherwise its trouble would go unnoticed.
+        assert self.spec.root or READY in self.console(), f'{self.name}: nothing on its console'
+        return self
+
+    class WrongClock(Exception):
+        """The guest's kernel counts seconds that are none."""
+
+    def check_clock(self, started):
+        """The guest, started at that time.monotonic(), cannot be up for longer."""
+        up = float(self.guest('cat /proc/uptime').split()[0])
+        passed = time.monotonic() - started
+        if up > 1.5 * passed + 1:
+            raise self.WrongClock(f'{self.name}: up for {up} s, {passed:.1f} s after its start')
         return self
 
     def reset(self):
@@ -66,6 +92,39 @@ class Vm:
         self.wait_event('RESET')
         self.connect()
         return self.wait_ready(BOOT_TIMEOUT_AGAIN)
+
+    def qemu_pid(self):
+        """Of its QEMU, on a SessionHost."""
+        return int((self.host.folder / f'run/libvirt/qemu/run/{self.name}.pid').read_text())
+
+    @contextmanager
+    def stopped(self):
+        """QEMU itself does nothing meanwhile: not the guest, and no answer to libvirt."""
+        pid = self.qemu_pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def leave_room(self, mib):
+        """Let its QEMU allocate no more than this from here on; None: what it could before.
+
+        A thread's stack and arena have to find room in it too: QEMU aborts without.
+        """
+        pid = self.qemu_pid()
+        self._space = self._space or re.search(r'^Max address space +(\w+)', Path(f'/proc/{pid}/limits').read_text(),
+                                               re.MULTILINE)[1]
+        pages = int(Path(f'/proc/{pid}/statm').read_text().split()[0])
+        size = self._space if mib is None else pages * os.sysconf('SC_PAGE_SIZE') + (mib << 20)
+        self.host.run([program('prlimit'), '--pid', str(pid), f'--as={size}:'], check=0)
+
+    def wait_current_memory(self, mib):
+        """libvirt's own number follows QEMU's event, which is all that a Vm hears, a moment later."""
+        deadline = time.monotonic() + TIMEOUT
+        while (has := self.live_xml().findtext('currentMemory')) != str(mib << 10):
+            assert time.monotonic() < deadline, f'currentMemory is {has} KiB, and not {mib} MiB'
+            time.sleep(0.1)
 
     def resume(self):
         self.host.virsh('resume', self.name)
@@ -94,9 +153,17 @@ class Vm:
         return output
 
     def console(self):
-        """What the guest has written to its console so far."""
+        """What the guest has written to its console so far, since the VM's first start."""
         path = self.folder / 'console.log'
         return path.read_text(errors='replace') if path.exists() else ''
+
+    def expect_trouble(self, pattern):
+        """Let its console tell of trouble in lines like this, which is an error else: see trouble()."""
+        self._expected.append(pattern)
+
+    def trouble(self):
+        """What its console reports of its kernel's trouble, as far as it was not expected."""
+        return console.trouble(self.console(), self._expected)
 
     def guest_memory_mib(self):
         """The memory that the guest's kernel has online."""
@@ -126,8 +193,8 @@ class Vm:
         self.wait_port('org.qemu.guest_agent.0', 'connected')
 
     def wait_port(self, name, state):
-        """Wait until libvirt knows that somebody in the guest has the port open ('connected'), or
-        nobody: it has an event for that, but none for who comes after it.
+        """Wait until libvirt knows that a program in the guest has the port open ('connected'), or
+        none ('disconnected'): it has an event for that, but none for the next program.
         """
         deadline = time.monotonic() + TIMEOUT
         path = f"devices/channel/target[@name='{name}']"
@@ -244,6 +311,12 @@ class Vm:
             self.host.user.give(file.name)
             self.host.virsh('attach-device', self.name, file.name, *(options or ['--live']))
 
+    def plug(self, alias, size_mib=128):
+        """Attach a DIMM behind dimmer's back, and wait until the guest, if there is one, uses it."""
+        self.attach(dimm_xml(size_mib, alias=alias))
+        if self.spec.os:
+            self.wait_plugged(alias)
+
     def detach(self, alias):
         """Ask for a device's removal behind dimmer's back; returns before the answer."""
         self.host.virsh('detach-device-alias', self.name, alias, '--live')
@@ -267,6 +340,15 @@ class Vm:
         """The live memory devices: alias to size in MiB, in the XML's order."""
         return {device.find('alias').get('name'): int(device.findtext('target/size')) >> 10
                 for device in self.live_xml().iter('memory') if device.find('alias') is not None}
+
+
+@contextmanager
+def stopped(*vms):
+    """Vm.stopped() of each."""
+    with ExitStack() as stack:
+        for vm in vms:
+            stack.enter_context(vm.stopped())
+        yield
 
 
 def _fields(event):

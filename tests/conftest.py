@@ -6,6 +6,9 @@ its VMs there. The host itself serves all tests of a run; after each test its VM
 
 What a test needs and the machine lacks makes it a skip that names it, or, with DIMMER_CI=1, an
 error: there, no test may be missing.
+
+A guest whose kernel was in trouble (see testbed/console.py) fails its test, unless that said
+before that it expects it: vm.expect_trouble().
 """
 
 import os
@@ -17,7 +20,7 @@ import pytest
 REPO = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO))
 
-import testbed  # noqa: E402  (it stands beside this folder, not in the path)
+import testbed  # noqa: E402  (it is beside this folder, not in the path)
 from testbed.interpose import Interpose, library  # noqa: E402
 
 
@@ -56,6 +59,7 @@ def emptied(host, request):
     if request.node.stash.get(FAILED, False):
         for vm in host.vms:
             print(f'--- console of {vm.name}, its end:\n{vm.console()[-4000:]}')
+        print(f'--- log of libvirt, its end:\n{host.libvirt_log()[-4000:]}')
     host.remove_all()
 
 

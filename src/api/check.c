@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of a VM's memory can go, and what cannot and why: asks its guest, holding no thread. */
-#include "api_private.h"
+/* Which of a VM's memory can be unplugged, and why not: queries its guest without occupying a thread. */
 #include "base/error.h"
 #include "base/size.h"
 #include "engine/checkup.h"
+#include "handlers.h"
+#include "parameters.h"
 #include "plan/doctor.h"
+#include "views.h"
 
-/* One look at a guest, for all who ask while it is under way: an agent is asked by one at a time. */
+/* One query of a guest, shared by all calls meanwhile, as an agent serves one client at a time. */
 struct GuestCheck {
   DmApi *api;
   char *vm_id;
-  GPtrArray *calls; /* Call that waits for it: borrowed; each leaves when its time is up, or its client has gone */
+  char *uri;        /* libvirt connection to its host */
+  GPtrArray *calls; /* Call that waits for it: borrowed; each leaves on timeout or when its client disconnects */
   DmVm *vm;
   GError *error;
 };
@@ -21,10 +24,11 @@ static void check_free(gpointer data) {
   dm_vm_free(check->vm);
   g_clear_error(&check->error);
   g_free(check->vm_id);
+  g_free(check->uri);
   g_free(check);
 }
 
-void check_abandon(Call *call) {
+void check_leave(Call *call) {
   if (call->check != NULL)
     g_ptr_array_remove(call->check->calls, call);
   call->check = NULL;
@@ -34,7 +38,8 @@ static void add_finding(DmNode *findings, const DmVm *vm, const DmFinding *findi
   DmNode *node = dm_node_add_item(findings, "finding");
   const DmMemoryDevice *device =
     finding->alias != NULL && vm->live != NULL ? dm_config_find_alias(vm->live, finding->alias) : NULL;
-  dm_node_add_text(node, "check", finding->check);
+  dm_node_add_text(node, "check", dm_check_name(dm_finding_check(finding->code)));
+  dm_node_add_text(node, "code", dm_finding_name(finding->code));
   dm_node_add_text(node, "verdict", dm_verdict_name(finding->verdict));
   dm_node_add_text(node, "evidence", finding->evidence);
   dm_node_add_text(node, "source", finding->source);
@@ -53,23 +58,25 @@ static void add_guest(DmNode *parent, const DmGuest *guest) {
   dm_node_add_text(node, "kernel", guest->kernel);
   dm_node_add_text(node, "agent", guest->agent);
   dm_node_add_boolean(node, "qemu_agent", guest->qemu_agent);
-  dm_node_add_text(node, "policy", guest->policy);
-  if (guest->block != 0)
-    dm_node_add_number(node, "block", (gint64)guest->block);
+  dm_node_add_text(node, "auto_online_blocks", guest->policy);
+  dm_node_add_text(node, "policy", guest->policy); /* deprecated: auto_online_blocks */
+  if (guest->block != 0) {
+    dm_node_add_number(node, "memory_block", (gint64)guest->block);
+    dm_node_add_number(node, "block", (gint64)guest->block); /* deprecated: memory_block */
+  }
   if (guest->memory_source != DM_SOURCE_NONE) {
     dm_node_add_number(node, "total", (gint64)guest->total);
     dm_node_add_number(node, "available", (gint64)guest->available);
     dm_node_add_text(node, "memory_source", dm_source_name(guest->memory_source));
   }
-  DmNode *notes = dm_node_add_object(node, "notes");
-  for (guint i = 0; i < guest->notes->len; i++)
-    dm_node_add_item_text(notes, "note", guest->notes->pdata[i]);
+  add_notes(node, guest->notes);
 }
 
-static DmNode *check_node(const DmVm *vm, uint64_t memory) {
+static DmNode *check_node(const DmVm *vm, const char *uri, uint64_t memory) {
   g_autoptr(GPtrArray) list = dm_plan_doctor(vm, memory);
   DmNode *node = dm_node_new("memory_check");
   uint64_t spare, reserve;
+  dm_findings_connect(list, uri);
   dm_node_add_text(node, "verdict", dm_verdict_name(dm_plan_worst(list)));
   if (dm_plan_spare(vm, &spare, &reserve))
     dm_node_add_number(node, "spare", (gint64)spare);
@@ -82,30 +89,30 @@ static DmNode *check_node(const DmVm *vm, uint64_t memory) {
   return node;
 }
 
-/* 0: the call names none. */
+/* 0: not given in the call. */
 static gboolean read_memory(Call *call, uint64_t *memory, GError **error) {
   gboolean present;
   return read_size_parameter(call, "memory", &present, memory, error) &&
     (!present || dm_rule_size("memory", *memory, memory, error));
 }
 
-static void reply_check(Call *call, const DmVm *vm) {
+static void reply_check(Call *call, const GuestCheck *check) {
   g_autoptr(GError) error = NULL;
   uint64_t memory = 0;
   if (read_memory(call, &memory, &error))
-    reply_node(call, 200, check_node(vm, memory));
+    reply_node(call, 200, check_node(check->vm, check->uri, memory));
   else
     reply_error(call, error);
 }
 
 static void answer_check(Call *call) {
   const GuestCheck *check = call->check;
-  check_abandon(call);
+  check_leave(call);
   if (check->vm != NULL) {
-    reply_check(call, check->vm);
+    reply_check(call, check);
   } else if (check->error != NULL) {
     reply_error(call, check->error);
-  } else { /* the time is up */
+  } else { /* timeout */
     const DmEntry *entry = dm_inventory_find(call->api->inventory, check->vm_id);
     g_autoptr(GError) error =
       g_error_new(DM_ERROR, DM_ERROR_BUSY, "the guest of %s, or its host, did not answer within %g s; ask again",
@@ -132,10 +139,22 @@ static GuestCheck *begin_check(DmApi *api, const DmEntry *entry) {
   GuestCheck *check = g_new0(GuestCheck, 1);
   check->api = api;
   check->vm_id = g_strdup(entry->vm->uuid);
+  check->uri = dm_connection_local_uri(entry->host->uri);
   check->calls = g_ptr_array_new();
   g_hash_table_insert(api->checks, check->vm_id, check);
-  dm_checkup(entry->host->connection, check->vm_id, DM_LOOK_COUNTING, on_checkup, check);
+  dm_checkup(entry->host->connection, check->vm_id, DM_LOOK_REPORT, on_checkup, check);
   return check;
+}
+
+gboolean check_guest(Call *call, const DmEntry *entry, void (*waited)(Call *call)) {
+  if (entry->host->status != DM_HOST_UP || entry->host->connection == NULL)
+    return FALSE;
+  GuestCheck *check = g_hash_table_lookup(call->api->checks, entry->vm->uuid);
+  call->check = check != NULL ? check : begin_check(call->api, entry);
+  g_ptr_array_add(call->check->calls, call);
+  call_on_end(call, check_leave);
+  wait_for(call, waited);
+  return TRUE;
 }
 
 void handle_memory_check(Call *call) {
@@ -148,15 +167,10 @@ void handle_memory_check(Call *call) {
     reply_error(call, error);
     return;
   }
-  if (entry->host->status != DM_HOST_UP || entry->host->connection == NULL) {
-    g_set_error(&error, DM_ERROR, DM_ERROR_CONNECTION, "%s cannot be checked: its host %s cannot be reached%s%s",
-      entry->vm->name, entry->host->name, entry->host->problem != NULL ? ": " : "",
-      entry->host->problem != NULL ? entry->host->problem : "");
-    reply_error(call, error);
+  if (check_guest(call, entry, answer_check))
     return;
-  }
-  GuestCheck *check = g_hash_table_lookup(call->api->checks, entry->vm->uuid);
-  call->check = check != NULL ? check : begin_check(call->api, entry);
-  g_ptr_array_add(call->check->calls, call);
-  wait_for(call, answer_check);
+  g_set_error(&error, DM_ERROR, DM_ERROR_CONNECTION, "%s cannot be checked: its host %s cannot be reached%s%s",
+    entry->vm->name, entry->host->name, entry->host->problem != NULL ? ": " : "",
+    entry->host->problem != NULL ? entry->host->problem : "");
+  reply_error(call, error);
 }

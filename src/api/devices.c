@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What oVirt's REST API lacks: a VM's memory devices, one by one. */
-#include "api_private.h"
 #include "base/error.h"
 #include "base/size.h"
+#include "handlers.h"
+#include "parameters.h"
+#include "views.h"
 
-/* @driven: what is planned is as good as asked, as the guest may be freeing it at this moment. */
+/* @driven: planned counts as requested, as the guest may be freeing it now. */
 static const DmStep *find_pending(const GPtrArray *steps, const char *alias, gboolean driven) {
   for (guint i = 0; i < steps->len; i++) {
     const DmStep *step = steps->pdata[i];
@@ -14,22 +16,22 @@ static const DmStep *find_pending(const GPtrArray *steps, const char *alias, gbo
   return NULL;
 }
 
-/* What is asked of it at this moment: by a job, or by what the VM carries. */
+/* The present request for it: by a job, or in the VM's record. */
 const char *device_state(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device) {
   const GPtrArray *jobs = dm_jobs_list(api->jobs);
   const DmStep *step = NULL;
   for (guint i = jobs->len; i > 0 && step == NULL; i--) {
     const DmJob *job = jobs->pdata[i - 1];
-    if (job->ended == 0 && g_str_equal(job->vm_id, entry->vm->uuid))
+    if (job->ended_ms == 0 && g_str_equal(job->vm_id, entry->vm->uuid))
       step = find_pending(job->steps, device->alias, job->driven);
   }
   if (step == NULL && entry->vm->request != NULL)
     step = find_pending(entry->vm->request->steps, device->alias, FALSE);
   if (step == NULL)
-    return "present";
+    return dm_memory_device_state_name(device);
   if (step->state == DM_STEP_OVERDUE)
     return "overdue";
-  return step->op == DM_OP_RESIZE ? "resizing" : "going";
+  return step->op == DM_OP_UNPLUG ? "going" : "resizing";
 }
 
 DmNode *device_node(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device) {
@@ -52,6 +54,7 @@ DmNode *device_node(const DmApi *api, const DmEntry *entry, const DmMemoryDevice
   dm_node_add_text(node, "address", device->address != 0 ? address : NULL);
   dm_node_add_text(node, "bus_address", device->bus_address);
   dm_node_add_text(node, "state", device_state(api, entry, device));
+  dm_node_add_text(node, "use", dm_use_name(dm_vm_device_use(entry->vm, device)));
   if (device->movable != DM_MOVABLE_UNKNOWN)
     dm_node_add_boolean(node, "movable", device->movable == DM_MOVABLE_YES);
   add_link(node, "vm", "vms", entry->vm->uuid);
@@ -91,30 +94,8 @@ void handle_device(Call *call) {
 
 /* ---- unplug of one ---- */
 
-typedef struct {
-  char *device;
-  DmPlanFlags flags;
-} Unplug;
-
-static void unplug_free(gpointer data) {
-  Unplug *unplug = data;
-  g_free(unplug->device);
-  g_free(unplug);
-}
-
-static DmPlan *plan_unplug(const DmVm *vm, gpointer data, GError **error) {
-  const Unplug *unplug = data;
-  const char *const names[] = {unplug->device, NULL};
-  return dm_plan_unplug_devices(vm, names, unplug->flags, error);
-}
-
-DmPlanFlags read_plan_flags(Call *call) {
-  return (dm_target_boolean(call->target, "try_unmovable", FALSE) ? DM_PLAN_TRY_UNMOVABLE : 0) |
-    (dm_target_boolean(call->target, "force", FALSE) ? DM_PLAN_FORCE : 0);
-}
-
 static gboolean is_pending(const DmJob *job) {
-  return job->ended == 0;
+  return job->ended_ms == 0;
 }
 
 static DmNode *action_node(const Call *call, const DmJob *job, const char *status) {
@@ -125,7 +106,7 @@ static DmNode *action_node(const Call *call, const DmJob *job, const char *statu
   return node;
 }
 
-/* The newest job by which this device, of that id or alias, has gone; NULL: none. */
+/* The newest job that removed this device, by id or alias; NULL: none. */
 static const DmJob *find_removed(const DmApi *api, const char *vm_id, const char *device) {
   const GPtrArray *jobs = dm_jobs_list(api->jobs);
   for (guint i = jobs->len; i > 0; i--) {
@@ -145,7 +126,7 @@ static void answer_unplug(Call *call) {
   const DmJob *earlier = g_error_matches(job->error, DM_ERROR, DM_ERROR_NO_SUCH_DEVICE)
     ? find_removed(call->api, job->vm_id, call->ids[1])
     : NULL;
-  if (earlier != NULL) { /* it was there still when this one began to wait for its turn */
+  if (earlier != NULL) { /* it was still there when this job was queued */
     reply_node(call, 200, action_node(call, earlier, "complete"));
     return;
   }
@@ -157,20 +138,20 @@ static void answer_unplug(Call *call) {
   const DmStep *step = job->steps->len > 0 ? job->steps->pdata[0] : NULL;
   if (error == NULL && job->status == DM_JOB_FAILED)
     error = g_error_new(DM_ERROR, DM_ERROR_NOT_REMOVABLE, "Cannot hot unplug memory device %s of VM %s: %s",
-      call->ids[1], job->vm_name, step != NULL && step->reason != NULL ? step->reason : "it stayed");
+      call->ids[1], job->vm_name, step != NULL && step->run.reason != NULL ? dm_step_reason(step) : "it stayed");
   if (error == NULL) {
     reply_node(call, 200, action_node(call, job, "complete"));
     return;
   }
   DmNode *node = dm_node_new("action");
-  if (job->steps->len > 0) /* what a rule forbids is no job */
+  if (job->steps->len > 0) /* forbidden by a rule: not a job */
     add_link(node, "job", "jobs", job->id);
   add_fault(dm_node_add_object(node, "fault"), error);
   dm_node_add_text(node, "status", "failed");
   reply_node(call, (guint)dm_error_info_of(error)->http_status, node);
 }
 
-/* The job that asks for this device at this moment; NULL: none. */
+/* The job that requests this device now; NULL: none. */
 static DmJob *find_removing(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device) {
   const GPtrArray *jobs = dm_jobs_list(api->jobs);
   for (guint i = 0; i < jobs->len; i++) {
@@ -189,66 +170,31 @@ void handle_device_unplug(Call *call) {
   if (device == NULL)
     return;
   const DmJob *removing = find_removing(call->api, entry, device);
-  if (removing != NULL) { /* asking twice would end in a job for a device that is gone */
+  if (removing != NULL) { /* a second request would end as a job for a removed device */
     reply_node(call, 202, action_node(call, removing, "in_progress"));
     return;
   }
-  Unplug *unplug = g_new0(Unplug, 1);
-  unplug->device = g_strdup(device->id);
-  unplug->flags = read_plan_flags(call);
-  const DmJobRequest request = {.plan = plan_unplug,
-    .plan_data = unplug,
-    .destroy = unplug_free,
-    .action = DM_ACTION_UNPLUG,
-    .user = call->user,
-    .correlation_id = call->correlation_id};
+  char *devices[] = {device->id, NULL};
+  const DmWish wish = {.action = DM_ACTION_UNPLUG, .flags = read_plan_flags(call), .unplug = {.devices = devices}};
+  const DmJobRequest request = {.wish = &wish, .user = call->user, .correlation_id = call->correlation_id};
   wait_for_job(call, dm_jobs_submit(call->api->jobs, entry, &request, job_moved, call), answer_unplug);
 }
 
 /* ---- plug ---- */
 
-static DmPlan *plan_plug(const DmVm *vm, gpointer data, GError **error) {
-  return dm_plan_plug_devices(vm, data, error);
-}
-
-static gboolean read_policy(const char *text, DmPlugPolicy *policy, GError **error) {
-  if (text == NULL || dm_plug_policy_from_name(text, policy))
-    return TRUE;
-  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "policy '%s' is not known; it is ovirt, whole or fine", text);
-  return FALSE;
-}
-
-gboolean read_plug_policy(Call *call, DmPlugPolicy *policy, GError **error) {
-  return read_policy(dm_target_parameter(call->target, "policy"), policy, error);
-}
-
-gboolean read_size_parameter(Call *call, const char *name, gboolean *present, uint64_t *size, GError **error) {
-  const char *text = dm_target_parameter(call->target, name);
-  *present = text != NULL;
-  if (text == NULL || dm_size_parse(text, size, error))
-    return TRUE;
-  g_prefix_error(error, "%s: ", name);
-  return FALSE;
-}
-
-gboolean read_seen(Call *call, uint64_t *seen, GError **error) {
+static gboolean read_kind(const DmBody *body, DmPlugWish *wish, DmPlugDefaults plugs, GError **error) {
+  const char *kind = NULL, *policy = NULL;
   gboolean present;
-  return read_size_parameter(call, "if_memory", &present, seen, error);
-}
-
-static gboolean read_kind(const DmBody *body, DmPlugWish *wish, GError **error) {
-  const char *kind = dm_body_text(body, "kind"), *policy = dm_body_text(body, "policy");
-  if (kind != NULL && !g_str_equal(kind, "dimm") && !g_str_equal(kind, "virtio-mem")) {
-    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "kind '%s' is not known; it is dimm or virtio-mem", kind);
+  if (!dm_body_plain_text(body, "kind", &present, &kind, error) ||
+    !dm_body_plain_text(body, "policy", &present, &policy, error) || !parameter_plug(kind, policy, &plugs, error))
     return FALSE;
-  }
-  if (!read_policy(policy, &wish->policy, error))
-    return FALSE;
-  wish->kind = g_strcmp0(kind, "virtio-mem") == 0 ? DM_DEVICE_VIRTIO_MEM : DM_DEVICE_DIMM;
+  wish->choose_kind = plugs.choose_kind;
+  wish->kind = plugs.kind;
+  wish->policy = plugs.policy;
   return TRUE;
 }
 
-/* What would be another device, and cannot be had: not to be dropped in silence. */
+/* Unsupported members that would mean another device: not to be dropped silently. */
 static gboolean check_plug(const DmBody *body, GError **error) {
   static const char *const names[] = {"size", "max_size", "node", "kind", "policy", NULL};
   const char *other = dm_body_other(body, names);
@@ -259,27 +205,41 @@ static gboolean check_plug(const DmBody *body, GError **error) {
   return FALSE;
 }
 
-static gboolean read_plug(const DmBody *body, DmPlugWish *wish, GError **error) {
+static gboolean read_new_device(const DmBody *body, const DmPlugDefaults *defaults, DmPlugWish *wish, GError **error) {
   gboolean has_size, has_max, has_node;
   gint64 size = 0, max = 0, node = 0;
   if (!check_plug(body, error) || !dm_body_number(body, "size", &has_size, &size, error) ||
     !dm_body_number(body, "max_size", &has_max, &max, error) ||
-    !dm_body_number(body, "node", &has_node, &node, error) || !read_kind(body, wish, error))
+    !dm_body_number(body, "node", &has_node, &node, error) || !read_kind(body, wish, *defaults, error))
     return FALSE;
   if (!has_size || size < 0 || max < 0 || node < 0 || node > G_MAXINT) {
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
       "memory_device needs a size in bytes; size, max_size and node must not be negative");
     return FALSE;
   }
-  if (has_max && wish->kind == DM_DEVICE_DIMM && max != size) {
-    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
-      "max_size is for the kind virtio-mem: a DIMM holds its size and no more; leave it out, or set kind");
-    return FALSE;
-  }
   wish->size = (uint64_t)size;
   wish->max_size = (uint64_t)max;
   wish->node = (int)node;
-  return TRUE;
+  return check_max_size(wish, has_max, error);
+}
+
+/* The new device of @step; the inventory may not know one yet that waits for its guest. NULL: not there. */
+static DmNode *new_device_node(const DmApi *api, const DmEntry *entry, const DmStep *step) {
+  const DmMemoryDevice *device = dm_config_find_alias(entry->vm->live, step->alias);
+  if (device != NULL)
+    return device_node(api, entry, device);
+  if (!dm_step_is_pending(step) || step->run.asked_at_us == 0 || dm_step_is_at_once(step))
+    return NULL;
+  g_autoptr(DmMemoryDevice) asked = dm_memory_device_new(step->kind);
+  asked->id = g_strdup(step->id);
+  asked->alias = g_strdup(step->alias);
+  asked->size = step->size;
+  asked->requested = step->to;
+  asked->live = TRUE;
+  asked->current = step->run.reached;
+  asked->block = step->block;
+  asked->node = step->node;
+  return device_node(api, entry, asked);
 }
 
 static void answer_plug(Call *call) {
@@ -297,39 +257,35 @@ static void answer_plug(Call *call) {
   guint added = 0;
   for (guint i = 0; i < job->steps->len; i++) {
     const DmStep *step = job->steps->pdata[i];
-    const DmMemoryDevice *device = dm_config_find_alias(entry->vm->live, step->alias);
+    DmNode *device = new_device_node(call->api, entry, step);
     if (device != NULL) {
-      dm_node_adopt(nodes, device_node(call->api, entry, device), TRUE);
+      dm_node_adopt(nodes, device, TRUE);
       added++;
     }
     if (step->state == DM_STEP_REFUSED && reason == NULL)
-      reason = step->reason;
+      reason = dm_step_reason(step);
   }
   if (added == 0 && reason != NULL) {
     g_autoptr(GError) error =
-      g_error_new(DM_ERROR, DM_ERROR_BUSY, "Cannot hot plug memory into VM %s: %s", job->vm_name, reason);
+      g_error_new(DM_ERROR, DM_ERROR_HOST_REFUSED, "Cannot hot plug memory into VM %s: %s", job->vm_name, reason);
     dm_node_free(nodes);
     reply_error(call, error);
     return;
   }
-  reply_node(call, job->ended != 0 || added > 0 ? 201 : 202, nodes);
+  reply_node(call, job->ended_ms != 0 ? 201 : 202, nodes);
 }
 
 void handle_device_plug(Call *call) {
   g_autoptr(GError) error = NULL;
-  g_autofree DmPlugWish *wish = g_new0(DmPlugWish, 1);
+  DmWish wish = {.action = DM_ACTION_PLUG, .flags = read_plan_flags(call) & DM_PLAN_FORCE};
   DmEntry *entry = find_entry(call);
   if (entry == NULL || !read_body(call, "memory_device"))
     return;
-  if (!read_plug(call->body, wish, &error) || !read_seen(call, &wish->seen, &error)) {
+  const DmPlugDefaults defaults = plug_defaults(call, entry);
+  if (!read_new_device(call->body, &defaults, &wish.plug, &error) || !read_seen(call, &wish.seen, &error)) {
     reply_error(call, error);
     return;
   }
-  const DmJobRequest request = {.plan = plan_plug,
-    .plan_data = g_steal_pointer(&wish),
-    .destroy = g_free,
-    .action = DM_ACTION_PLUG,
-    .user = call->user,
-    .correlation_id = call->correlation_id};
+  const DmJobRequest request = {.wish = &wish, .user = call->user, .correlation_id = call->correlation_id};
   wait_for_job(call, dm_jobs_submit(call->api->jobs, entry, &request, job_moved, call), answer_plug);
 }

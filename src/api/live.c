@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Server-sent events: what changes, as it changes. Each event's data is the JSON that the API gives of the same object.
- * Changes of VMs are gathered for a moment, so that one that changes ten times in a row is told once. A stream ends
- * when its token does; listening does not keep a token alive.
+ * Server-sent events: changes as they happen. Each event's data is the API's JSON of the object. Changes of VMs are
+ * collected for a moment, so that ten changes in a row are sent once. A stream ends when its token does; listening does
+ * not keep a token alive.
  */
 #include <string.h>
 
-#include "api_private.h"
+#include "handlers.h"
+#include "sign_on.h"
+#include "views.h"
+#include "watchers.h"
 
-#define BACKLOG (4 * 1024 * 1024)
+#define BACKLOG (4 << 20)
 #define GATHER_MS 20
 #define HEARTBEAT_SECONDS 15
 
 struct Live {
   DmApi *api;
   GPtrArray *streams;  /* Stream */
-  GHashTable *changed; /* UUIDs of VMs to be told */
+  GHashTable *changed; /* UUIDs of VMs to report */
   guint gather_timer, heartbeat_timer;
-  gboolean ended; /* the daemon stops: a client that comes back over an open connection would hold it up */
+  gboolean ended; /* the daemon stops: a client that reconnects over an open connection would delay it */
 };
 
 typedef struct {
@@ -82,15 +85,16 @@ static void on_removed(DmEntry *entry, gpointer data) {
 }
 
 static void on_host(DmHost *host, gpointer data) {
-  send_node(data, "host", NULL, host_node(host));
+  Live *live = data;
+  send_node(live, "host", NULL, host_node(live->api, host));
 }
 
 static void on_job(DmJob *job, DmJobEvent event, const DmStep *step, gpointer data) {
   Live *live = data;
   if (live->streams->len == 0)
     return;
-  DmNode *node = job_node(job);
-  add_steps(node, job);
+  DmNode *node = job_node(live->api, job);
+  dm_node_adopt(node, steps_node(live->api, job), FALSE);
   send_node(live, "job", NULL, node);
   DmEntry *entry = dm_inventory_find(live->api->inventory, job->vm_id);
   if (entry != NULL) /* its devices' states come from the job */
@@ -154,19 +158,17 @@ void handle_live(Call *call) {
   stream->live = live;
   g_ptr_array_add(live->streams, stream);
   dm_http_reply_header(call->http, "Cache-Control", "no-store");
-  metrics_answered(call->api->metrics, "GET", 200, dm_http_request_started(call->http));
+  call_answered(call, 200);
   stream->stream = dm_http_reply_stream(call->http, "text/event-stream", BACKLOG, on_closed, stream);
-  const char *signed_on = dm_http_request_header(call->http, "Authorization");
-  if (signed_on != NULL && g_ascii_strncasecmp(signed_on, "Bearer ", 7) == 0) {
-    stream->token = g_strdup(signed_on + 7);
+  stream->token = session_token(call);
+  if (stream->token != NULL)
     check_token(stream);
-  }
   static const char hello[] = "retry: 1000\n: hello\n\n";
   g_autoptr(GBytes) piece = g_bytes_new_static(hello, strlen(hello));
   dm_http_stream_send(stream->stream, piece);
 }
 
-/* A client that has gone is noticed by writing to it. */
+/* Writing detects a client that has disconnected. */
 static gboolean on_heartbeat(gpointer data) {
   Live *live = data;
   static const char beat[] = ": beat\n\n";
@@ -190,7 +192,7 @@ Live *live_new(DmApi *api) {
 
 void live_end_all(Live *live) {
   live->ended = TRUE;
-  for (guint i = 0; i < live->streams->len; i++) /* each tells on_closed() when its client has taken the rest */
+  for (guint i = 0; i < live->streams->len; i++) /* each calls on_closed() when its client has read the rest */
     dm_http_stream_end(((Stream *)live->streams->pdata[i])->stream);
 }
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /metrics for Prometheus (text format 0.0.4), and /health. */
-#include "api_private.h"
+/* /metrics for Prometheus (text format 0.0.4). */
+#include "config.h"
+#include "exposition.h"
+#include "handlers.h"
+#include "watchers.h"
 
-/* Upper bounds in seconds; a last one without bound. */
+/* Upper bounds in seconds; plus one without bound. */
 static const double release_bounds[] = {0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300};
 static const double answer_bounds[] = {0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 10};
 
@@ -17,10 +20,8 @@ typedef struct {
 
 struct Metrics {
   DmApi *api;
-  gboolean database_up;
-  gint64 database_asked; /* monotonic microseconds; 0: not yet */
   Histogram release, answers;
-  guint64 outcomes[DM_OUTCOME_FAILED + 1];
+  guint64 changes[DM_ACTIONS][DM_OUTCOMES];
   guint64 http[CLASSES];
 };
 
@@ -41,156 +42,314 @@ void metrics_answered(Metrics *metrics, const char *method, guint status, gint64
 
 static void on_job(DmJob *job, DmJobEvent event, const DmStep *step, gpointer data) {
   Metrics *metrics = data;
-  if (event == DM_JOB_EVENT_STEP && step->op == DM_OP_UNPLUG && step->state == DM_STEP_DONE && step->seconds >= 0)
-    observe(&metrics->release, step->seconds);
+  if (event == DM_JOB_EVENT_STEP && step->op == DM_OP_UNPLUG && step->state == DM_STEP_DONE && step->run.answer_s >= 0)
+    observe(&metrics->release, step->run.answer_s);
   if (event == DM_JOB_EVENT_SETTLED)
-    metrics->outcomes[job->outcome]++;
+    metrics->changes[job->action][job->outcome]++;
 }
 
-static void add_number(GString *text, const char *name, const char *labels, double value) {
-  char digits[G_ASCII_DTOSTR_BUF_SIZE];
-  g_ascii_dtostr(digits, sizeof digits, value);
-  g_string_append_printf(text, "%s%s %s\n", name, labels, digits);
-}
-
-static void describe(GString *text, const char *name, const char *type, const char *help) {
-  g_string_append_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+static void add(GString *text, const char *name, const char *type, const char *help, double value) {
+  expose_metric(text, name, type, help);
+  expose_sample(text, name, NULL, value);
 }
 
 static void add_histogram(GString *text, const char *name, const char *help, const Histogram *histogram) {
   guint64 sum = 0;
   g_autofree char *bucket = g_strconcat(name, "_bucket", NULL), *total = g_strconcat(name, "_sum", NULL);
   g_autofree char *count = g_strconcat(name, "_count", NULL);
-  describe(text, name, "histogram", help);
+  expose_metric(text, name, "histogram", help);
   for (guint i = 0; i <= histogram->count; i++) {
     char digits[G_ASCII_DTOSTR_BUF_SIZE] = "+Inf";
     if (i < histogram->count)
       g_ascii_formatd(digits, sizeof digits, "%g", histogram->bounds[i]);
-    g_autofree char *labels = g_strdup_printf("{le=\"%s\"}", digits);
+    g_autofree char *labels = expose_labels("le", digits, NULL);
     sum += histogram->counts[i];
-    add_number(text, bucket, labels, (double)sum);
+    expose_sample(text, bucket, labels, (double)sum);
   }
-  add_number(text, total, "", histogram->sum);
-  add_number(text, count, "", (double)sum);
+  expose_sample(text, total, NULL, histogram->sum);
+  expose_sample(text, count, NULL, (double)sum);
 }
 
-static void add_vms(GString *text, DmApi *api) {
-  const GPtrArray *entries = dm_inventory_entries(api->inventory);
-  guint running = 0, unknown = 0, next_run = 0;
-  uint64_t boot = 0, dimms = 0, virtio = 0, guaranteed = 0;
+/* ---- VMs, of all hosts or of one ---- */
+
+typedef enum {
+  VMS_RUNNING,
+  VMS_NOT_RUNNING,
+  VMS_UNKNOWN,
+  VM_STATES
+} VmState;
+typedef enum {
+  KIND_BOOT,
+  KIND_DIMM,
+  KIND_VIRTIO_MEM,
+  KINDS
+} Kind;
+
+static const char *const vm_states[] = {
+  [VMS_RUNNING] = "running",
+  [VMS_NOT_RUNNING] = "not_running",
+  [VMS_UNKNOWN] = "unknown",
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(vm_states) == VM_STATES);
+
+static const char *const kinds[] = {
+  [KIND_BOOT] = "boot",
+  [KIND_DIMM] = "dimm",
+  [KIND_VIRTIO_MEM] = "virtio-mem",
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(kinds) == KINDS);
+
+typedef struct {
+  guint vms[VM_STATES];
+  guint next_run;
+  uint64_t memory[KINDS];
+  uint64_t guaranteed;
+} Sums;
+
+static void add_config(Sums *sums, const DmConfig *live) {
+  sums->memory[KIND_BOOT] += dm_config_boot(live);
+  sums->guaranteed += dm_config_guaranteed(live);
+  for (guint i = 0; i < live->devices->len; i++) {
+    const DmMemoryDevice *device = live->devices->pdata[i];
+    sums->memory[device->kind == DM_DEVICE_VIRTIO_MEM ? KIND_VIRTIO_MEM : KIND_DIMM] += dm_memory_device_memory(device);
+  }
+}
+
+static void add_entry(Sums *sums, const DmEntry *entry) {
+  const DmConfig *live = entry->vm->live;
+  if (entry->host->status != DM_HOST_UP) { /* the old value is known, the present one is not */
+    sums->vms[VMS_UNKNOWN]++;
+    return;
+  }
+  sums->vms[live != NULL ? VMS_RUNNING : VMS_NOT_RUNNING]++;
+  sums->next_run += dm_vm_has_next_run(entry->vm);
+  if (live != NULL)
+    add_config(sums, live);
+}
+
+/* DmHost → Sums (owned), for each host; NULL → those of all. The caller unrefs. */
+static GHashTable *sum_up(const DmApi *api) {
+  const GPtrArray *hosts = dm_inventory_hosts(api->inventory), *entries = dm_inventory_entries(api->inventory);
+  GHashTable *sums = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+  Sums *all = g_new0(Sums, 1);
+  g_hash_table_insert(sums, NULL, all);
+  for (guint i = 0; i < hosts->len; i++)
+    g_hash_table_insert(sums, hosts->pdata[i], g_new0(Sums, 1));
   for (guint i = 0; i < entries->len; i++) {
     const DmEntry *entry = entries->pdata[i];
-    const DmConfig *live = entry->vm->live;
-    if (entry->host->status != DM_HOST_UP) { /* what it was is known, what it is not */
-      unknown++;
-      continue;
-    }
-    next_run += dm_vm_has_next_run(entry->vm);
-    if (live == NULL)
-      continue;
-    running++;
-    boot += dm_config_boot(live);
-    guaranteed += dm_config_guaranteed(live);
-    for (guint d = 0; d < live->devices->len; d++) {
-      const DmMemoryDevice *device = live->devices->pdata[d];
-      *(device->kind == DM_DEVICE_VIRTIO_MEM ? &virtio : &dimms) += dm_memory_device_memory(device);
-    }
+    add_entry(all, entry);
+    add_entry(g_hash_table_lookup(sums, entry->host), entry);
   }
-  describe(text, "dimmer_vms", "gauge", "Virtual machines by state; unknown: the host cannot be reached.");
-  add_number(text, "dimmer_vms", "{state=\"running\"}", running);
-  add_number(text, "dimmer_vms", "{state=\"not_running\"}", entries->len - running - unknown);
-  add_number(text, "dimmer_vms", "{state=\"unknown\"}", unknown);
-  describe(text, "dimmer_vms_next_run", "gauge", "Running virtual machines whose next run has other values.");
-  add_number(text, "dimmer_vms_next_run", "", next_run);
-  describe(text, "dimmer_memory_bytes", "gauge", "Memory of running virtual machines by kind.");
-  add_number(text, "dimmer_memory_bytes", "{kind=\"boot\"}", (double)boot);
-  add_number(text, "dimmer_memory_bytes", "{kind=\"dimm\"}", (double)dimms);
-  add_number(text, "dimmer_memory_bytes", "{kind=\"virtio-mem\"}", (double)virtio);
-  describe(text, "dimmer_memory_guaranteed_bytes", "gauge", "Guaranteed memory of running virtual machines.");
-  add_number(text, "dimmer_memory_guaranteed_bytes", "", (double)guaranteed);
+  return sums;
 }
 
-static void add_hosts(GString *text, DmApi *api) {
+static void add_vms(GString *text, GHashTable *all_sums) {
+  const Sums *all = g_hash_table_lookup(all_sums, NULL);
+  expose_metric(text, "dimmer_vms", "gauge", "VMs by state; unknown: the host cannot be reached.");
+  for (VmState i = 0; i < VM_STATES; i++) {
+    g_autofree char *labels = expose_labels("state", vm_states[i], NULL);
+    expose_sample(text, "dimmer_vms", labels, all->vms[i]);
+  }
+  add(text, "dimmer_vms_next_run", "gauge", "Running VMs whose next run has other values.", all->next_run);
+  expose_metric(text, "dimmer_memory_bytes", "gauge", "Memory of running VMs by kind.");
+  for (Kind i = 0; i < KINDS; i++) {
+    g_autofree char *labels = expose_labels("kind", kinds[i], NULL);
+    expose_sample(text, "dimmer_memory_bytes", labels, (double)all->memory[i]);
+  }
+  add(text, "dimmer_memory_guaranteed_bytes", "gauge", "Guaranteed memory of running VMs.", (double)all->guaranteed);
+}
+
+/* ---- each host ---- */
+
+/* Two hosts may have one name. Until it is known, it is the URI, which may contain confidential parts. */
+static char *host_labels(const DmHost *host, const char *name, const char *value) {
+  return expose_labels(
+    "host", g_str_equal(host->name, host->uri) ? "" : host->name, "host_id", host->id, name, value, NULL);
+}
+
+static void add_hosts(GString *text, const DmApi *api) {
   const GPtrArray *hosts = dm_inventory_hosts(api->inventory);
   guint up = 0;
   for (guint i = 0; i < hosts->len; i++)
     up += ((const DmHost *)hosts->pdata[i])->status == DM_HOST_UP;
-  describe(text, "dimmer_hosts", "gauge", "Libvirt connections by state.");
-  add_number(text, "dimmer_hosts", "{state=\"up\"}", up);
-  add_number(text, "dimmer_hosts", "{state=\"down\"}", hosts->len - up);
+  expose_metric(text, "dimmer_hosts", "gauge", "Hosts by state.");
+  expose_sample(text, "dimmer_hosts", "{state=\"up\"}", up);
+  expose_sample(text, "dimmer_hosts", "{state=\"down\"}", hosts->len - up);
+  expose_metric(text, "dimmer_host_up", "gauge", "Whether the host is connected.");
+  for (guint i = 0; i < hosts->len; i++) {
+    const DmHost *host = hosts->pdata[i];
+    g_autofree char *labels = host_labels(host, NULL, NULL);
+    expose_sample(text, "dimmer_host_up", labels, host->status == DM_HOST_UP);
+  }
+  expose_metric(text, "dimmer_host_memory_bytes", "gauge", "Memory of the host itself.");
+  for (guint i = 0; i < hosts->len; i++) {
+    const DmHost *host = hosts->pdata[i];
+    g_autofree char *labels = host_labels(host, NULL, NULL);
+    if (host->memory != 0)
+      expose_sample(text, "dimmer_host_memory_bytes", labels, (double)host->memory);
+  }
 }
+
+static const Sums *sums_of(GHashTable *sums, const GPtrArray *hosts, guint host) {
+  return g_hash_table_lookup(sums, hosts->pdata[host]);
+}
+
+static void add_vms_of_hosts(GString *text, const DmApi *api, GHashTable *all_sums) {
+  const GPtrArray *hosts = dm_inventory_hosts(api->inventory);
+  expose_metric(text, "dimmer_host_vms", "gauge", "VMs of a host by state.");
+  for (guint i = 0; i < hosts->len; i++) {
+    for (VmState state = 0; state < VM_STATES; state++) {
+      g_autofree char *labels = host_labels(hosts->pdata[i], "state", vm_states[state]);
+      expose_sample(text, "dimmer_host_vms", labels, sums_of(all_sums, hosts, i)->vms[state]);
+    }
+  }
+  expose_metric(text, "dimmer_host_vm_memory_bytes", "gauge", "Memory of a host's running VMs by kind.");
+  for (guint i = 0; i < hosts->len; i++) {
+    for (Kind kind = 0; kind < KINDS; kind++) {
+      g_autofree char *labels = host_labels(hosts->pdata[i], "kind", kinds[kind]);
+      expose_sample(text, "dimmer_host_vm_memory_bytes", labels, (double)sums_of(all_sums, hosts, i)->memory[kind]);
+    }
+  }
+  expose_metric(text, "dimmer_host_vm_memory_guaranteed_bytes", "gauge", "Guaranteed memory of a host's running VMs.");
+  for (guint i = 0; i < hosts->len; i++) {
+    g_autofree char *labels = host_labels(hosts->pdata[i], NULL, NULL);
+    expose_sample(
+      text, "dimmer_host_vm_memory_guaranteed_bytes", labels, (double)sums_of(all_sums, hosts, i)->guaranteed);
+  }
+}
+
+/* ---- each VM ---- */
+
+/* Of a VM that runs on a host that is up; 0: not known. */
+typedef uint64_t (*VmValue)(const DmEntry *entry);
+
+static uint64_t memory_of(const DmEntry *entry) {
+  return dm_config_memory(entry->vm->live);
+}
+
+static uint64_t guaranteed_of(const DmEntry *entry) {
+  return dm_config_guaranteed(entry->vm->live);
+}
+
+static uint64_t usable_of(const DmEntry *entry) {
+  return entry->stats.usable;
+}
+
+static uint64_t ballooned_of(const DmEntry *entry) {
+  uint64_t held = 0;
+  return dm_vm_ballooned(entry->vm, &held) ? held : 0;
+}
+
+static uint64_t resident_of(const DmEntry *entry) {
+  return entry->stats.rss;
+}
+
+static void add_each_vm(GString *text, const DmApi *api) {
+  static const struct {
+    const char *name, *help;
+    VmValue value;
+  } metrics[] = {
+    {"dimmer_vm_memory_bytes", "Memory of the running VM.", memory_of},
+    {"dimmer_vm_memory_guaranteed_bytes", "Guaranteed memory of the running VM.", guaranteed_of},
+    {"dimmer_vm_memory_usable_bytes", "What the guest could use without swapping, by its balloon.", usable_of},
+    {"dimmer_vm_memory_ballooned_bytes", "What the balloon holds of the memory of the running VM.", ballooned_of},
+    {"dimmer_vm_resident_memory_bytes", "Resident memory of the VM's QEMU process.", resident_of},
+  };
+  const GPtrArray *entries = dm_inventory_entries(api->inventory);
+  for (gsize m = 0; m < G_N_ELEMENTS(metrics); m++) {
+    expose_metric(text, metrics[m].name, "gauge", metrics[m].help);
+    for (guint i = 0; i < entries->len; i++) {
+      const DmEntry *entry = entries->pdata[i];
+      gboolean runs = entry->host->status == DM_HOST_UP && entry->vm->live != NULL;
+      uint64_t value = runs ? metrics[m].value(entry) : 0;
+      g_autofree char *labels =
+        expose_labels("vm", entry->vm->name, "vm_id", entry->vm->uuid, "host", entry->host->name, NULL);
+      if (value != 0)
+        expose_sample(text, metrics[m].name, labels, (double)value);
+    }
+  }
+}
+
+/* ---- the daemon ---- */
 
 static void add_calls(GString *text) {
   DmCallCounts counts = dm_connection_counts();
-  describe(text, "dimmer_libvirt_tasks_total", "counter", "Pieces of work handed to libvirt in worker threads.");
-  add_number(text, "dimmer_libvirt_tasks_total", "", (double)counts.done);
-  describe(text, "dimmer_libvirt_seconds_total", "counter", "Seconds that they took.");
-  add_number(text, "dimmer_libvirt_seconds_total", "", counts.seconds);
-  describe(text, "dimmer_libvirt_tasks_pending", "gauge", "Pieces of work that libvirt has not finished.");
-  add_number(text, "dimmer_libvirt_tasks_pending", "", (double)(counts.started - counts.done));
+  add(text, "dimmer_libvirt_tasks_total", "counter", "Tasks that libvirt has done in worker threads.",
+    (double)counts.done);
+  add(text, "dimmer_libvirt_seconds_total", "counter", "Seconds that they took.", counts.seconds);
+  add(text, "dimmer_libvirt_tasks_pending", "gauge", "Tasks that libvirt has not finished.",
+    (double)(counts.started - counts.done));
+}
+
+static void add_changes(GString *text, const Metrics *metrics) {
+  expose_metric(text, "dimmer_memory_changes_total", "counter", "Changes of memory by action and outcome.");
+  for (guint action = 0; action < DM_ACTIONS; action++) {
+    for (guint outcome = 0; outcome < DM_OUTCOMES; outcome++) {
+      g_autofree char *labels =
+        expose_labels("action", dm_action_name((DmAction)action), "outcome", dm_outcome_name((DmOutcome)outcome), NULL);
+      expose_sample(text, "dimmer_memory_changes_total", labels, (double)metrics->changes[action][outcome]);
+    }
+  }
+  add(text, "dimmer_vms_changing", "gauge",
+    "VMs with a change of memory, or the preparing of a guest, under way or waiting.",
+    dm_jobs_busy(metrics->api->jobs));
+  add_histogram(text, "dimmer_memory_release_duration_seconds",
+    "Time from asking a guest for a device until it was gone.", &metrics->release);
+}
+
+static void add_answers(GString *text, const Metrics *metrics) {
+  expose_metric(text, "dimmer_http_responses_total", "counter", "HTTP responses by class of status.");
+  for (guint i = 1; i < CLASSES; i++) {
+    const char class[] = {(char)('0' + i), 'x', 'x', '\0'};
+    g_autofree char *labels = expose_labels("class", class, NULL);
+    expose_sample(text, "dimmer_http_responses_total", labels, (double)metrics->http[i]);
+  }
+  add_histogram(text, "dimmer_http_request_duration_seconds",
+    "Time from a request's head until its answer was handed over.", &metrics->answers);
+}
+
+/* Former names; docs/names.md lists their replacements. */
+static void add_deprecated(GString *text, const Metrics *metrics) {
+  expose_metric(text, "dimmer_requests_total", "counter", "Deprecated: use dimmer_memory_changes_total.");
+  for (guint outcome = 0; outcome < DM_OUTCOMES; outcome++) {
+    g_autofree char *labels = expose_labels("outcome", dm_outcome_name((DmOutcome)outcome), NULL);
+    guint64 sum = 0;
+    for (guint action = 0; action < DM_ACTIONS; action++) {
+      sum += outcome != DM_OUTCOME_KEPT ? metrics->changes[action][outcome] : 0;
+      sum += outcome == DM_OUTCOME_DONE ? metrics->changes[action][DM_OUTCOME_KEPT] : 0; /* as it was then */
+    }
+    expose_sample(text, "dimmer_requests_total", labels, (double)sum);
+  }
+  add(text, "dimmer_requests_in_flight", "gauge", "Deprecated: use dimmer_vms_changing.",
+    dm_jobs_busy(metrics->api->jobs));
+  add_histogram(
+    text, "dimmer_release_seconds", "Deprecated: use dimmer_memory_release_duration_seconds.", &metrics->release);
+  add_histogram(
+    text, "dimmer_http_seconds", "Deprecated: use dimmer_http_request_duration_seconds.", &metrics->answers);
 }
 
 void handle_metrics(Call *call) {
-  const Metrics *metrics = call->api->metrics;
+  const DmApi *api = call->api;
   g_autoptr(GString) text = g_string_new(NULL);
-  add_vms(text, call->api);
-  add_hosts(text, call->api);
-  describe(text, "dimmer_requests_total", "counter", "Requests to change memory by outcome.");
-  for (guint i = 0; i < G_N_ELEMENTS(metrics->outcomes); i++) {
-    g_autofree char *labels = g_strdup_printf("{outcome=\"%s\"}", dm_outcome_name((DmOutcome)i));
-    add_number(text, "dimmer_requests_total", labels, (double)metrics->outcomes[i]);
-  }
-  describe(text, "dimmer_requests_in_flight", "gauge", "Virtual machines with a request that is driven or waits.");
-  add_number(text, "dimmer_requests_in_flight", "", dm_jobs_busy(call->api->jobs));
-  add_histogram(
-    text, "dimmer_release_seconds", "Time from asking a guest for a device until it was gone.", &metrics->release);
-  describe(text, "dimmer_http_responses_total", "counter", "HTTP responses by class of status.");
-  for (guint i = 1; i < CLASSES; i++) {
-    g_autofree char *labels = g_strdup_printf("{class=\"%uxx\"}", i);
-    add_number(text, "dimmer_http_responses_total", labels, (double)metrics->http[i]);
-  }
-  add_histogram(
-    text, "dimmer_http_seconds", "Time from a request's head until its answer was handed over.", &metrics->answers);
+  expose_metric(text, "dimmer_build_info", "gauge", "The version, as a label.");
+  expose_sample(text, "dimmer_build_info", "{version=\"" DM_VERSION "\"}", 1);
+  g_autoptr(GHashTable) sums = sum_up(api);
+  add_vms(text, sums);
+  add_hosts(text, api);
+  add_vms_of_hosts(text, api, sums);
+  if (api->vm_metrics)
+    add_each_vm(text, api);
+  add_changes(text, api->metrics);
+  add_answers(text, api->metrics);
   add_calls(text);
+  expose_process(text);
+  add_deprecated(text, api->metrics);
   reply_text(call, 200, "text/plain; version=0.0.4; charset=utf-8", text->str);
-}
-
-/* Anybody may ask, so the database is written to only once a second, and its path and trouble go to the log. */
-static gboolean is_database_up(Metrics *metrics) {
-  gint64 now = g_get_monotonic_time();
-  g_autoptr(GError) error = NULL;
-  if (metrics->database_asked != 0 && now - metrics->database_asked < G_USEC_PER_SEC)
-    return metrics->database_up;
-  metrics->database_asked = now;
-  gboolean was_up = metrics->database_up;
-  metrics->database_up = dm_store_check(metrics->api->store, &error);
-  if (error != NULL && was_up)
-    g_log_structured("dimmer", G_LOG_LEVEL_WARNING, "MESSAGE", "not healthy: %s", error->message);
-  return metrics->database_up;
-}
-
-/*
- * 200 while it serves; 503 where not one host can be reached, or events and tokens are not kept. oVirt's has the same
- * first words.
- */
-void handle_health(Call *call) {
-  const GPtrArray *hosts = dm_inventory_hosts(call->api->inventory);
-  gboolean database = is_database_up(call->api->metrics);
-  guint up = 0;
-  for (guint i = 0; i < hosts->len; i++)
-    up += ((const DmHost *)hosts->pdata[i])->status == DM_HOST_UP;
-  gboolean well = database && up > 0;
-  const char *state = well ? "DB Up!Welcome to Health Status!"
-    : database             ? "Down:"
-                           : "DB Down! Events and logins are not kept, see dimmerd's log;";
-  g_autofree char *text = g_strdup_printf("%s %u of %u hosts connected\n", state, up, hosts->len);
-  reply_text(call, well ? 200 : 503, "text/plain; charset=utf-8", text);
 }
 
 Metrics *metrics_new(DmApi *api) {
   Metrics *metrics = g_new0(Metrics, 1);
   metrics->api = api;
-  metrics->database_up = TRUE;
   metrics->release = (Histogram){.bounds = release_bounds, .count = G_N_ELEMENTS(release_bounds)};
   metrics->answers = (Histogram){.bounds = answer_bounds, .count = G_N_ELEMENTS(answer_bounds)};
   dm_jobs_listen(api->jobs, on_job, metrics);

@@ -1,43 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What oVirt's REST API lacks: the plan of a change, which nothing carries out. */
-#include "api_private.h"
+/* Missing in oVirt's REST API: the plan of a change, without carrying it out. */
 #include "base/error.h"
+#include "handlers.h"
+#include "parameters.h"
+#include "views.h"
 
-static DmPlan *make_plug_plan(Call *call, const DmVm *vm, GError **error) {
-  DmPlugWish wish = {.kind = DM_DEVICE_DIMM};
-  gboolean present;
-  if (!read_size_parameter(call, "plug", &present, &wish.size, error) || !read_plug_policy(call, &wish.policy, error))
+static DmPlan *make_plug_plan(Call *call, const DmEntry *entry, GError **error) {
+  DmWish wish = {.action = DM_ACTION_PLUG, .flags = read_plan_flags(call) & DM_PLAN_FORCE};
+  DmPlugDefaults plugs;
+  gboolean present, has_max;
+  guint one_node = 0;
+  if (!read_size_parameter(call, "plug", &present, &wish.plug.size, error) ||
+    !read_size_parameter(call, "max_size", &has_max, &wish.plug.max_size, error) ||
+    !read_plug(call, entry, &plugs, error) || !read_one_node(call, &one_node, error))
     return NULL;
-  return dm_plan_plug_devices(vm, &wish, error);
+  wish.plug.node = one_node != 0 ? (int)one_node - 1 : 0;
+  wish.plug.choose_kind = plugs.choose_kind;
+  wish.plug.kind = plugs.kind;
+  wish.plug.policy = plugs.policy;
+  return check_max_size(&wish.plug, has_max, error) ? dm_plan(entry->vm, &wish, error) : NULL;
 }
 
-static DmPlan *make_plan(Call *call, const DmVm *vm, GError **error) {
-  DmWish wish = {.next_run_only = dm_target_boolean(call->target, "next_run", FALSE), .flags = read_plan_flags(call)};
+static DmPlan *make_plan(Call *call, const DmEntry *entry, GError **error) {
+  const DmVm *vm = entry->vm;
+  DmPlugDefaults plugs;
+  DmWish wish = {.action = DM_ACTION_SET};
+  DmSetWish *set = &wish.set;
   const char *device = dm_target_parameter(call->target, "device");
   if (device != NULL) {
-    const char *const names[] = {device, NULL};
-    return dm_plan_unplug_devices(vm, names, wish.flags, error);
+    char *devices[] = {(char *)device, NULL};
+    const DmWish unplug = {.action = DM_ACTION_UNPLUG, .flags = read_plan_flags(call), .unplug = {.devices = devices}};
+    return dm_plan(vm, &unplug, error);
   }
   if (dm_target_parameter(call->target, "plug") != NULL)
-    return make_plug_plan(call, vm, error);
-  if (!read_size_parameter(call, "memory", &wish.has_memory, &wish.memory, error) ||
-    !read_size_parameter(call, "guaranteed", &wish.has_guaranteed, &wish.guaranteed, error) ||
-    !read_size_parameter(call, "max", &wish.has_maximum, &wish.maximum, error) ||
-    !read_plug_policy(call, &wish.policy, error))
+    return make_plug_plan(call, entry, error);
+  set->next_run_only = dm_target_boolean(call->target, "next_run", FALSE);
+  gboolean former = dm_target_parameter(call->target, "maximum") == NULL;
+  if (!read_size_parameter(call, "memory", &set->has_memory, &set->memory, error) ||
+    !read_size_parameter(call, "guaranteed", &set->has_guaranteed, &set->guaranteed, error) ||
+    !read_size_parameter(call, former ? "max" : "maximum", &set->has_maximum, &set->maximum, error) ||
+    !read_plug(call, entry, &plugs, error) || !read_one_node(call, &set->one_node, error))
     return NULL;
-  if (!wish.has_memory && !wish.has_guaranteed && !wish.has_maximum) {
+  set->choose_kind = plugs.choose_kind;
+  set->kind = plugs.kind;
+  set->policy = plugs.policy;
+  if (!set->has_memory && !set->has_guaranteed && !set->has_maximum) {
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
-      "a plan is asked for by one of memory=BYTES, guaranteed=BYTES, max=BYTES, plug=BYTES or device=ID");
+      "a plan is asked for by one of memory=BYTES, guaranteed=BYTES, maximum=BYTES, plug=BYTES or device=ID");
     return NULL;
   }
-  return dm_plan_set(vm, &wish, error);
+  return read_set_flags(call, &wish, error) ? dm_plan(vm, &wish, error) : NULL;
 }
 
-static void add_values(DmNode *parent, const char *name, uint64_t memory, uint64_t guaranteed, uint64_t maximum) {
+static void add_values(DmNode *parent, const char *name, const DmConfig *config) {
   DmNode *node = dm_node_add_object(parent, name);
-  dm_node_add_number(node, "memory", (gint64)memory);
-  dm_node_add_number(node, "guaranteed", (gint64)guaranteed);
-  dm_node_add_number(node, "max", (gint64)maximum);
+  dm_node_add_number(node, "boot", (gint64)dm_config_boot(config));
+  dm_node_add_number(node, "memory", (gint64)dm_config_memory(config));
+  dm_node_add_number(node, "guaranteed", (gint64)dm_config_guaranteed(config));
+  dm_node_add_number(node, "maximum", (gint64)dm_config_maximum(config));
+  dm_node_add_number(node, "max", (gint64)dm_config_maximum(config)); /* deprecated: maximum */
+}
+
+static void add_balloon(DmNode *parent, const DmStep *step) {
+  DmNode *node = dm_node_add_object(parent, "balloon_step");
+  dm_node_add_number(node, "size", (gint64)step->size);
+  dm_node_add_number(node, "from", (gint64)step->from);
+  dm_node_add_number(node, "to", (gint64)step->to);
 }
 
 static DmNode *plan_node(const DmVm *vm, const DmPlan *plan) {
@@ -45,9 +73,9 @@ static DmNode *plan_node(const DmVm *vm, const DmPlan *plan) {
   const DmConfig *now = dm_vm_current(vm), *next = plan->next_run_config != NULL ? plan->next_run_config : vm->next_run;
   dm_node_add_number(node, "memory", (gint64)plan->memory_after);
   dm_node_add_number(node, "guaranteed", (gint64)plan->guaranteed_after);
-  add_values(node, "now", dm_config_memory(now), dm_config_guaranteed(now), dm_config_maximum(now));
+  add_values(node, "now", now);
   if (next != NULL)
-    add_values(node, "next_run", dm_config_memory(next), dm_config_guaranteed(next), dm_config_maximum(next));
+    add_values(node, "next_run", next);
   DmNode *steps = dm_node_add_object(node, "steps");
   for (guint i = 0; i < plan->steps->len; i++) {
     const DmStep *planned = plan->steps->pdata[i];
@@ -62,21 +90,49 @@ static DmNode *plan_node(const DmVm *vm, const DmPlan *plan) {
     dm_node_add_number(step, "to", (gint64)planned->to);
     dm_node_add_number(step, "node", planned->node);
   }
-  DmNode *notes = dm_node_add_object(node, "notes");
-  for (guint i = 0; i < plan->notes->len; i++)
-    dm_node_add_item_text(notes, "note", plan->notes->pdata[i]);
+  dm_node_add_number(node, "ballooned", (gint64)plan->ballooned_after);
+  if (plan->balloon != NULL)
+    add_balloon(node, plan->balloon);
+  add_notes(node, plan->notes);
   add_link(node, "vm", "vms", vm->uuid);
   return node;
 }
 
-void handle_memory_plan(Call *call) {
+static void reply_plan(Call *call) {
   g_autoptr(GError) error = NULL;
   DmEntry *entry = find_entry(call);
   if (entry == NULL)
     return;
-  g_autoptr(DmPlan) plan = make_plan(call, entry->vm, &error);
+  g_autoptr(DmPlan) plan = make_plan(call, entry, &error);
   if (plan == NULL)
     reply_error(call, error);
   else
     reply_node(call, 200, plan_node(entry->vm, plan));
+}
+
+static gboolean raises(Call *call, const DmVm *vm) {
+  gboolean has_memory = FALSE;
+  uint64_t memory = 0;
+  return read_size_parameter(call, "memory", &has_memory, &memory, NULL) && has_memory && vm->live != NULL &&
+    memory > dm_config_memory(vm->live);
+}
+
+/* What its guest drives decides which devices are added. */
+static gboolean needs_guest(Call *call, const DmEntry *entry) {
+  DmPlugDefaults plugs;
+  gboolean adds = dm_target_parameter(call->target, "plug") != NULL || raises(call, entry->vm);
+  return adds && !dm_target_boolean(call->target, "next_run", FALSE) && entry->vm->state == DM_VM_RUNNING &&
+    read_plug(call, entry, &plugs, NULL) && plugs.choose_kind;
+}
+
+/* The inventory has its report, if any came in time. */
+static void answer_looked(Call *call) {
+  check_leave(call);
+  reply_plan(call);
+}
+
+void handle_memory_plan(Call *call) {
+  const DmEntry *entry = find_entry(call);
+  if (entry != NULL && (!needs_guest(call, entry) || !check_guest(call, entry, answer_looked)))
+    reply_plan(call);
 }

@@ -2,18 +2,41 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "api_private.h"
 #include "base/error.h"
+#include "call.h"
 
 static void finish(Call *call, guint status, const char *content_type, GBytes *body) {
   dm_http_reply_header(call->http, "Correlation-Id", call->correlation_id);
-  metrics_answered(call->api->metrics, dm_http_request_method(call->http), status, dm_http_request_started(call->http));
+  call_answered(call, status);
   dm_http_reply(call->http, status, content_type, body);
 }
 
-void reply_node(Call *call, guint status, DmNode *node) {
-  GString *text = g_string_new(dm_format_declaration(call->format));
+gboolean is_libgovirt(Call *call) {
+  return dm_http_request_header(call->http, "Filter") != NULL;
+}
+
+void write_node(Call *call, const DmNode *node, GString *text) {
   dm_node_write(node, call->format, text);
+  if (call->format == DM_FORMAT_XML && is_libgovirt(call))
+    g_string_replace(text, "<description></description>", "", 0);
+}
+
+/* A read includes the objects of follow. */
+static gboolean follow_read(Call *call, guint status, DmNode *node) {
+  g_autoptr(GError) error = NULL;
+  if (status != 200 || call->route == NULL || call->route->open || !g_str_equal(call->route->method, "GET") ||
+    call->api->follow(call, node, &error))
+    return TRUE;
+  dm_node_free(node);
+  reply_error(call, error);
+  return FALSE;
+}
+
+void reply_node(Call *call, guint status, DmNode *node) {
+  if (!follow_read(call, status, node))
+    return;
+  GString *text = g_string_new(dm_format_declaration(call->format));
+  write_node(call, node, text);
   dm_node_free(node);
   g_autoptr(GBytes) body = g_string_free_to_bytes(text);
   finish(call, status, dm_format_content_type(call->format), body);
@@ -32,12 +55,27 @@ void reply_bytes(Call *call, guint status, const char *content_type, GBytes *bod
   finish(call, status, content_type, body);
 }
 
-void reply_fault(Call *call, guint status, const char *reason, const char *detail) {
+/* As such, or in the failed action. Takes ownership of @fault. */
+static void reply_fault_node(Call *call, guint status, DmNode *fault) {
+  if (call->route == NULL || !call->route->action) {
+    reply_node(call, status, fault);
+    return;
+  }
+  DmNode *action = dm_node_new("action");
+  dm_node_adopt(action, fault, FALSE);
+  dm_node_add_text(action, "status", "failed");
+  reply_node(call, status, action);
+}
+
+void reply_fault(Call *call, guint status, const char *code, const char *reason, const char *detail) {
   DmNode *fault = dm_node_new("fault");
+  dm_node_add_text(fault, "code", code);
   dm_node_add_text(fault, "detail", detail);
   dm_node_add_text(fault, "reason", reason);
-  reply_node(call, status, fault);
+  reply_fault_node(call, status, fault);
 }
+
+static const char operation_failed[] = "Operation Failed";
 
 static const char *reason_of(const GError *error) {
   if (g_error_matches(error, DM_ERROR, DM_ERROR_BAD_REQUEST))
@@ -46,34 +84,34 @@ static const char *reason_of(const GError *error) {
     return "Invalid value";
   if (g_error_matches(error, DM_ERROR, DM_ERROR_IMMUTABLE))
     return "Broken immutability constraint";
-  return "Operation Failed";
+  return operation_failed;
 }
 
 void add_fault(DmNode *parent, const GError *error) {
-  gboolean failed = g_str_equal(reason_of(error), "Operation Failed");
-  g_autofree char *detail = g_strdup_printf(failed ? "[%s]" : "%s", error->message);
+  const char *reason = reason_of(error);
+  g_autofree char *detail = g_strdup_printf(reason == operation_failed ? "[%s]" : "%s", error->message);
+  dm_node_add_text(parent, "code", dm_error_info_of(error)->name);
   dm_node_add_text(parent, "detail", detail);
-  dm_node_add_text(parent, "reason", reason_of(error));
+  dm_node_add_text(parent, "reason", reason);
 }
 
 void reply_error(Call *call, const GError *error) {
   DmNode *fault = dm_node_new("fault");
   add_fault(fault, error);
-  reply_node(call, (guint)dm_error_info_of(error)->http_status, fault);
+  reply_fault_node(call, (guint)dm_error_info_of(error)->http_status, fault);
 }
 
 gboolean read_body(Call *call, const char *root) {
   g_autoptr(GError) error = NULL;
   GBytes *bytes = dm_http_request_body(call->http);
   const char *sent = dm_http_request_header(call->http, "Content-Type");
-  g_autofree char *type = sent != NULL ? g_ascii_strdown(sent, -1) : NULL;
-  gboolean json = type != NULL && strstr(type, "json") != NULL;
-  gboolean known = type == NULL || json || strstr(type, "/xml") != NULL;
-  if (!known && g_bytes_get_size(bytes) > 0) {
-    reply_fault(call, 415, "Operation Failed", "[Send application/xml or application/json.]");
+  DmFormat format = DM_FORMAT_XML;
+  /* Also for an empty body: a form on another site's page can send one. */
+  if (sent != NULL && !dm_format_of_type(sent, &format)) {
+    reply_fault(call, 415, FAULT_MEDIA_TYPE, "Operation Failed", "[Send application/xml or application/json.]");
     return FALSE;
   }
-  call->body = dm_body_parse(bytes, json ? DM_FORMAT_JSON : DM_FORMAT_XML, root, &error);
+  call->body = dm_body_parse(bytes, format, root, &error);
   if (call->body == NULL)
     reply_error(call, error);
   return call->body != NULL;
@@ -104,6 +142,28 @@ DmNode *add_link(DmNode *parent, const char *name, const char *collection, const
   DmNode *node = dm_node_add_object(parent, name);
   set_link(node, collection, id);
   return node;
+}
+
+DmNode *add_link_if(DmNode *parent, const char *name, gboolean there, const char *collection, const char *id) {
+  if (there)
+    return add_link(parent, name, collection, id);
+  DmNode *node = dm_node_add_object(parent, name);
+  dm_node_set_attribute(node, "id", id);
+  return node;
+}
+
+/* Clients follow each, and do not try unlisted ones: so list those that answer, and no others. */
+void add_links(const DmApi *api, DmNode *node, const char *collection, const char *id) {
+  g_autofree char *below = g_strdup_printf("%s/{}/", collection);
+  for (const Route *route = api->routes; route->path != NULL; route++) {
+    if (!g_str_equal(route->method, "GET") || !g_str_has_prefix(route->path, below) ||
+      (route->element == NULL && !route->link))
+      continue;
+    g_autofree char *href = api_href("%s/%s/%s", collection, id, route->path + strlen(below));
+    DmNode *link = dm_node_add_item(node, "link");
+    dm_node_set_attribute(link, "href", href);
+    dm_node_set_attribute(link, "rel", route->path + strlen(below));
+  }
 }
 
 char *uuid_of(const char *space, const char *name) {

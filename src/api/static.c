@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * WebAdmin's files: read once, into a table that requests are looked up in. No path of a client ever reaches the file
+ * WebAdmin's files: read once, into a table in which requests are looked up. No path from a client reaches the file
  * system.
  *
- * scripts/build-web makes index.html and one folder, whose name is a hash of all that is in it. So what stands in the
- * folder never changes and may be kept for ever, while index.html, which names the folder, is asked for each time.
+ * scripts/build-web creates index.html and one folder, named by a hash of its content. So files in the folder never
+ * change and may be cached forever, while index.html, which names the folder, is revalidated each time.
  */
 #include <gio/gio.h>
 #include <string.h>
 
-#include "api_private.h"
 #include "base/error.h"
+#include "handlers.h"
 
 #define INDEX "index.html"
 #define ICON "icon.svg"
 
-/* Nothing leaves this server, nothing is inline, nobody frames the page. */
+/* No other sources, nothing inline, no framing. */
 static const char policy[] =
   "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
   "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
   "frame-ancestors 'none'";
 
 typedef struct {
-  GBytes *plain, *packed; /* packed: by gzip; NULL: not worth it */
+  GBytes *plain, *packed; /* gzip-compressed; NULL: not worth it */
   const char *type;
   char *tag;
 } File;
 
 struct Page {
   GHashTable *files; /* "index.html", "HASH/app.js" → File */
-  const File *icon;  /* one of them; NULL: there is none */
+  const File *icon;  /* one of them; NULL: none */
 };
 
 static const char *type_of(const char *name) {
@@ -39,6 +39,7 @@ static const char *type_of(const char *name) {
     {".css", "text/css; charset=utf-8"},
     {".svg", "image/svg+xml"},
     {".woff2", "font/woff2"},
+    {".txt", "text/plain; charset=utf-8"},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
     if (g_str_has_suffix(name, types[i][0]))
@@ -55,7 +56,7 @@ static void free_file(gpointer data) {
   g_free(file);
 }
 
-/* NULL: it would not become smaller. */
+/* NULL: would not be smaller. */
 static GBytes *pack(GBytes *plain) {
   g_autoptr(GZlibCompressor) gzip = g_zlib_compressor_new(G_ZLIB_COMPRESSOR_FORMAT_GZIP, 9);
   g_autoptr(GOutputStream) memory = g_memory_output_stream_new_resizable();
@@ -89,7 +90,7 @@ static gboolean load_file(Page *page, const char *folder, const char *name, GErr
   return TRUE;
 }
 
-/* @below: "" or a folder of @folder; of folders in folders there are none. */
+/* @below: "" or a folder of @folder; there are no nested folders. */
 static gboolean load_folder(Page *page, const char *folder, const char *below, GError **error) {
   g_autofree char *path = g_build_filename(folder, below, NULL);
   g_autoptr(GDir) entries = g_dir_open(path, 0, error);
@@ -161,7 +162,7 @@ void handle_web_index(Call *call) {
       "This dimmerd was started without its WebAdmin page; see [server] web in dimmerd.conf.\n");
 }
 
-/* Browsers ask for /favicon.ico where a page names no icon, as the API's answers do; they take any kind of picture. */
+/* Browsers request /favicon.ico for pages without an icon, such as API answers; they accept any image type. */
 void handle_web_icon(Call *call) {
   if (call->api->page->icon != NULL)
     reply_file(call, call->api->page->icon, "no-cache");

@@ -40,7 +40,9 @@ static const DmErrorInfo table[] = {
   {DM_ERROR_MEMORY_ABOVE_MAXIMUM, "memory-above-maximum", 409, DM_EXIT_RULE},
   {DM_ERROR_ABOVE_PLATFORM, "above-platform", 400, DM_EXIT_RULE},
   {DM_ERROR_NO_FREE_SLOT, "no-free-slot", 409, DM_EXIT_RULE},
+  {DM_ERROR_BAD_FLOOR, "bad-floor", 409, DM_EXIT_RULE},
   {DM_ERROR_NOT_ENABLED, "not-enabled", 409, DM_EXIT_RULE},
+  {DM_ERROR_NO_BALLOON, "no-balloon", 409, DM_EXIT_RULE},
   {DM_ERROR_NO_SUCH_NODE, "no-such-node", 409, DM_EXIT_RULE},
   {DM_ERROR_NOT_RUNNING, "not-running", 409, DM_EXIT_RULE},
   {DM_ERROR_NO_NEXT_RUN, "no-next-run", 409, DM_EXIT_RULE},
@@ -56,7 +58,9 @@ static const DmErrorInfo table[] = {
   {DM_ERROR_BAD_VALUE, "bad-value", 400, DM_EXIT_NONE},
   {DM_ERROR_BAD_SEARCH, "bad-search", 400, DM_EXIT_NONE},
   {DM_ERROR_IMMUTABLE, "immutable", 409, DM_EXIT_NONE},
+  {DM_ERROR_CANNOT_START, "cannot-start", 409, DM_EXIT_NONE},
   {DM_ERROR_CHANGED, "changed", 409, DM_EXIT_NONE},
+  {DM_ERROR_HOST_REFUSED, "host-refused", 409, DM_EXIT_NONE},
 };
 
 const DmErrorInfo *dm_error_info(int code) {
@@ -71,15 +75,29 @@ const DmErrorInfo *dm_error_info_of(const GError *error) {
   return dm_error_info(error->domain == DM_ERROR ? error->code : DM_ERROR_FAILED);
 }
 
+/* Takes @command. */
+static void take_command(GError *error, char *command) {
+  DmErrorPrivate *priv = dm_error_get_private(error);
+  g_free(priv->command);
+  priv->command = command;
+}
+
+static gboolean takes_command(GError **error) {
+  return error != NULL && *error != NULL && (*error)->domain == DM_ERROR;
+}
+
 void dm_error_add_command(GError **error, const char *first, ...) {
-  if (error == NULL || *error == NULL || (*error)->domain != DM_ERROR)
+  if (!takes_command(error))
     return;
-  DmErrorPrivate *priv = dm_error_get_private(*error);
   va_list words;
   va_start(words, first);
-  g_free(priv->command);
-  priv->command = dm_shell_command_va(first, words);
+  take_command(*error, dm_shell_command_va(first, words));
   va_end(words);
+}
+
+void dm_error_add_command_strv(GError **error, const char *const *words) {
+  if (takes_command(error))
+    take_command(*error, dm_shell_command_strv(words));
 }
 
 const char *dm_error_get_command(const GError *error) {

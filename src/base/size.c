@@ -10,7 +10,7 @@ static gboolean fail(GError **error, DmError code, const char *text, const char 
   return FALSE;
 }
 
-/* Reads the unit at @p: its factor in @factor. NULL if well, else what is wrong with it. */
+/* Reads the unit at @p: its factor in @factor. NULL on success, else what is wrong with it. */
 static const char *read_unit(const char *p, uint64_t *factor) {
   static const char letters[] = "KMGTPE";
 

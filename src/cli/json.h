@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What dimmer prints with -o json. Sizes are bytes. docs/dimmer.schema.json is its schema, held by a test. */
+/* The output of -o json. Sizes are bytes. docs/dimmer.schema.json is its schema, checked by a test. */
 #pragma once
 
 #include <jansson.h>
@@ -10,9 +10,15 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
 
 json_t *json_from_vm(const DmVm *vm);
+/* A new object that starts with the VM's name and UUID. */
+json_t *json_about_vm(const DmVm *vm);
 json_t *json_from_change(const DmChange *change, gboolean dry_run);
+/* DmNote: their texts as @name, and their codes in the same order as @codes_name. */
+void json_add_notes(json_t *object, const char *name, const char *codes_name, const GPtrArray *notes);
 json_t *json_from_findings(const DmVm *vm, const GPtrArray *findings);
-json_t *json_from_error(const GError *error);
+/* @message: of the error, as shown on the command line. */
+/* @notes: what became of an earlier request (DmNote); NULL: none. */
+json_t *json_from_error(const GError *error, const char *message, const GPtrArray *notes);
 
-/* Prints @value, which it takes, and a newline on stdout. */
+/* Prints @value (takes ownership) and a newline on stdout. */
 void json_print(json_t *value);

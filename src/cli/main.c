@@ -15,16 +15,16 @@ static const DmVerb verbs[] = {
   {"set", "VM", "lower or raise memory, guaranteed memory or the maximum", verb_set},
   {"unplug", "VM DEVICE...", "hot unplug these memory devices", verb_unplug},
   {"plug", "VM SIZE", "hot plug memory", verb_plug},
-  {"enable", "VM", "prepare a VM's next run for hot plug", verb_enable},
-  {"doctor", "VM", "tell what of a VM's memory can be hot unplugged, what cannot, and why", verb_doctor,
+  {"enable", "VM", "set up a VM's next run for hot plug", verb_enable},
+  {"doctor", "VM", "show what of a VM's memory can be hot unplugged, what cannot, and why", verb_doctor,
     .only_prints = TRUE},
-  {"guest", "prepare VM", "make a VM's guest ready to release what is hot plugged", verb_guest},
+  {"guest", "prepare VM", "prepare a VM's guest to release hot plugged memory", verb_guest},
   {"settle", "VM", "finish a request that was interrupted or is overdue", verb_settle},
 };
 
 static const char *const options_with_value[] = {"-c", "--connect", "-o", "--output", NULL};
 
-const DmVerb *verb_find(const char *name) {
+static const DmVerb *verb_find(const char *name) {
   for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++) {
     if (strcmp(verbs[i].name, name) == 0)
       return &verbs[i];
@@ -35,7 +35,7 @@ const DmVerb *verb_find(const char *name) {
 static void print_help(FILE *out) {
   fputs(
     "Usage:\n  dimmer VERB [OPTION...] [ARGUMENT...]\n\n"
-    "Changes the memory of running virtual machines, downward above all, and tells what really happened.\n\n"
+    "Resizes the memory of running virtual machines, and reports what the guest really released.\n\n"
     "Verbs:\n",
     out);
   for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++) {
@@ -46,6 +46,7 @@ static void print_help(FILE *out) {
     "\nOptions of every verb:\n"
     "  -c, --connect=URI     the libvirt connection; libvirt's own default without it\n"
     "  -o, --output=FORMAT   text (default) or json\n"
+    "      --debug           show each libvirt call, event, phase and agent's line\n"
     "  -h, --help            the help of the verb\n"
     "\nOptions:\n"
     "  -h, --help            this help\n"
@@ -56,8 +57,7 @@ static void print_help(FILE *out) {
 }
 
 /*
- * Options may stand before the verb as well, as virsh's users write them: returns where the verb stands, argc if there
- * is none.
+ * Options may precede the verb, as in virsh: returns the verb's index, argc if there is none.
  */
 static int find_verb_index(int argc, char **argv) {
   int i = 1;
@@ -71,7 +71,7 @@ static gboolean has_argument(char **argv, const char *letter, const char *name) 
     g_strv_contains((const char *const *)argv, name);
 }
 
-/* The verb comes first, the options that stood before it behind it. */
+/* Moves the verb first, and the options before it behind it. */
 static void move_verb_to_front(char **argv, int index) {
   char *verb = argv[index];
   for (int i = index; i > 1; i--)
@@ -79,7 +79,8 @@ static void move_verb_to_front(char **argv, int index) {
   argv[1] = verb;
 }
 
-/* "-ojson" becomes "-o json", which GLib's parser does not know: so does "-m1G". Returns a NULL-terminated copy. */
+/* "-ojson" becomes "-o json", as GLib's parser does not support the former: so does "-m1G". Returns a NULL-terminated
+ * copy. */
 static char **split_short_options(int argc, char **argv) {
   static const char with_value[] = "comgt";
   g_autoptr(GPtrArray) split = g_ptr_array_new();
@@ -98,11 +99,11 @@ static char **split_short_options(int argc, char **argv) {
   return (char **)g_ptr_array_steal(split, NULL);
 }
 
-/* Only --connect and --output may stand alone before a verb. */
+/* Only --connect, --output and --debug may precede a verb. */
 static gboolean options_are_common(int argc, char **argv) {
   for (int i = 1; i < argc; i += g_strv_contains(options_with_value, argv[i]) ? 2 : 1) {
     gboolean known = g_strv_contains(options_with_value, argv[i]) || g_str_has_prefix(argv[i], "--connect=") ||
-      g_str_has_prefix(argv[i], "--output=");
+      g_str_has_prefix(argv[i], "--output=") || strcmp(argv[i], "--debug") == 0;
     if (!known)
       return FALSE;
   }
@@ -115,10 +116,11 @@ static int fail_without_verb(int argc, char **argv, int index) {
   if (index < argc)
     g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "there is no verb '%s'; 'dimmer --help' lists them", argv[index]);
   else if (g_strv_contains(options_with_value, argv[argc - 1]))
-    g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "%s wants a value, and a verb is missing; 'dimmer --help' lists them",
-      argv[argc - 1]);
+    g_set_error(&error, DM_ERROR, DM_ERROR_USAGE,
+      "%s needs a value, and the verb is missing; 'dimmer --help' lists them", argv[argc - 1]);
   else if (argv[1][0] == '-' && !options_are_common(argc, argv))
-    g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "'%s' is no option of dimmer's own; the verb comes first", argv[1]);
+    g_set_error(
+      &error, DM_ERROR, DM_ERROR_USAGE, "'%s' is not an option of dimmer itself; put the verb first", argv[1]);
   else
     g_set_error(&error, DM_ERROR, DM_ERROR_USAGE, "the verb is missing; 'dimmer --help' lists them");
   return options_fail(&common, error);
@@ -127,7 +129,7 @@ static int fail_without_verb(int argc, char **argv, int index) {
 static int run_help(int argc, char **argv) {
   const DmVerb *verb = argc > 2 ? verb_find(argv[2]) : NULL;
   if (verb != NULL)
-    return verb->run(2, (char *[]){argv[2], (char *)"--help", NULL});
+    return verb->run(verb, 2, (char *[]){argv[2], (char *)"--help", NULL});
   if (argc > 2 && argv[2][0] != '-')
     return fail_without_verb(argc, argv, 2);
   print_help(stdout);
@@ -136,8 +138,8 @@ static int run_help(int argc, char **argv) {
 
 static gboolean stdout_is_open;
 
-/* Whether standard output was open. Where a standard stream is closed, the next socket would take its place, and what
- * we print would go there. */
+/* Whether standard output was open. If a standard stream is closed, the next socket would get its descriptor, and our
+ * output would go there. */
 static gboolean open_standard_streams(void) {
   gboolean printable = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
   int fd;
@@ -149,7 +151,7 @@ static gboolean open_standard_streams(void) {
   return printable;
 }
 
-/* What could not be printed is told; it is a failure where printing was all there was to do. */
+/* Reports output errors; they are a failure if printing was the only task. */
 static int finish(int status, gboolean only_prints) {
   if (stdout_is_open && fflush(stdout) == 0 && !ferror(stdout))
     return status;
@@ -183,8 +185,13 @@ int main(int argc, char **argv_given) {
   if (verb == NULL)
     return fail_without_verb(argc, argv, index);
   move_verb_to_front(argv, index);
+  if (debug_is_wanted())
+    debug_start();
   dm_hypervisor_start();
-  int status = verb->run(argc - 1, argv + 1);
-  dm_hypervisor_end();
-  return finish(status, verb->only_prints);
+  int status = verb->run(verb, argc - 1, argv + 1);
+  gboolean ended = dm_hypervisor_end();
+  status = finish(status, verb->only_prints);
+  if (!ended)
+    _exit(status);
+  return status;
 }

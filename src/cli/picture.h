@@ -7,7 +7,8 @@
 #include "model/vm.h"
 
 /*
- * Three lines of at most @width columns: labels, the bar (boot memory, each device, room up to the maximum), marks
- * below it. @unicode: block elements, else ASCII. The caller frees.
+ * @config, one of @vm's, in lines of at most @width columns: labels, the bar (boot memory, each device, room up to the
+ * maximum), below it what the balloon holds, if it does, and marks. @unicode: block elements, else ASCII. The caller
+ * frees.
  */
-char *picture_draw(const DmVm *vm, guint width, gboolean unicode);
+char *picture_draw(const DmVm *vm, const DmConfig *config, guint width, gboolean unicode);

@@ -33,19 +33,21 @@ void progress_free(Progress *progress) {
 }
 
 char *progress_describe(const DmStep *step) {
-  g_autofree char *from = dm_size_format(step->size_before), *to = dm_size_format(step->to);
-  const char *kind = step->kind == DM_DEVICE_VIRTIO_MEM ? "virtio-mem" : "dimm";
+  g_autofree char *from = dm_size_format(step->run.size_before), *to = dm_size_format(step->to);
+  const char *kind = dm_device_kind_name(step->kind);
+  if (step->op == DM_OP_BALLOON)
+    return g_strdup_printf("balloon, %s to %s of boot memory and DIMMs", from, to);
   if (step->op == DM_OP_RESIZE)
     return g_strdup_printf("%s %.8s, %s to %s, node %d", kind, step->id, from, to, step->node);
   return g_strdup_printf("%s %.8s, %s, node %d", kind, step->id, step->op == DM_OP_PLUG ? to : from, step->node);
 }
 
-/* How much of a step is done, and how much it is in all, in bytes. */
+/* How much of a step is done, and its total, in bytes. */
 static void measure(const DmStep *step, uint64_t *done, uint64_t *all) {
-  uint64_t low = MIN(step->size_before, step->to), high = MAX(step->size_before, step->to);
-  uint64_t went = step->op == DM_OP_RESIZE
-    ? (step->to > step->size_before ? dm_size_minus(step->reached, low) : dm_size_minus(high, step->reached))
-    : 0;
+  uint64_t low = MIN(step->run.size_before, step->to), high = MAX(step->run.size_before, step->to);
+  uint64_t went = step->op != DM_OP_UNPLUG ? (step->to > step->run.size_before ? dm_size_minus(step->run.reached, low)
+                                                                               : dm_size_minus(high, step->run.reached))
+                                           : 0;
   *all += high - low;
   *done += step->state == DM_STEP_DONE ? high - low : MIN(went, high - low);
 }
@@ -56,7 +58,7 @@ static void wipe(Progress *progress) {
   progress->drawn = FALSE;
 }
 
-/* What fits into one line of the terminal beside @text: a line that wraps cannot be wiped. 0: not even a short one. */
+/* The bar width that fits beside @text on one terminal line, as a wrapped line cannot be erased. 0: none. */
 static guint bar_width(const char *text) {
   struct winsize size;
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
@@ -76,6 +78,8 @@ static void draw(Progress *progress) {
     if (step->origin == NULL && step->state != DM_STEP_REFUSED)
       measure(step, &done, &all);
   }
+  if (request != NULL && request->balloon != NULL && request->balloon->state != DM_STEP_REFUSED)
+    measure(request->balloon, &done, &all);
   if (!progress->terminal || all == 0)
     return;
   g_autofree char *done_text = dm_size_format(done), *all_text = dm_size_format(all);
@@ -98,11 +102,16 @@ static gboolean redraw(gpointer data) {
 }
 
 void progress_asked(Progress *progress, const DmChange *change, const DmStep *step) {
+  static const char *const asked[] = {[DM_OP_UNPLUG] = "asked to go",
+    [DM_OP_RESIZE] = "asked to resize",
+    [DM_OP_PLUG] = "plugged, for the guest to take",
+    [DM_OP_BALLOON] = "moving"};
+  G_STATIC_ASSERT(G_N_ELEMENTS(asked) == DM_OPS);
   g_autofree char *what = progress_describe(step);
   progress->change = change;
   wipe(progress);
-  if (step->op != DM_OP_PLUG) /* a plug is answered as soon as it is asked */
-    printf("  %-50s %s\n", what, step->op == DM_OP_UNPLUG ? "asked to go" : "asked to resize");
+  if (!dm_step_is_at_once(step))
+    printf("  %-50s %s\n", what, asked[step->op]);
   draw(progress);
   fflush(stdout);
   if (progress->terminal && progress->timer == 0)
@@ -121,33 +130,45 @@ void progress_freeing(Progress *progress, const DmChange *change, const DmStep *
 }
 
 gboolean progress_guest_refused(const DmStep *step) {
-  return g_strcmp0(step->reason, "the guest refused") == 0;
+  return step->run.reason != NULL && step->run.reason->code == DM_NOTE_GUEST_REFUSED;
 }
 
-/* A host says why, and dimmer-guest does; a guest that was asked does not. */
+/* The host and dimmer-guest give a reason; a guest's own refusal has none. */
 static void print_refused(const DmStep *step) {
   if (progress_guest_refused(step))
-    printf("refused by the guest after %.2f s\n", step->seconds);
-  else if (step->seconds >= 0)
-    printf("refused after %.2f s: %s\n", step->seconds, step->reason);
+    printf("refused by the guest after %.2f s\n", step->run.answer_s);
+  else if (step->run.answer_s >= 0)
+    printf("%s after %.2f s: %s\n", step->run.by_host ? "failed" : "refused", step->run.answer_s, dm_step_reason(step));
   else
-    printf("stays: %s\n", step->reason);
+    printf("stays: %s\n", dm_step_reason(step));
+}
+
+static void print_ballooned(const DmStep *step) {
+  g_autofree char *what = progress_describe(step);
+  g_autofree char *reached = dm_size_format(dm_size_floor_mib(step->run.reached));
+  printf("  %-50s ", what);
+  if (step->state == DM_STEP_DONE)
+    printf("done after %.2f s\n", step->run.answer_s);
+  else if (dm_step_reason(step) != NULL)
+    printf("%s\n", dm_step_reason(step));
+  else
+    printf("at %s\n", reached);
 }
 
 static void print_moved(const DmStep *step) {
   g_autofree char *what = progress_describe(step);
-  g_autofree char *reached = dm_size_format(step->reached);
+  g_autofree char *reached = dm_size_format(step->run.reached);
   printf("  %-50s ", what);
   if (step->state == DM_STEP_ASKED)
     printf("at %s\n", reached);
-  else if (step->state == DM_STEP_OVERDUE && step->op == DM_OP_RESIZE)
+  else if (step->state == DM_STEP_OVERDUE && step->op != DM_OP_UNPLUG)
     printf("overdue at %s: the guest can still go on\n", reached);
   else if (step->state == DM_STEP_OVERDUE)
     puts("overdue: no answer yet; the guest can still release it");
   else if (step->state == DM_STEP_REFUSED)
     print_refused(step);
-  else if (step->seconds >= 0)
-    printf("%s after %.2f s\n", dm_step_state_name(step), step->seconds);
+  else if (step->run.answer_s >= 0)
+    printf("%s after %.2f s\n", dm_step_state_name(step), step->run.answer_s);
   else
     printf("%s\n", dm_step_state_name(step));
 }
@@ -160,6 +181,17 @@ void progress_moved(Progress *progress, const DmChange *change, const DmStep *st
     print_moved(step);
   draw(progress);
   fflush(stdout);
+}
+
+void progress_ballooned(Progress *progress, const DmChange *change, const DmStep *step) {
+  progress->change = change;
+  wipe(progress);
+  if (step->state != DM_STEP_ASKED || !progress->terminal)
+    print_ballooned(step);
+  draw(progress);
+  fflush(stdout);
+  if (progress->terminal && progress->timer == 0)
+    progress->timer = g_timeout_add(REDRAW_MS, redraw, progress);
 }
 
 void progress_end(Progress *progress) {

@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
 
-static DmPlan *plan_settle(const DmVm *vm, gpointer data, GError **error) {
-  const DmPlanFlags *flags = data;
-  return dm_plan_settle(vm, *flags);
-}
-
-int verb_settle(int argc, char **argv) {
+int verb_settle(const DmVerb *verb, int argc, char **argv) {
   g_auto(CommonOptions) common = {0};
   g_autoptr(GError) error = NULL;
   g_autofree char *timeout = NULL;
   ApplyOptions options = {.timeout = APPLY_DEFAULT_TIMEOUT};
   const GOptionEntry entries[] = {
-    {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &options.dry_run, "print the plan and touch nothing", NULL},
-    {"timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "how long to wait for the guest's answers (60s)", "TIME"},
+    OPTION_DRY_RUN(&options.dry_run),
+    OPTION_TIMEOUT(&timeout),
     {"force", 0, 0, G_OPTION_ARG_NONE, &options.force, FORCE_HELP, NULL},
     {NULL},
   };
-  if (!options_parse(verb_find("settle"),
+  if (!options_parse(verb,
 
-        "Accounts for what has happened since, and asks the guest again for the devices\n"
+        "Accounts for what has happened since, and asks the guest again for devices\n"
         "it has not answered for.",
         entries, &common, &argc, &argv, 1, 1, &error) ||
     (timeout != NULL && !options_seconds("--timeout", timeout, &options.timeout, &error)))
     return options_fail(&common, error);
-  DmPlanFlags flags = options_plan_flags(&options);
-  return apply_change(&common, &options, argv[1], plan_settle, &flags);
+  const DmWish wish = {.action = DM_ACTION_SETTLE, .flags = options_plan_flags(&options)};
+  return apply_change(&common, &options, argv[1], &wish);
 }

@@ -24,7 +24,7 @@ void table_free(Table *table) {
   g_free(table);
 }
 
-/* What a terminal would act on instead of showing it: control characters, and those that turn the direction. */
+/* Characters that a terminal interprets: control characters and those that change text direction. */
 static gboolean is_shown(gunichar c) {
   GUnicodeType type = g_unichar_type(c);
   return type != G_UNICODE_CONTROL && type != G_UNICODE_FORMAT && type != G_UNICODE_LINE_SEPARATOR &&
@@ -41,7 +41,7 @@ void table_add(Table *table, char *cell) {
   g_ptr_array_add(table->cells, g_string_free(shown, FALSE));
 }
 
-/* In columns of the terminal. */
+/* In terminal columns. */
 static long width_of(const char *text) {
   long width = 0;
   for (const char *p = text; *p != '\0'; p = g_utf8_next_char(p)) {

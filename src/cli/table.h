@@ -11,8 +11,8 @@ Table *table_new(const char *const *headings);
 void table_free(Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
 
-/* The next cell, row by row; the table takes @cell. */
+/* The next cell, row by row; takes ownership of @cell. */
 void table_add(Table *table, char *cell);
 
-/* Prints all of it, each line behind @indent. */
+/* Prints the table, each line indented by @indent. */
 void table_print(const Table *table, const char *indent);

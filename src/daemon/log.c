@@ -8,13 +8,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Else the journal names this file as the place of every message. */
+/* Otherwise the journal gives this file as the source of every message. */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
+#include "base/debug.h"
+
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
-/* As the configuration names them; PRIORITY is syslog's. */
+/* Names as in the configuration; PRIORITY as in syslog. */
 static const struct {
   const char *name;
   GLogLevelFlags flags;
@@ -47,7 +49,7 @@ static gint level_index(GLogLevelFlags level) {
   return G_N_ELEMENTS(levels) - 1;
 }
 
-/* systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream that it made for us. */
+/* systemd.exec(5): JOURNAL_STREAM holds device and inode of our stream to the journal. */
 gboolean log_stderr_is_journal(void) {
   const char *stream = g_getenv("JOURNAL_STREAM");
   struct stat status;
@@ -66,12 +68,19 @@ static char *field_text(const GLogField *fields, gsize count, const char *name) 
   return NULL;
 }
 
-/* Names come from clients and guests: none of them may begin a line of its own, or move a terminal's cursor. */
+/* Control characters, Unicode line separators, and characters that change text direction. */
+static gboolean is_hidden(gunichar character) {
+  GUnicodeType type = g_unichar_type(character);
+  return g_unichar_iscntrl(character) || type == G_UNICODE_FORMAT || type == G_UNICODE_LINE_SEPARATOR ||
+    type == G_UNICODE_PARAGRAPH_SEPARATOR;
+}
+
+/* Names come from clients and guests: they must not start a new line or move a terminal's cursor. */
 static void append_clean(GString *line, const char *text) {
   g_autofree char *valid = g_utf8_make_valid(text, -1);
   for (const char *at = valid; *at != '\0'; at = g_utf8_next_char(at)) {
     gunichar character = g_utf8_get_char(at);
-    g_string_append_unichar(line, g_unichar_iscntrl(character) ? ' ' : character);
+    g_string_append_unichar(line, is_hidden(character) ? ' ' : character);
   }
 }
 
@@ -105,8 +114,10 @@ char *log_format(GLogLevelFlags level, const GLogField *fields, gsize count, gbo
   g_autofree char *message = field_text(fields, count, "MESSAGE");
   GString *line = g_string_new(NULL);
   append_start(line, level, for_journal);
-  if (g_strcmp0(domain, "dimmer") != 0)
-    g_string_append_printf(line, "%s: ", domain != NULL ? domain : "-");
+  if (g_strcmp0(domain, "dimmer") != 0) {
+    append_clean(line, domain != NULL ? domain : "-");
+    g_string_append(line, ": ");
+  }
   append_clean(line, message != NULL ? message : "");
   for (gsize i = 0; i < G_N_ELEMENTS(shown); i++) {
     g_autofree char *text = field_text(fields, count, shown[i].field);
@@ -125,7 +136,7 @@ static void free_bytes(gpointer data) {
   g_byte_array_unref(data);
 }
 
-/* "KEY=value" of each field, as journald takes them; the value may have any bytes. */
+/* "KEY=value" of each field, in journald's format; the value may have any bytes. */
 static gboolean send_to_journal(GLogLevelFlags level, const GLogField *fields, gsize count) {
   g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(free_bytes);
   g_autofree struct iovec *entries = g_new(struct iovec, count + 1);
@@ -146,13 +157,13 @@ static gboolean send_to_journal(GLogLevelFlags level, const GLogField *fields, g
   return sd_journal_sendv(entries, used) == 0;
 }
 
-/* A line is one write, so that those of several threads do not mix. */
+/* A line is one write, so that lines of several threads do not mix. */
 static void write_line(const char *line) {
   gsize length = strlen(line);
   while (length > 0) {
     gssize written = write(STDERR_FILENO, line, length);
     if (written <= 0)
-      return; /* there is no better place to say so */
+      return; /* there is nowhere else to report it */
     line += written;
     length -= (gsize)written;
   }
@@ -184,8 +195,9 @@ void log_set(const char *level, const char *target) {
     if (strcmp(levels[i].name, level) == 0)
       g_atomic_int_set(&chosen_level, i);
   }
+  dm_debug_set(strcmp(level, "debug") == 0);
   gboolean wanted = strcmp(target, "journal") == 0 || (strcmp(target, "auto") == 0 && log_stderr_is_journal());
-  /* Without it sd_journal_sendv() says that all went well. */
+  /* Without journald, sd_journal_sendv() returns success. */
   gboolean there = access(JOURNAL_SOCKET, W_OK) == 0;
   g_atomic_int_set(&to_journal, wanted && there);
   if (strcmp(target, "journal") == 0 && !there)

@@ -19,7 +19,7 @@
 typedef struct {
   char *config, *role, *users;
   gboolean check, help, version;
-  char **words; /* what is no option */
+  char **words; /* operands */
 } Options;
 
 static void options_clear(Options *options) {
@@ -51,14 +51,14 @@ static void print_help(const GOptionEntry *own, const GOptionEntry *of_user) {
   print_entries("Options of user", of_user);
   puts("\nKeys of the configuration file, with the defaults of the system's service:");
   keys_print();
-  puts("\nTimes are in seconds, or like 500ms or 2m. dimmerd(8) tells more.");
+  puts("\nTimes are in seconds, or like 500ms or 2m. See dimmerd(8).");
 }
 
 /* FALSE with DM_ERROR_USAGE. */
 static gboolean parse(int argc, char **argv, Options *options, GError **error) {
   const GOptionEntry own[] = {
     {"config", 0, 0, G_OPTION_ARG_FILENAME, &options->config, "the configuration file", "FILE"},
-    {"check", 0, 0, G_OPTION_ARG_NONE, &options->check, "read configuration, certificate and users, and end", NULL},
+    {"check", 0, 0, G_OPTION_ARG_NONE, &options->check, "read configuration, certificate and users, and exit", NULL},
     {"help", 'h', 0, G_OPTION_ARG_NONE, &options->help, "this help", NULL},
     {"version", 0, 0, G_OPTION_ARG_NONE, &options->version, "the version", NULL},
     {NULL},
@@ -74,7 +74,7 @@ static gboolean parse(int argc, char **argv, Options *options, GError **error) {
     {NULL},
   };
   g_autoptr(GOptionContext) context = g_option_context_new(NULL);
-  g_option_context_set_help_enabled(context, FALSE); /* GLib's has no place for verbs and keys */
+  g_option_context_set_help_enabled(context, FALSE); /* GLib's help has no place for verbs and keys */
   g_option_context_add_main_entries(context, own, NULL);
   g_option_context_add_main_entries(context, of_user, NULL);
   g_option_context_add_main_entries(context, words, NULL);
@@ -101,7 +101,7 @@ static gboolean check_usage(const Options *options, GError **error) {
     why = "--users and --config exclude each other";
   if (why == NULL)
     return TRUE;
-  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s; 'dimmerd --help' tells more", why);
+  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s; see 'dimmerd --help'", why);
   return FALSE;
 }
 
@@ -110,7 +110,7 @@ static int fail(const GError *error) {
   return error->domain == DM_ERROR && error->code == DM_ERROR_USAGE ? DM_EXIT_USAGE : DM_EXIT_FAILED;
 }
 
-/* Where a standard stream is closed, the next socket would take its place, and what we print would go there. */
+/* If a standard stream is closed, the next socket would get its descriptor, and our output would go there. */
 static void open_standard_streams(void) {
   int fd;
   do
@@ -152,8 +152,11 @@ static int run_service(const Options *options) {
   }
   log_start();
   gboolean ran = service_run(g_steal_pointer(&settings), options->config, &error);
-  dm_hypervisor_end();
-  return ran ? DM_EXIT_DONE : fail(error);
+  gboolean ended = dm_hypervisor_end();
+  int status = ran ? DM_EXIT_DONE : fail(error);
+  if (!ended)
+    _exit(status);
+  return status;
 }
 
 int main(int argc, char **argv) {

@@ -20,7 +20,7 @@ void password_free(char *password) {
   free(password);
 }
 
-/* A line without its end; NULL: there is none, or it has a NUL inside. */
+/* A line without its newline; NULL: none, or it contains a NUL. */
 static char *read_line(void) {
   char *line = NULL;
   size_t room = 0;
@@ -33,7 +33,7 @@ static char *read_line(void) {
   return NULL;
 }
 
-/* Ctrl-C while a password is written must not leave a terminal that shows nothing. */
+/* Ctrl-C during password input must not leave the terminal without echo. */
 static void restore_and_die(int signal_number) {
   tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
   signal(signal_number, SIG_DFL);
@@ -55,7 +55,7 @@ static char *ask(const char *prompt) {
   tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
   for (gsize i = 0; i < G_N_ELEMENTS(signals); i++)
     sigaction(signals[i], &before[i], NULL);
-  fputc('\n', stderr); /* the user's own was not shown */
+  fputc('\n', stderr); /* the user's newline was not echoed */
   return line;
 }
 

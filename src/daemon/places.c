@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where things are for whom: root and the service of systemd, which tells its folders in the environment, have the
- * system's; everybody else has his own.
+ * Default paths: root and the systemd service, which gets its folders in the environment, use the system's; other users
+ * their own.
  */
 #include <glib.h>
 #include <unistd.h>
 
+#include "hypervisor/connection.h"
 #include "settings.h"
 
 #define SYSTEM_CONFIGURATION "/etc/dimmer"
 #define SYSTEM_STATE "/var/lib/dimmer"
 
-/* @variable is set by systemd for a unit, and has several folders with ':' between them where the unit asks for more.
+/* @variable is set by systemd for a unit, with several folders separated by ':' if the unit has more.
  */
 static char *folder_of(const char *variable, const char *system, const char *own) {
   const char *given = g_getenv(variable);
@@ -40,19 +41,20 @@ char *place_database(void) {
   return g_build_filename(folder, "dimmer.db", NULL);
 }
 
-/* ./run names the page of the build folder. */
+/* ./run sets it to the page in the build folder. */
 char *place_web(void) {
   const char *given = g_getenv("DIMMER_WEB");
   return g_strdup(given != NULL && *given == '/' ? given : WEB_FOLDER);
 }
 
 /*
- * Who may write to the socket may ask; whether polkit then lets him in cannot be told without asking. The system's
- * service has a state folder below /var; it means the system's libvirt even where that is not up yet.
+ * The socket may be writable by all, with polkit behind it: so other users than root and the system's service try it.
+ * That service has a state folder below /var; it uses the system's libvirt even if that is not up yet.
  */
 char *place_connection(void) {
   const char *state = g_getenv("STATE_DIRECTORY");
+  gboolean written = access("/run/libvirt/libvirt-sock", W_OK) == 0 || access("/run/libvirt/virtqemud-sock", W_OK) == 0;
   gboolean system = geteuid() == 0 || (state != NULL && g_str_has_prefix(state, "/var/")) ||
-    access("/run/libvirt/libvirt-sock", W_OK) == 0 || access("/run/libvirt/virtqemud-sock", W_OK) == 0;
+    (written && dm_connection_can_open("qemu:///system"));
   return g_strdup(system ? "qemu:///system" : "qemu:///session");
 }

@@ -20,8 +20,8 @@ void settings_free(Settings *settings) {
 }
 
 /*
- * GKeyFile does not tell lines. The first below line @after where the key of that section stands; NULL: the section's
- * own. 0: not found.
+ * GKeyFile does not report lines. The first line after @after with the key of that section; NULL: the section header.
+ * 0: not found.
  */
 static guint find_line(const char *text, const char *section, const char *key, guint after) {
   g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -58,7 +58,7 @@ static gboolean fail_unknown_key(const char *section, const char *name, GError *
       return FALSE;
     }
   }
-  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[%s] has no key '%s'; the nearest there is is '%s'", section, name,
+  g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[%s] has no key '%s'; did you mean '%s'", section, name,
     key_nearest_name(section, name));
   return FALSE;
 }
@@ -68,22 +68,29 @@ static gboolean read_key(
   const Key *key = key_find(section, name);
   if (key == NULL)
     return fail_unknown_key(section, name, error);
-  g_autofree char *value = g_key_file_get_value(parsed, section, name, error);
-  if (value == NULL)
+  gboolean former = strcmp(name, key->name) != 0;
+  if (former && g_key_file_has_key(parsed, section, key->name, NULL)) {
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[%s] %s is the former name of %s, which is there too; remove %s",
+      section, name, key->name, name);
     return FALSE;
+  }
+  g_autofree char *text = g_key_file_get_value(parsed, section, name, error);
+  if (text == NULL)
+    return FALSE;
+  g_autofree char *value = g_strconcat(text, former ? key->former_unit : NULL, NULL);
   if (key_read(key, value, folder, settings, error))
     return TRUE;
   g_prefix_error(error, "[%s] %s: ", section, name);
   return FALSE;
 }
 
-/* GKeyFile takes the last, and nobody sees that the other has no effect. */
+/* GKeyFile uses the last, silently ignoring the other. */
 static gboolean check_once(const char *text, const char *section, const char *name, GError **error) {
   guint first = find_line(text, section, name, 0), second = find_line(text, section, name, first);
   if (second == 0)
     return TRUE;
   g_set_error(
-    error, DM_ERROR, DM_ERROR_BAD_VALUE, "[%s] %s stands in line %u too; remove one of them", section, name, second);
+    error, DM_ERROR, DM_ERROR_BAD_VALUE, "[%s] %s is in line %u too; remove one of them", section, name, second);
   return FALSE;
 }
 
@@ -91,8 +98,7 @@ static gboolean read_section(
   Settings *settings, GKeyFile *parsed, const char *section, const char *text, const char *folder, GError **error) {
   const char *nearest = key_nearest_section(section);
   if (strcmp(nearest, section) != 0) {
-    g_set_error(
-      error, DM_ERROR, DM_ERROR_BAD_VALUE, "there is no section [%s]; the nearest there is is [%s]", section, nearest);
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "there is no section [%s]; did you mean [%s]", section, nearest);
     prefix_place(error, settings->file, text, section, NULL);
     return FALSE;
   }
@@ -119,7 +125,7 @@ static gboolean read_file(Settings *settings, GError **error) {
     return FALSE;
   }
   g_autoptr(GKeyFile) parsed = g_key_file_new();
-  /* Translations are kept so that "port[de]" is told as an unknown key; without the flag it would be dropped. */
+  /* Keeps translations so that "port[de]" is reported as an unknown key; without the flag it would be dropped. */
   if (length > 0 && !g_key_file_load_from_data(parsed, text, length, G_KEY_FILE_KEEP_TRANSLATIONS, &failed)) {
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "%s: %s", settings->file, failed->message);
     return FALSE;
@@ -148,7 +154,7 @@ static char *read_pem(const char *path, const char *key, GError **error) {
     return NULL;
   }
   if (strstr(text, "-----BEGIN ") == NULL) {
-    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[server] %s: %s is no PEM file (-----BEGIN ...)", key, path);
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE, "[server] %s: %s is not a PEM file (-----BEGIN ...)", key, path);
     return NULL;
   }
   return g_steal_pointer(&text);
@@ -160,8 +166,8 @@ static gboolean read_certificates(Settings *settings, GError **error) {
     char **text;
   } files[] = {
     {settings->certificate, "certificate", &settings->certificate_text},
-    {settings->key, "key", &settings->key_text},
-    {settings->ca, "ca", &settings->ca_text},
+    {settings->key, "private-key", &settings->key_text},
+    {settings->ca, "ca-certificate", &settings->ca_text},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
     if (*files[i].path == '\0')
@@ -173,23 +179,23 @@ static gboolean read_certificates(Settings *settings, GError **error) {
   return TRUE;
 }
 
-/* What single values do not show. */
+/* Checks across values. */
 static gboolean check_server(const Settings *settings, GError **error) {
   if (*settings->certificate != '\0' && *settings->key == '\0') {
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
-      "[server] has a certificate, but no key; name the file of its private key in key");
+      "[server] has a certificate, but no private-key; name the file of its private key there");
     return FALSE;
   }
   if (*settings->key != '\0' && *settings->certificate == '\0') {
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
-      "[server] has a key, but no certificate; name the file of the certificate in certificate");
+      "[server] has a private-key, but no certificate; name the file of the certificate there");
     return FALSE;
   }
   g_autoptr(GInetAddress) address = g_inet_address_new_from_string(settings->address);
   if (*settings->certificate == '\0' && !g_inet_address_get_is_loopback(address)) {
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
       "[server] address: %s without a certificate would send passwords in clear text over the network; set certificate "
-      "and key, or listen on 127.0.0.1 behind a proxy that speaks TLS",
+      "and private-key, or listen on 127.0.0.1 behind a proxy that speaks TLS",
       settings->address);
     return FALSE;
   }
@@ -205,13 +211,32 @@ static gboolean check_connections(const Settings *settings, GError **error) {
     }
     for (char **other = settings->connections; other < uri; other++) {
       if (strcmp(*other, *uri) == 0) {
-        g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
-          "[hosts] connections: %s is there twice; each is a host, so name it once", *uri);
+        g_set_error(
+          error, DM_ERROR, DM_ERROR_BAD_VALUE, "[hosts] connections: %s is listed twice; list each host once", *uri);
         return FALSE;
       }
     }
   }
   return TRUE;
+}
+
+/* @words of a key: URI=VALUE is of one of the connections, as spelled there. */
+static gboolean check_plug_words(const Settings *settings, const char *key, char **words, GError **error) {
+  for (; words != NULL && *words != NULL; words++) {
+    const char *equals = strrchr(*words, '=');
+    g_autofree char *uri = equals != NULL ? g_strndup(*words, (gsize)(equals - *words)) : NULL;
+    if (uri == NULL || g_strv_contains((const char *const *)settings->connections, uri))
+      continue;
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+      "[hosts] %s: '%s' is none of the connections; spell it as it stands there, or list it there too", key, uri);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean check_plugs(const Settings *settings, GError **error) {
+  return check_plug_words(settings, "plug-kind", settings->plug_kinds, error) &&
+    check_plug_words(settings, "plug-policy", settings->plug_policies, error);
 }
 
 Settings *settings_load(const char *file, GError **error) {
@@ -225,18 +250,19 @@ Settings *settings_load(const char *file, GError **error) {
     settings->file = g_steal_pointer(&usual);
   if (settings->file != NULL && !read_file(settings, error))
     return NULL;
-  if (check_server(settings, error) && check_connections(settings, error) && read_certificates(settings, error))
+  if (check_server(settings, error) && check_connections(settings, error) && check_plugs(settings, error) &&
+    read_certificates(settings, error))
     return g_steal_pointer(&settings);
   g_prefix_error(error, "%s: ", settings->file);
   return NULL;
 }
 
 static void take_key(const Key *key, Settings *settings, const Settings *newer) {
-  /* Only numbers and choices are live; paths and lists would have to be copied another way. */
+  /* Only numbers, times and choices are live; paths and lists would need a deep copy. */
   const char *from = (const char *)newer + key->offset;
   char *to = (char *)settings + key->offset;
-  if (key->kind == KEY_NUMBER) {
-    memcpy(to, from, sizeof(guint));
+  if (key->kind == KEY_NUMBER || key->kind == KEY_SECONDS) {
+    memcpy(to, from, key->kind == KEY_NUMBER ? sizeof(guint) : sizeof(double));
     return;
   }
   g_assert(key->kind == KEY_CHOICE);
@@ -255,11 +281,11 @@ GPtrArray *settings_take(Settings *settings, const Settings *newer) {
     else
       g_ptr_array_add(others, g_strdup_printf("[%s] %s", key->section, key->name));
   }
-  /* A renewed certificate has the old name. */
+  /* A renewed certificate has the same path. */
   if (g_strcmp0(settings->certificate_text, newer->certificate_text) != 0 ||
     g_strcmp0(settings->key_text, newer->key_text) != 0)
-    g_ptr_array_add(others, g_strdup("the content of [server] certificate and key"));
+    g_ptr_array_add(others, g_strdup("the content of [server] certificate and private-key"));
   if (g_strcmp0(settings->ca_text, newer->ca_text) != 0)
-    g_ptr_array_add(others, g_strdup("the content of [server] ca"));
+    g_ptr_array_add(others, g_strdup("the content of [server] ca-certificate"));
   return g_steal_pointer(&others);
 }

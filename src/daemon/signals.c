@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Not g_unix_signal_add(): its handlers only run in the main loop, and what a second signal is for is the main loop
- * that hangs.
+ * Not g_unix_signal_add(): its handlers run only in the main loop, and the second signal is for when the main loop
+ * hangs.
  */
 #include "signals.h"
 
@@ -12,8 +12,9 @@
 
 static int wake_write = -1;
 static volatile sig_atomic_t ending;
-static void (*told)(int number, gpointer data);
-static gpointer told_data;
+static void (*receive)(int number, gpointer data);
+static gpointer receive_data;
+static guint source;
 
 static void on_signal(int number) {
   int saved_errno = errno;
@@ -22,7 +23,7 @@ static void on_signal(int number) {
     _exit(128 + number);
   if (number != SIGHUP)
     ending = 1;
-  /* A full pipe has more of the same. */
+  /* A full pipe already contains such signals. */
   ssize_t ignored = write(wake_write, &byte, 1);
   (void)ignored;
   errno = saved_errno;
@@ -31,7 +32,7 @@ static void on_signal(int number) {
 static gboolean on_wake(int fd, GIOCondition condition, gpointer data) {
   unsigned char byte;
   while (read(fd, &byte, 1) == 1)
-    told(byte, told_data);
+    receive(byte, receive_data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -42,12 +43,16 @@ gboolean signals_start(void (*func)(int number, gpointer data), gpointer data, G
     !g_unix_set_fd_nonblocking(ends[1], TRUE, error))
     return FALSE;
   wake_write = ends[1];
-  told = func;
-  told_data = data;
-  g_unix_fd_add(ends[0], G_IO_IN, on_wake, NULL);
+  receive = func;
+  receive_data = data;
+  source = g_unix_fd_add(ends[0], G_IO_IN, on_wake, NULL);
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
   for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++)
     sigaction(numbers[i], &action, NULL);
   return TRUE;
+}
+
+void signals_end(void) {
+  g_clear_handle_id(&source, g_source_remove);
 }

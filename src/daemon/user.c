@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/shell.h"
 #include "store/users.h"
 
-/* Under which the packaged service runs; packaging/dimmer.sysusers makes it. */
+/* The account of the packaged service; packaging/dimmer.sysusers creates it. */
 #define ACCOUNT "dimmer"
 #define SYSTEM_FOLDER "/etc/dimmer"
 
@@ -29,8 +30,8 @@ static gboolean fail_to_make(const char *what, GError **error) {
 }
 
 /*
- * Makes the folder, and where root makes the system's file, the file too: it has to belong to the service's account,
- * which reads it. A change of the file keeps its owner.
+ * Creates the folder and, if root creates the system's file, the file too: it must belong to the service's account,
+ * which reads it. Changes of the file keep its owner.
  */
 static gboolean make_file(const char *file, GError **error) {
   g_autofree char *folder = g_path_get_dirname(file);
@@ -39,7 +40,7 @@ static gboolean make_file(const char *file, GError **error) {
   const struct passwd *account = geteuid() == 0 && strcmp(folder, SYSTEM_FOLDER) == 0 ? getpwnam(ACCOUNT) : NULL;
   int fd = account != NULL ? open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
   if (fd < 0)
-    return TRUE; /* it is there, or dm_users_add() makes it, or tells why not */
+    return TRUE; /* it exists, or dm_users_add() creates it, or reports why not */
   int failed = fchown(fd, account->pw_uid, account->pw_gid) != 0;
   close(fd);
   return !failed || fail_to_make(file, error);
@@ -49,9 +50,10 @@ static gboolean run_add(const char *user, DmRole role, const char *file, GError 
   g_autoptr(DmUsers) users = dm_users_load(file, error);
   if (users == NULL)
     return FALSE;
-  if (dm_users_find(users, user) != NULL) { /* before a password is asked for in vain */
-    g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
-      "there is a user '%s' in %s already; 'dimmerd user passwd %s' changes the password", user, file, user);
+  if (dm_users_find(users, user) != NULL) { /* before asking for a password in vain */
+    g_autofree char *passwd = dm_shell_command("dimmerd", "user", "passwd", "--", user, "--users", file, NULL);
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "there is a user '%s' in %s already; change the password: %s", user,
+      file, passwd);
     return FALSE;
   }
   char *password = password_read(user, error);
@@ -65,8 +67,8 @@ static gboolean run_passwd(const char *user, DmRole role, const char *file, GErr
   if (users == NULL)
     return FALSE;
   if (dm_users_find(users, user) == NULL) {
-    g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
-      "there is no user '%s' in %s; 'dimmerd user list' shows those there are", user, file);
+    g_autofree char *list = dm_shell_command("dimmerd", "user", "list", "--users", file, NULL);
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "there is no user '%s' in %s; list them: %s", user, file, list);
     return FALSE;
   }
   char *password = password_read(user, error);
@@ -97,7 +99,7 @@ static gboolean run_list(const char *user, DmRole role, const char *file, GError
 
 static const UserVerb verbs[] = {
   {"add", 1, "NAME", "add a user; the password is asked for, or one line of standard input", run_add},
-  {"passwd", 1, "NAME", "give a user another password", run_passwd},
+  {"passwd", 1, "NAME", "change a user's password", run_passwd},
   {"role", 2, "NAME ROLE", "make a user an admin or a viewer", run_role},
   {"del", 1, "NAME", "remove a user", run_del},
   {"list", 0, NULL, "show the roles and names of all users", run_list},
@@ -116,7 +118,7 @@ static gboolean fail_usage(GError **error, const char *format, ...) {
   va_start(arguments, format);
   g_autofree char *why = g_strdup_vprintf(format, arguments);
   va_end(arguments);
-  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s; 'dimmerd --help' tells more", why);
+  g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s; see 'dimmerd --help'", why);
   return FALSE;
 }
 
@@ -142,5 +144,9 @@ gboolean user_run(char **words, const char *role_name, const char *file, GError 
     role_name = count == 2 ? words[2] : "";
   if (role_name != NULL && !dm_role_from_name(role_name, &role))
     return fail_usage(error, "a role is 'admin' or 'viewer', not '%s'", role_name);
-  return verb->run(words[1], role, file, error);
+  if (!verb->run(words[1], role, file, error))
+    return FALSE;
+  if (verb->run != run_list)
+    puts("done; have a running dimmerd read it: systemctl reload dimmerd");
+  return TRUE;
 }

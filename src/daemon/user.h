@@ -4,20 +4,20 @@
 
 #include <glib.h>
 
-/* Prints the verbs as the help has them. */
+/* Prints the verbs for the help. */
 void user_print_verbs(void);
 
 /*
- * @words: what stands behind "user", NULL-terminated. @role NULL: viewer. @file: of the users. FALSE with
- * DM_ERROR_USAGE or another error.
+ * @words: the words after "user", NULL-terminated. @role NULL: viewer. @file: of the users. FALSE with DM_ERROR_USAGE
+ * or another error.
  */
-gboolean user_run(char **words, const char *role, const char *file, GError **error);
+gboolean user_run(char **words, const char *role, const char *file, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- password.c ---- */
 
 /*
- * From the terminal, asked twice and not shown, or else one line of standard input. NULL with an error. Free it with
+ * From the terminal, prompted twice without echo, or else one line of standard input. NULL with an error. Free it with
  * password_free().
  */
-char *password_read(const char *user, GError **error);
+char *password_read(const char *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void password_free(char *password);

@@ -1,134 +1,124 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "change_private.h"
+#include "answers.h"
 
-void answers_free(gpointer data) {
+Answer *answer_new(const DmEvent *event) {
+  Answer *answer = g_new0(Answer, 1);
+  answer->kind = event->kind;
+  answer->alias = g_strdup(event->alias);
+  answer->size = event->size;
+  answer->at_us = g_get_monotonic_time();
+  return answer;
+}
+
+void answer_free(gpointer data) {
   Answer *answer = data;
   g_free(answer->alias);
   g_free(answer);
 }
 
-static void tell_moved(DmChange *change, const DmStep *step) {
-  if (change->listener.moved != NULL)
-    change->listener.moved(change, step, change->listener_data);
-}
-
-static void answer_step(DmChange *change, DmStep *step, DmStepState state, gint64 at) {
+static gboolean move(DmStep *step, DmStepState state, gint64 at_us) {
   if (!dm_step_advance(step, state))
-    return;
-  if (step->asked_at != 0 && state != DM_STEP_OVERDUE)
-    step->seconds = (double)(at - step->asked_at) / G_USEC_PER_SEC;
-  tell_moved(change, step);
+    return FALSE;
+  if (step->run.asked_at_us != 0 && state != DM_STEP_OVERDUE)
+    step->run.answer_s = (double)(at_us - step->run.asked_at_us) / G_USEC_PER_SEC;
+  return TRUE;
 }
 
-static void refuse(DmChange *change, DmStep *step, const char *reason, gint64 at) {
-  g_free(step->reason);
-  step->reason = g_strdup(reason);
-  answer_step(change, step, DM_STEP_REFUSED, at);
+/* Takes ownership of @reason. */
+static gboolean refuse(DmStep *step, DmNote *reason, gint64 at_us) {
+  dm_step_take_reason(step, reason);
+  return move(step, DM_STEP_REFUSED, at_us);
 }
 
-static void take_answer(DmChange *change, const Answer *answer) {
-  DmStep *step = change->request != NULL ? dm_request_find_step(change->request, answer->alias) : NULL;
-  if (answer->kind == DM_EVENT_VM_STOPPED || answer->kind == DM_EVENT_VM_CRASHED)
-    change->vm_stopped = TRUE;
-  else if (answer->kind == DM_EVENT_VM_MOVED)
-    change->vm_moved = TRUE;
-  else if (answer->kind == DM_EVENT_VM_PAUSED || answer->kind == DM_EVENT_VM_RESUMED)
-    change->vm_paused = answer->kind == DM_EVENT_VM_PAUSED;
-  else if (answer->kind == DM_EVENT_CONNECTION_LOST)
-    change->connection_lost = TRUE;
-  if (step == NULL || answer->alias == NULL)
-    return;
-  if (answer->kind == DM_EVENT_DEVICE_REMOVED && step->op != DM_OP_PLUG) {
-    answer_step(change, step, DM_STEP_DONE, answer->at);
-  } else if (answer->kind == DM_EVENT_DEVICE_REFUSED && step->op == DM_OP_UNPLUG) {
-    inside_remember(change, step->alias);
-    refuse(change, step, "the guest refused", answer->at);
-  } else if (answer->kind == DM_EVENT_DEVICE_RESIZED && step->op == DM_OP_RESIZE) {
-    step->reached = answer->size;
-    if (step->reached == step->to)
-      answer_step(change, step, DM_STEP_DONE, answer->at);
-    else
-      tell_moved(change, step);
+/* Partial progress counts as a move too. */
+static gboolean resize(DmStep *step, uint64_t reached, gint64 at_us) {
+  step->run.reached = reached;
+  return reached != step->to || move(step, DM_STEP_DONE, at_us);
+}
+
+DmStep *answer_take(const Answer *answer, const DmRequest *request) {
+  DmStep *step = request != NULL && answer->alias != NULL ? dm_request_find_step(request, answer->alias) : NULL;
+  gboolean moved = FALSE;
+  if (step == NULL)
+    return NULL;
+  if (answer->kind == DM_EVENT_DEVICE_REMOVED && step->op != DM_OP_PLUG)
+    moved = move(step, DM_STEP_DONE, answer->at_us);
+  else if (answer->kind == DM_EVENT_DEVICE_REFUSED && step->op == DM_OP_UNPLUG)
+    moved = refuse(step, dm_note_new(DM_NOTE_GUEST_REFUSED), answer->at_us);
+  else if (answer->kind == DM_EVENT_DEVICE_RESIZED && step->op != DM_OP_UNPLUG)
+    moved = resize(step, answer->size, answer->at_us);
+  return moved ? step : NULL;
+}
+
+gboolean answers_asked_before(const DmRequest *before, const char *alias) {
+  const DmStep *step = before != NULL ? dm_request_find_step(before, alias) : NULL;
+  return step != NULL && dm_step_is_pending(step);
+}
+
+gboolean answers_leave(DmStep *step, const DmRequest *before, const DmNote *reason, gint64 now_us) {
+  if (!answers_asked_before(before, step->alias))
+    return refuse(step, dm_note_copy(reason), now_us);
+  dm_step_take_reason(step, dm_note_new(DM_NOTE_ASKED_EARLIER, reason->text));
+  return move(step, DM_STEP_OVERDUE, now_us);
+}
+
+static gboolean look(DmStep *step, const DmMemoryDevice *device, gint64 now_us) {
+  if (device == NULL ? step->op != DM_OP_PLUG : dm_step_is_at_once(step))
+    return move(step, DM_STEP_DONE, now_us);
+  if (device == NULL || device->kind != DM_DEVICE_VIRTIO_MEM)
+    return FALSE;
+  if (step->run.reached == step->run.size_before) /* else from an event, which may be newer than the VM as read */
+    step->run.reached = device->current;
+  return step->run.reached == step->to && move(step, DM_STEP_DONE, now_us);
+}
+
+GPtrArray *answers_look(const DmRequest *request, const DmConfig *live, gint64 now_us) {
+  GPtrArray *moved = g_ptr_array_new();
+  for (guint i = 0; i < request->steps->len; i++) {
+    DmStep *step = request->steps->pdata[i];
+    if (look(step, dm_config_find_alias(live, step->alias), now_us))
+      g_ptr_array_add(moved, step);
   }
+  return moved;
 }
 
-void answers_take(DmChange *change) {
-  for (guint i = 0; i < change->events->len; i++)
-    take_answer(change, change->events->pdata[i]);
-  g_ptr_array_set_size(change->events, 0);
-}
-
-void answers_look(DmChange *change) {
-  gint64 now = g_get_monotonic_time();
-  for (guint i = 0; change->vm->live != NULL && i < change->request->steps->len; i++) {
-    DmStep *step = change->request->steps->pdata[i];
-    const DmMemoryDevice *device = dm_config_find_alias(change->vm->live, step->alias);
-    if (device == NULL ? step->op != DM_OP_PLUG : step->op == DM_OP_PLUG)
-      answer_step(change, step, DM_STEP_DONE, now);
-    if (device == NULL || step->op != DM_OP_RESIZE)
-      continue;
-    step->reached = device->current;
-    if (step->reached == step->to)
-      answer_step(change, step, DM_STEP_DONE, now);
+GPtrArray *answers_expire(const DmRequest *request) {
+  GPtrArray *moved = g_ptr_array_new();
+  for (guint i = 0; i < request->steps->len; i++) {
+    DmStep *step = request->steps->pdata[i];
+    if (step->state == DM_STEP_ASKED && dm_step_advance(step, DM_STEP_OVERDUE))
+      g_ptr_array_add(moved, step);
   }
+  return moved;
 }
 
-gboolean answers_missing(const DmChange *change) {
-  for (guint i = 0; i < change->request->steps->len; i++) {
-    const DmStep *step = change->request->steps->pdata[i];
+gboolean answers_missing(const DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
     if (step->state == DM_STEP_ASKED && step->origin == NULL)
       return TRUE;
   }
   return FALSE;
 }
 
-void answers_expire(DmChange *change) {
-  for (guint i = 0; i < change->request->steps->len; i++) {
-    DmStep *step = change->request->steps->pdata[i];
-    if (step->state == DM_STEP_ASKED)
-      answer_step(change, step, DM_STEP_OVERDUE, 0);
-  }
-}
-
-guint answers_count_refused(const DmChange *change) {
+guint answers_count_refused(const DmRequest *request) {
   guint refused = 0;
-  for (guint i = 0; i < change->request->steps->len; i++)
-    refused += ((DmStep *)change->request->steps->pdata[i])->state == DM_STEP_REFUSED;
+  for (guint i = 0; i < request->steps->len; i++)
+    refused += ((DmStep *)request->steps->pdata[i])->state == DM_STEP_REFUSED;
   return refused;
 }
 
-guint answers_count_pending(const DmChange *change) {
+guint answers_count_pending(const DmRequest *request) {
   guint pending = 0;
-  for (guint i = 0; change->request != NULL && i < change->request->steps->len; i++)
-    pending += dm_step_is_pending(change->request->steps->pdata[i]);
+  for (guint i = 0; request != NULL && i < request->steps->len; i++)
+    pending += dm_step_is_pending(request->steps->pdata[i]);
   return pending;
 }
 
-void answers_refuse(DmChange *change, DmStep *step, const char *reason) {
-  refuse(change, step, reason, g_get_monotonic_time());
-}
-
-static gboolean was_asked_before(const DmChange *change, const char *alias) {
-  const DmRequest *before = change->vm_before->request;
-  const DmStep *step = before != NULL ? dm_request_find_step(before, alias) : NULL;
-  return step != NULL && dm_step_is_pending(step);
-}
-
-void answers_leave(DmChange *change, DmStep *step, const char *reason) {
-  if (!was_asked_before(change, step->alias)) {
-    answers_refuse(change, step, reason);
-    return;
+gboolean answers_has_planned(const DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    if (((const DmStep *)request->steps->pdata[i])->state == DM_STEP_PLANNED)
+      return TRUE;
   }
-  g_free(step->reason);
-  step->reason = g_strdup_printf("%s; an earlier request asked for it, so it can still go", reason);
-  answer_step(change, step, DM_STEP_OVERDUE, g_get_monotonic_time());
-}
-
-void answers_add(DmChange *change, const DmEvent *event) {
-  Answer *answer = g_new0(Answer, 1);
-  answer->kind = event->kind;
-  answer->alias = g_strdup(event->alias);
-  answer->size = event->size;
-  answer->at = g_get_monotonic_time();
-  g_ptr_array_add(change->events, answer);
+  return FALSE;
 }

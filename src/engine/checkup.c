@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/checkup.h"
 
+#include "hypervisor/balloon.h"
 #include "hypervisor/domain.h"
 
 typedef struct {
@@ -29,8 +30,11 @@ static void on_look(DmGuest *guest, DmAgent *agent, gpointer data) {
 static void work_read(gpointer data) {
   Checkup *checkup = data;
   checkup->vm = dm_domain_read(checkup->connection, checkup->vm_name, &checkup->error);
-  if (checkup->vm != NULL)
-    dm_domain_read_job(checkup->connection, checkup->vm);
+  if (checkup->vm == NULL)
+    return;
+  dm_domain_read_job(checkup->connection, checkup->vm);
+  dm_balloon_find_out(checkup->connection, checkup->vm);
+  dm_balloon_find_driver(checkup->connection, checkup->vm);
 }
 
 static void on_read(gpointer data) {
@@ -48,5 +52,5 @@ void dm_checkup(DmConnection *connection, const char *vm_name, DmLookDepth depth
   checkup->depth = depth;
   checkup->done = done;
   checkup->data = data;
-  dm_connection_run(connection, work_read, on_read, checkup);
+  dm_connection_run(connection, vm_name, work_read, on_read, checkup);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How the inventory is kept
- * =========================
+ * How the inventory works
+ * =======================
  *
- * Each host is listed whole when its connection stands; from then on libvirt's events tell which VM has changed, and
- * that VM alone is read again, at most once at a time (site.c). What an event says of a memory device is taken over at
- * once, so that memory falls with the event and not with the reading after it.
+ * Each host is listed completely when its connection is up; from then on libvirt's events say which VM has changed, and
+ * only that VM is re-read, one read at a time (site.c). What an event says about a memory device is applied at once, so
+ * that memory changes with the event, not with the read after it.
  *
- * A read takes time, and what it brings may be older than what a request has just written. So each replacement of an
- * entry's VM is counted, and a read that began before the last one is thrown away and done again.
+ * A read takes time, and its result may be older than what a request has just written. So replacements of an entry's VM
+ * are counted, and a read that began before the last one is discarded and repeated.
  */
 #include "base/error.h"
 #include "inventory_private.h"
@@ -17,134 +17,115 @@
 #define READY_SECONDS 10
 #define LEAVING_FIRST 125 /* milliseconds, doubled each time */
 #define LEAVING_LONGEST 64000
-
-Slot *inventory_find(const DmInventory *inventory, const char *uuid) {
-  return g_hash_table_lookup(inventory->slots, uuid);
-}
-
-static void drop_cached(DmInventory *inventory, DmEntry *entry) {
-  gpointer cached = g_steal_pointer(&entry->cached);
-  for (guint i = 0; cached != NULL && i < inventory->listeners->len; i++) {
-    const Listener *listener = &g_array_index(inventory->listeners, Listener, i);
-    if (listener->functions.drop_cached != NULL)
-      listener->functions.drop_cached(cached);
-  }
-}
-
-void inventory_touch(DmInventory *inventory, Slot *slot) {
-  slot->entry.version++;
-  drop_cached(inventory, &slot->entry);
-  EACH_LISTENER(inventory, changed, &slot->entry)
-}
-
-static void forget_order(DmInventory *inventory) {
-  g_clear_pointer(&inventory->sorted, g_ptr_array_unref);
-}
+#define FIRMWARE_SECONDS 3
 
 /*
- * libvirt tells that a VM has moved away while it still has it, shut off; it takes leave of the other host, which may
- * last as long as that host likes, and then removes the VM without an event, even one that was defined here (9.0's
- * qemuMigrationSrcPerformJob). So a VM that has moved is looked at until it is gone, runs, or simply stays.
+ * libvirt reports that a VM has moved away while it still has it, shut off; it closes the connection to the other host,
+ * which may take any time, and then removes the VM without an event, even one that was defined here (9.0's
+ * qemuMigrationSrcPerformJob). So a VM that has moved is polled until it is gone, runs, or evidently stays.
  */
 static void forget_leaving(Slot *slot) {
   if (slot->leaving_timer != 0)
     g_source_remove(slot->leaving_timer);
-  slot->leaving_timer = slot->leaving_pause = 0;
+  slot->leaving_timer = slot->leaving_pause_ms = 0;
 }
 
 static gboolean on_leaving(gpointer data) {
   Slot *slot = data;
-  slot->leaving_pause *= 2;
+  slot->leaving_pause_ms *= 2;
   slot->leaving_timer = 0;
-  if (slot->leaving_pause <= LEAVING_LONGEST)
-    slot->leaving_timer = g_timeout_add(slot->leaving_pause, on_leaving, slot);
+  if (slot->leaving_pause_ms <= LEAVING_LONGEST)
+    slot->leaving_timer = g_timeout_add(slot->leaving_pause_ms, on_leaving, slot);
   dm_inventory_refresh(slot->inventory, &slot->entry);
   return G_SOURCE_REMOVE;
 }
 
 static void expect_leaving(Slot *slot) {
   forget_leaving(slot);
-  slot->leaving_pause = LEAVING_FIRST;
-  slot->leaving_timer = g_timeout_add(slot->leaving_pause, on_leaving, slot);
+  slot->leaving_pause_ms = LEAVING_FIRST;
+  slot->leaving_timer = g_timeout_add(slot->leaving_pause_ms, on_leaving, slot);
+}
+
+static void on_passing_changed(DmPassing stage, gpointer data) {
+  Slot *slot = data;
+  slot->entry.passing = stage;
+  inventory_touch(slot->inventory, slot);
+}
+
+static void on_passing_look(gpointer data) {
+  Slot *slot = data;
+  const DmVm *vm = slot->entry.vm;
+  if (vm->agent_port != DM_PORT_NONE || vm->qemu_agent_port != DM_PORT_NONE)
+    dm_inventory_refresh(slot->inventory, &slot->entry);
+}
+
+static void on_passing_press(DmPower power, gpointer data) {
+  power_press(data, power);
+}
+
+static void on_passing_ignored(gpointer data) {
+  Slot *slot = data;
+  EACH_LISTENER(slot->inventory, life, &slot->entry, DM_LIFE_SHUTDOWN_IGNORED)
+}
+
+static Slot *slot_new(DmInventory *inventory, Site *site, DmVm *vm) {
+  static const PassingListener listener = {on_passing_changed, on_passing_look, on_passing_press, on_passing_ignored};
+  Slot *slot = g_new0(Slot, 1);
+  slot->entry.vm = vm;
+  slot->entry.host = &site->host;
+  slot->inventory = inventory;
+  slot->puts = 1;
+  slot->passing = passing_new(
+    inventory->passings != NULL ? g_build_filename(inventory->passings, vm->uuid, NULL) : NULL, &listener, slot);
+  slot->entry.passing =
+    passing_resume(slot->passing, vm, g_hash_table_contains(inventory->reboots, vm->uuid), inventory->began_ms);
+  inventory_take_start(&slot->entry);
+  return slot;
 }
 
 static void slot_free(gpointer data) {
   Slot *slot = data;
-  inventory_forget_cold(slot);
+  reboot_forget(slot);
   forget_leaving(slot);
+  passing_free(slot->passing);
   dm_vm_free(slot->entry.vm);
   g_free(slot);
 }
 
-static gboolean have_same_devices(const DmVm *a, const DmVm *b) {
-  if (a->live == NULL || b->live == NULL || a->live->devices->len != b->live->devices->len)
-    return FALSE;
-  for (guint i = 0; i < a->live->devices->len; i++) {
-    const DmMemoryDevice *device = a->live->devices->pdata[i], *other = dm_config_find_alias(b->live, device->alias);
-    if (other == NULL || dm_memory_device_memory(device) != dm_memory_device_memory(other))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/*
- * What its guest told holds while it runs on with the same devices. A later look may have found its agents silent, or
- * in use: that takes nothing back.
- */
-static gboolean still_tells_more(const DmVm *before, const DmVm *vm) {
-  return before->guest != NULL && have_same_devices(before, vm) &&
-    (vm->guest == NULL || (dm_guest_tells_movable(before->guest) && !dm_guest_tells_movable(vm->guest)));
-}
-
-static void keep_guest(const DmVm *before, DmVm *vm) {
-  if (still_tells_more(before, vm))
-    dm_vm_take_guest(vm, dm_guest_copy(before->guest));
-}
-
-void inventory_replace(DmInventory *inventory, Slot *slot, DmVm *vm) {
-  if (g_strcmp0(slot->entry.vm->name, vm->name) != 0)
-    forget_order(inventory);
-  keep_guest(slot->entry.vm, vm);
-  dm_vm_free(slot->entry.vm);
-  slot->entry.vm = vm;
-  slot->puts++;
-  inventory_touch(inventory, slot);
-}
-
-/* A VM that two hosts know (in a migration, or as two connections lead to one libvirt) belongs to where it runs. */
+/* A VM that two hosts know (in a migration, or if two URIs lead to one libvirt) belongs to the one where it runs. */
 static gboolean belongs_here(const Slot *slot, const Site *site, const DmVm *vm) {
   return slot->entry.host == &site->host || slot->entry.host->status != DM_HOST_UP ||
     (vm->live != NULL && slot->entry.vm->live == NULL);
 }
 
-Slot *inventory_take(DmInventory *inventory, Site *site, DmVm *vm) {
+/* Takes ownership of @vm; creates the entry if it is new. */
+static void on_seen(Site *site, DmVm *vm) {
+  DmInventory *inventory = site->inventory;
   Slot *slot = inventory_find(inventory, vm->uuid);
   if (slot != NULL && !belongs_here(slot, site, vm)) {
     dm_vm_free(vm);
-    return slot;
+    return;
   }
   if (slot == NULL) {
-    slot = g_new0(Slot, 1);
-    slot->entry.vm = vm;
-    slot->entry.host = &site->host;
-    slot->inventory = inventory;
-    slot->puts = 1;
+    slot = slot_new(inventory, site, vm);
     g_hash_table_insert(inventory->slots, g_strdup(vm->uuid), slot);
-    forget_order(inventory);
+    inventory_forget_order(inventory);
     inventory_touch(inventory, slot);
-    return slot;
+  } else {
+    if (vm->live != NULL)
+      forget_leaving(slot);
+    slot->entry.host = &site->host;
+    inventory_replace(inventory, slot, vm);
   }
-  if (vm->live != NULL)
-    forget_leaving(slot);
-  slot->entry.host = &site->host;
-  inventory_replace(inventory, slot, vm);
-  return slot;
+  reboot_resume(inventory, slot);
 }
 
-void inventory_remove(DmInventory *inventory, Slot *slot) {
-  drop_cached(inventory, &slot->entry);
+static void on_gone(Slot *slot) {
+  DmInventory *inventory = slot->inventory;
+  inventory_drop_cached(inventory, &slot->entry);
   EACH_LISTENER(inventory, removed, &slot->entry)
-  forget_order(inventory);
+  inventory_forget_order(inventory);
+  passing_drop(slot->passing);
   g_autofree char *uuid = g_strdup(slot->entry.vm->uuid);
   g_hash_table_remove(inventory->slots, uuid);
 }
@@ -166,18 +147,19 @@ static void tell_ready(DmInventory *inventory) {
 
 static gboolean on_ready_due(gpointer data) {
   DmInventory *inventory = data;
-  inventory->ready_timer = 0; /* so it waits for no host any more */
+  inventory->ready_timer = 0; /* so it no longer waits for any host */
   tell_ready(inventory);
   return G_SOURCE_REMOVE;
 }
 
-void inventory_host_changed(DmInventory *inventory, Site *site) {
-  if (site->told && site->told_status == site->host.status) { /* down still: one more attempt has failed */
+static void on_host_changed(Site *site) {
+  DmInventory *inventory = site->inventory;
+  if (site->notified && site->notified_status == site->host.status) { /* still down: another attempt failed */
     tell_ready(inventory);
     return;
   }
-  site->told = TRUE;
-  site->told_status = site->host.status;
+  site->notified = TRUE;
+  site->notified_status = site->host.status;
   g_autoptr(GList) slots = g_hash_table_get_values(inventory->slots);
   for (GList *link = slots; link != NULL; link = link->next) {
     Slot *slot = link->data;
@@ -188,9 +170,21 @@ void inventory_host_changed(DmInventory *inventory, Site *site) {
   tell_ready(inventory);
 }
 
+static gboolean tell_answered(gpointer data) {
+  DmInventory *inventory = data;
+  inventory->answered_source = 0;
+  inventory->answered(inventory->answered_data);
+  return G_SOURCE_REMOVE;
+}
+
+static void on_host_answered(DmInventory *inventory) {
+  if (--inventory->asked == 0)
+    tell_answered(inventory);
+}
+
 /* ---- events ---- */
 
-/* What the event itself says of a memory device. */
+/* Applies what the event itself says about a memory device. */
 static gboolean apply_device(DmVm *vm, const DmEvent *event) {
   DmMemoryDevice *device =
     vm->live != NULL && event->alias != NULL ? dm_config_find_alias(vm->live, event->alias) : NULL;
@@ -198,7 +192,7 @@ static gboolean apply_device(DmVm *vm, const DmEvent *event) {
     return FALSE;
   if (event->kind != DM_EVENT_DEVICE_REMOVED && event->kind != DM_EVENT_DEVICE_RESIZED)
     return FALSE;
-  /* The reading that follows finds the same devices as are left here, and would keep what was told of others. */
+  /* The read that follows finds the devices left here, and would keep the report about removed ones. */
   dm_vm_take_guest(vm, NULL);
   if (event->kind == DM_EVENT_DEVICE_REMOVED)
     return g_ptr_array_remove(vm->live->devices, device);
@@ -229,37 +223,57 @@ static gboolean life_of(DmEventKind kind, DmLife *life) {
     case DM_EVENT_VM_REBOOTED:
       *life = DM_LIFE_REBOOTED;
       return TRUE;
-    default:
-      return FALSE;
+    case DM_EVENT_DEVICE_REMOVED:
+    case DM_EVENT_DEVICE_REFUSED:
+    case DM_EVENT_DEVICE_ADDED:
+    case DM_EVENT_DEVICE_RESIZED:
+    case DM_EVENT_VM_BALLOONED:
+    case DM_EVENT_VM_CHANGED:
+    case DM_EVENT_VM_UNDEFINED:
+    case DM_EVENT_CONNECTION_LOST:
+      break;
   }
+  return FALSE;
 }
 
-/* Another system runs in it from now on, or none. */
+/* From now on it runs another system, or none. */
 static gboolean begins_anew(DmEventKind kind) {
   return kind == DM_EVENT_VM_STARTED || kind == DM_EVENT_VM_STOPPED || kind == DM_EVENT_VM_CRASHED ||
     kind == DM_EVENT_VM_REBOOTED;
 }
 
-static void started_again(DmEntry *entry, const GError *error, gpointer data) {
+/* For a VM that it starts, libvirt first reports "resumed", then "started". */
+static gboolean is_starting(const DmEntry *entry) {
+  return entry->starting || entry->vm->live == NULL || (entry->stopped_ms != 0 && entry->started_ms == 0);
 }
 
-/* libvirt tells that a VM which it starts has been resumed, and after that that it has been started. */
-static gboolean is_starting(const DmEntry *entry) {
-  return entry->starting || entry->vm->live == NULL || (entry->stopped != 0 && entry->started == 0);
+/*
+ * A BIOS started by a reset resets the machine once more (SeaBIOS: HaveRunPost), some tenths of a second later: the
+ * same reboot. libvirt does not report the origin of a reset, and QEMU attributes both to the guest.
+ */
+static gboolean is_of_firmware(Slot *slot, DmEventKind kind) {
+  gint64 now = g_get_monotonic_time(), before = slot->reset_at_us;
+  if (kind != DM_EVENT_VM_REBOOTED)
+    return FALSE;
+  slot->reset_at_us = now;
+  return before != 0 && now - before < FIRMWARE_SECONDS * G_TIME_SPAN_SECOND;
 }
 
 static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event) {
   DmLife life;
+  gboolean same_reboot = is_of_firmware(slot, event->kind);
   gboolean part_of_start = event->kind == DM_EVENT_VM_RESUMED && is_starting(&slot->entry);
-  if (event->kind == DM_EVENT_VM_STARTED)
-    slot->entry.started = g_get_real_time() / 1000;
+  if (event->kind == DM_EVENT_VM_STARTED) {
+    gint64 began = dm_domain_started(slot->entry.host->connection, slot->entry.vm->name);
+    slot->entry.started_ms = began != 0 ? began : g_get_real_time() / 1000;
+  }
   if (event->kind == DM_EVENT_VM_STOPPED || event->kind == DM_EVENT_VM_CRASHED) {
-    slot->entry.started = 0;
-    slot->entry.stopped = g_get_real_time() / 1000;
+    slot->entry.started_ms = 0;
+    slot->entry.stopped_ms = g_get_real_time() / 1000;
     slot->entry.stats = (DmMemoryStats){0};
   }
   if (event->kind == DM_EVENT_VM_MOVED) {
-    inventory_forget_cold(slot);
+    reboot_drop(slot);
     expect_leaving(slot);
   }
   if (begins_anew(event->kind))
@@ -268,17 +282,21 @@ static void take_event(DmInventory *inventory, Slot *slot, const DmEvent *event)
     inventory_touch(inventory, slot);
   if (event->kind <= DM_EVENT_DEVICE_RESIZED)
     EACH_LISTENER(inventory, device, &slot->entry, event)
-  if (life_of(event->kind, &life) && !part_of_start)
+  if (life_of(event->kind, &life) && !part_of_start && !same_reboot)
     EACH_LISTENER(inventory, life, &slot->entry, life)
   gboolean down = event->kind == DM_EVENT_VM_STOPPED || event->kind == DM_EVENT_VM_CRASHED;
-  if (down && inventory_forget_cold(slot) && event->by_guest)
-    dm_inventory_power(inventory, &slot->entry, DM_POWER_START, started_again, NULL);
+  gboolean comes_back = down && event->by_guest && reboot_forget(slot);
+  passing_event(slot->passing, event, comes_back);
+  if (comes_back)
+    reboot_went_down(inventory, slot);
+  else if (down)
+    reboot_drop(slot);
 }
 
-void inventory_event(DmInventory *inventory, Site *site, const DmEvent *event) {
-  Slot *slot = inventory_find(inventory, event->uuid);
+static void on_event(Site *site, const DmEvent *event) {
+  Slot *slot = inventory_find(site->inventory, event->uuid);
   if (slot != NULL && slot->entry.host == &site->host)
-    take_event(inventory, slot, event);
+    take_event(site->inventory, slot, event);
   site_read(site, event->uuid);
 }
 
@@ -291,20 +309,38 @@ static gboolean on_stats(gpointer data) {
   return G_SOURCE_CONTINUE;
 }
 
-DmInventory *dm_inventory_new(const char *const *uris, double shutdown_seconds) {
+DmInventory *dm_inventory_new(const char *const *uris, double shutdown_s, guint balloon_period_s) {
+  static const SiteListener listener = {on_seen, on_gone, on_event, on_host_changed, on_host_answered};
   DmInventory *inventory = g_new0(DmInventory, 1);
-  inventory->shutdown_seconds = shutdown_seconds;
+  inventory->references = 1;
+  inventory->began_ms = g_get_real_time() / 1000;
+  inventory->shutdown_s = shutdown_s;
+  inventory->balloon_period_s = balloon_period_s;
   inventory->sites = g_ptr_array_new_with_free_func(site_free);
   inventory->slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, slot_free);
+  inventory->reboots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   inventory->listeners = g_array_new(FALSE, FALSE, sizeof(Listener));
   for (; *uris != NULL; uris++)
-    g_ptr_array_add(inventory->sites, site_new(inventory, *uris));
+    g_ptr_array_add(inventory->sites, site_new(inventory, *uris, &listener));
   return inventory;
+}
+
+void dm_inventory_keep_in(DmInventory *inventory, const char *folder, const char *passings) {
+  g_free(inventory->folder);
+  g_free(inventory->passings);
+  inventory->folder = g_strdup(folder);
+  inventory->passings = g_strdup(passings);
+  reboot_find_kept(inventory);
 }
 
 void dm_inventory_free(DmInventory *inventory) {
   if (inventory == NULL)
     return;
+  inventory->closed = TRUE;
+  for (guint i = 0; i < inventory->sites->len; i++)
+    site_close(inventory->sites->pdata[i]);
+  if (inventory->answered_source != 0)
+    g_source_remove(inventory->answered_source);
   if (inventory->stats_timer != 0)
     g_source_remove(inventory->stats_timer);
   if (inventory->ready_timer != 0)
@@ -313,12 +349,12 @@ void dm_inventory_free(DmInventory *inventory) {
   gpointer value;
   g_hash_table_iter_init(&iter, inventory->slots);
   while (g_hash_table_iter_next(&iter, NULL, &value))
-    drop_cached(inventory, value);
-  forget_order(inventory);
+    inventory_drop_cached(inventory, value);
+  inventory_forget_order(inventory);
   g_hash_table_unref(inventory->slots);
-  g_ptr_array_unref(inventory->sites);
   g_array_unref(inventory->listeners);
-  g_free(inventory);
+  g_hash_table_unref(inventory->reboots);
+  inventory_unref(inventory);
 }
 
 void dm_inventory_listen(DmInventory *inventory, const DmInventoryListener *listener, gpointer data) {
@@ -335,17 +371,6 @@ void dm_inventory_start(DmInventory *inventory, void (*ready)(gpointer data), gp
     site_connect(inventory->sites->pdata[i]);
 }
 
-static gboolean tell_answered(gpointer data) {
-  DmInventory *inventory = data;
-  inventory->answered(inventory->answered_data);
-  return G_SOURCE_REMOVE;
-}
-
-void inventory_host_answered(DmInventory *inventory) {
-  if (--inventory->asked == 0)
-    tell_answered(inventory);
-}
-
 void dm_inventory_ask_hosts(DmInventory *inventory, void (*answered)(gpointer data), gpointer data) {
   inventory->answered = answered;
   inventory->answered_data = data;
@@ -357,7 +382,7 @@ void dm_inventory_ask_hosts(DmInventory *inventory, void (*answered)(gpointer da
     site_ask(site);
   }
   if (inventory->asked == 0)
-    g_idle_add(tell_answered, inventory);
+    inventory->answered_source = g_idle_add(tell_answered, inventory);
 }
 
 const GPtrArray *dm_inventory_hosts(const DmInventory *inventory) {
@@ -371,67 +396,4 @@ DmHost *dm_inventory_find_host(const DmInventory *inventory, const char *id) {
       return &site->host;
   }
   return NULL;
-}
-
-static int by_name(gconstpointer a, gconstpointer b) {
-  const DmEntry *left = *(const DmEntry *const *)a, *right = *(const DmEntry *const *)b;
-  int order = g_strcmp0(left->vm->name, right->vm->name);
-  return order != 0 ? order : g_strcmp0(left->vm->uuid, right->vm->uuid);
-}
-
-const GPtrArray *dm_inventory_entries(DmInventory *inventory) {
-  if (inventory->sorted != NULL)
-    return inventory->sorted;
-  GHashTableIter iter;
-  gpointer slot;
-  inventory->sorted = g_ptr_array_sized_new(g_hash_table_size(inventory->slots));
-  g_hash_table_iter_init(&iter, inventory->slots);
-  while (g_hash_table_iter_next(&iter, NULL, &slot))
-    g_ptr_array_add(inventory->sorted, slot);
-  g_ptr_array_sort(inventory->sorted, by_name);
-  return inventory->sorted;
-}
-
-DmEntry *dm_inventory_find(const DmInventory *inventory, const char *vm_id) {
-  Slot *slot = inventory_find(inventory, vm_id);
-  if (slot != NULL)
-    return &slot->entry;
-  g_autofree char *lower = g_ascii_strdown(vm_id, -1); /* as libvirt spells it */
-  slot = inventory_find(inventory, lower);
-  return slot != NULL ? &slot->entry : NULL;
-}
-
-void dm_inventory_put(DmInventory *inventory, DmEntry *entry, DmVm *vm) {
-  inventory_replace(inventory, (Slot *)entry, vm);
-}
-
-void dm_inventory_put_guest(DmInventory *inventory, DmEntry *entry, const DmVm *seen) {
-  if (!have_same_devices(entry->vm, seen) || still_tells_more(entry->vm, seen))
-    return;
-  for (guint i = 0; i < seen->live->devices->len; i++) {
-    const DmMemoryDevice *device = seen->live->devices->pdata[i];
-    /* libvirt tells of a new DIMM a moment before it knows the address, by which its blocks are found */
-    dm_config_find_alias(entry->vm->live, device->alias)->address = device->address;
-  }
-  dm_vm_take_guest(entry->vm, dm_guest_copy(seen->guest));
-  inventory_touch(inventory, (Slot *)entry);
-}
-
-void dm_inventory_refresh(DmInventory *inventory, DmEntry *entry) {
-  site_read((Site *)entry->host, entry->vm->uuid);
-}
-
-void dm_inventory_hold(DmInventory *inventory, DmEntry *entry) {
-  ((Slot *)entry)->holds++;
-}
-
-void dm_inventory_release(DmInventory *inventory, DmEntry *entry) {
-  Slot *slot = (Slot *)entry;
-  if (slot->holds == 0) /* held was another entry of this VM: it had gone, and came again */
-    return;
-  slot->holds--;
-  if (slot->holds > 0 || !slot->stale)
-    return;
-  slot->stale = FALSE;
-  dm_inventory_refresh(inventory, entry);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VMs to be looked at again: when the process that holds the lock of one has let go of it, however that comes about, or
- * else after a pause. Main loop only. Not for other layers.
+ * VMs to be checked again: once the process that holds a VM's lock has released it in any way, or after a delay. Main
+ * loop only. Not for other layers.
  */
 #pragma once
 
@@ -12,11 +12,11 @@ typedef struct Later Later;
 typedef void (*LaterFunc)(const char *vm_uuid, gpointer data);
 
 Later *later_new(LaterFunc func, gpointer data);
-/* Without telling. NULL is allowed. */
+/* Without calling @func. NULL is allowed. */
 void later_free(Later *later);
 
-/* @func is told of the VM once; not before this returns. Does nothing where that is due already. */
+/* @func is called once for the VM, after this returns. Does nothing if that is due already. */
 void later_add(Later *later, const char *vm_uuid);
 
-/* @func has yet to be told of it. */
+/* @func is still to be called for it. */
 gboolean later_has(const Later *later, const char *vm_uuid);

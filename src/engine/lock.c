@@ -9,13 +9,14 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "model/vm.h"
 
 #define MOST_TRIES 100
 
 struct DmLock {
   int fd;
   guint source;
-  GHashTable *peers; /* descriptor → its source: who has connected, to ask for the owner or to watch */
+  GHashTable *peers; /* descriptor → its source: a client that asks for the owner or watches */
 };
 
 struct DmLockWatch {
@@ -40,8 +41,8 @@ static gboolean on_peer_gone(int fd, GIOCondition condition, gpointer data) {
 }
 
 /*
- * Whoever connects wants to know who has the lock, and knows by now. A watch stays connected: the kernel tells it of
- * the end, be it dm_lock_free() or a SIGKILL.
+ * A client connects to learn the owner, and has done so by now. A watch stays connected: the kernel signals the end, by
+ * dm_lock_free() or SIGKILL alike.
  */
 static gboolean on_connect(int fd, GIOCondition condition, gpointer data) {
   DmLock *lock = data;
@@ -68,7 +69,7 @@ static int bind_socket(const char *vm_uuid) {
 DmLock *dm_lock_take(const char *vm_uuid, const char *vm_name, GError **error) {
   pid_t owner = 0;
   int fd = -1, failed = EADDRINUSE;
-  /* Without an owner to be found, it has just let go: try again, but not for ever. */
+  /* If no owner is found, it has just released the lock: retry, but not forever. */
   for (guint tries = 0; fd < 0 && failed == EADDRINUSE && owner == 0 && tries < MOST_TRIES; tries++) {
     fd = bind_socket(vm_uuid);
     failed = errno;
@@ -86,9 +87,9 @@ DmLock *dm_lock_take(const char *vm_uuid, const char *vm_name, GError **error) {
     return NULL;
   }
   g_autofree char *who = owner != 0 ? g_strdup_printf("process %d", (int)owner) : g_strdup("another process");
-  g_set_error(error, DM_ERROR, DM_ERROR_BUSY, "%s is changing %s at this moment; wait for it and see how far it is",
+  g_set_error(error, DM_ERROR, DM_ERROR_BUSY, "%s is changing %s at this moment; wait for it, or see how far it is",
     who, vm_name);
-  dm_error_add_command(error, "dimmer", "show", vm_name, NULL);
+  dm_error_add_command(error, "dimmer", "show", "--", dm_vm_handle_of(vm_name, vm_uuid), NULL);
   return NULL;
 }
 
@@ -108,7 +109,7 @@ void dm_lock_free(DmLock *lock) {
   g_free(lock);
 }
 
-/* A socket connected to the owner of the lock; -1: there is none. */
+/* A socket connected to the owner of the lock; -1: none. */
 static int connect_socket(const char *vm_uuid) {
   struct sockaddr_un address;
   socklen_t length = address_of(vm_uuid, &address);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libmicrohttpd closes who is silent, but not who says little: a head that comes byte by byte would hold its connection
- * for ever, and as many of them as are allowed would lock all others out. So whenever it is the client's turn, its
- * connection has a deadline that no byte puts off; while it is ours, it has none.
+ * libmicrohttpd closes idle connections, but not slow ones: a head sent byte by byte would hold its connection forever,
+ * and enough of them would lock all others out. So while the client has to send or receive, its connection has a
+ * deadline that traffic does not extend; while we have to act, it has none.
  *
- * Each request sets deadlines, hardly one is ever met: so they are mere numbers, and one timer looks for those that
- * have passed. It comes when the earliest it knows of is due. One that is set meanwhile is at least request_time
- * ahead, so the timer is never later than that either.
+ * Each request sets deadlines, and hardly one ever passes: so they are mere numbers, and one timer checks for passed
+ * ones. It fires when the earliest known one is due. One set meanwhile is at least request_time ahead, so the timer is
+ * not late for it either.
  */
 #include <sys/socket.h>
 
@@ -19,7 +19,7 @@ static void look_at(DmHttpServer *server, gint64 due) {
   server->deadline_timer = g_timeout_add((guint)MIN(left / 1000 + 1, G_MAXUINT), on_due, server);
 }
 
-/* libmicrohttpd cannot be told to close a connection: with its socket shut down it closes it by itself. */
+/* libmicrohttpd has no call to close a connection: it closes one whose socket is shut down. */
 static gboolean on_due(gpointer data) {
   DmHttpServer *server = data;
   gint64 now = g_get_monotonic_time(), next = now + server->request_time;
@@ -29,7 +29,7 @@ static gboolean on_due(gpointer data) {
     if (connection->deadline > now) {
       next = MIN(next, connection->deadline);
     } else if (connection->deadline != 0) {
-      g_debug("http: a client at %s took too long, its connection is closed", connection->peer);
+      g_debug("http: a client at %s took too long; closed its connection", connection->peer);
       connection->deadline = 0;
       shutdown(connection->fd, SHUT_RDWR);
     }

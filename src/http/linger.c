@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a connection whose request was answered before its body came. Were it just closed, the kernel would
- * answer the rest of the body with a reset, and a client that sends all before it reads would never see why. So a copy
- * of the socket stays open for a while, and what still comes is thrown away.
+ * Lingering close of a connection whose request was answered before its body came, or is the last one that is read. On
+ * a plain close the kernel would answer the rest with a reset, and a client that sends all before it reads would never
+ * see the answer. So a copy of the socket stays open for a while, and its input is discarded.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,10 @@
 
 #define SECONDS 5
 
-/* They do not count as connections, so they have a limit of their own. */
+/* They do not count as connections, so they have their own limit. */
 #define AT_ONCE 64
 
-/* Bytes thrown away in one go, so that a fast client does not hold the main loop. */
+/* Bytes discarded at a time, so that a fast client does not block the main loop. */
 #define GULP ((gsize)1024 * 1024)
 
 typedef struct {
@@ -37,7 +37,7 @@ static void end(Linger *linger) {
 }
 
 static gboolean throw_away(int fd, GIOCondition condition, gpointer data) {
-  /* To TCP, MSG_TRUNC means that nothing is copied. */
+  /* With TCP, MSG_TRUNC discards without copying. */
   ssize_t size = recv(fd, NULL, GULP, MSG_DONTWAIT | MSG_TRUNC);
   if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
     end(data);
@@ -53,7 +53,7 @@ void http_linger(DmHttpServer *server, int fd) {
   int copy = server->lingering.length < AT_ONCE ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
   if (copy < 0)
     return;
-  /* libmicrohttpd has done so on plain connections; over TLS it leaves the end to close(). */
+  /* libmicrohttpd has shut down plain connections; with TLS it leaves that to close(). */
   shutdown(copy, SHUT_WR);
   Linger *linger = g_new0(Linger, 1);
   linger->link.data = linger;

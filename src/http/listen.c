@@ -54,7 +54,7 @@ static int open_socket(const struct addrinfo *at, int *result) {
   int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0)
     return errno;
-  /* A daemon that starts again need not wait for the connections of the one before. */
+  /* A restarted daemon need not wait for connections of the previous one. */
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 || bind(fd, at->ai_addr, at->ai_addrlen) != 0 ||
     listen(fd, SOMAXCONN) != 0) {
     int number = errno;
@@ -65,7 +65,7 @@ static int open_socket(const struct addrinfo *at, int *result) {
   return 0;
 }
 
-/* libmicrohttpd could do this, but would not say what failed. */
+/* libmicrohttpd could do this, but would not report what failed. */
 int http_listen(const char *address, guint16 port, guint16 *bound, GError **error) {
   struct addrinfo *at = look_up(address, port, error);
   if (at == NULL)

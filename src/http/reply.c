@@ -3,14 +3,14 @@
 
 #include "server_private.h"
 
-/* libmicrohttpd copies the list of pieces into the memory of the connection, so a long list goes another way. */
+/* libmicrohttpd copies the list of pieces into the connection's memory, so a long list is sent through a callback. */
 #define PIECES_AT_ONCE 256
 
-/* Bytes of an answer for which its client has as long as for a request's head. */
-#define TURN ((gsize)512 * 1024)
-
-/* What goes the other way is copied through a window of this size. */
+/* The callback copies through a window of this size. */
 #define WINDOW ((gsize)64 * 1024)
+
+/* A client that used TLS once uses nothing else for a year (HSTS, RFC 6797). */
+#define STRICT_TRANSPORT "max-age=31536000"
 
 struct ReplyHeader {
   ReplyHeader *next;
@@ -41,8 +41,14 @@ void http_free_reply_headers(DmHttpRequest *request) {
 void http_send_response(DmHttpRequest *request, guint status, const char *content_type, struct MHD_Response *response) {
   if (content_type != NULL)
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+  if (dm_http_request_is_tls(request))
+    MHD_add_response_header(response, "Strict-Transport-Security", STRICT_TRANSPORT);
   for (const ReplyHeader *header = request->headers; header != NULL; header = header->next)
     MHD_add_response_header(response, header->name, header->value);
+  if (request->is_last) {
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    http_connection_of(request)->lingers = TRUE;
+  }
   request->state = REQUEST_ANSWERED;
   request->failed = MHD_queue_response(request->connection, status, response) != MHD_YES;
   MHD_destroy_response(response);
@@ -52,9 +58,9 @@ void http_send_response(DmHttpRequest *request, guint status, const char *conten
   }
 }
 
-/* A client that takes its answer byte by byte is as bad as one that asks so. */
+/* A client that reads its answer byte by byte is as bad as one that sends its request so. */
 static void expect_taken(DmHttpRequest *request, guint64 size) {
-  http_expect(http_connection_of(request), request->server->request_time * (gint64)(1 + size / TURN));
+  http_expect(http_connection_of(request), request->server->request_time * (gint64)(1 + size / HTTP_TURN));
 }
 
 static void unref_bytes(void *bytes) {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libmicrohttpd without threads of its own, on GLib's main loop. It keeps all sockets in one epoll descriptor, which
- * the main loop watches in turn: so the loop's own work does not grow with the connections. When that descriptor is
- * ready, when libmicrohttpd's next timeout is due, or after a connection was resumed or has closed, MHD_run() does what
- * there is to do and calls back into request.c and stream.c.
+ * libmicrohttpd without its own threads, on GLib's main loop. It keeps all sockets in one epoll descriptor, which the
+ * main loop polls: so the loop's work does not grow with the connections. When that descriptor is ready, when
+ * libmicrohttpd's next timeout is due, or after a connection was resumed or added, MHD_run() does the pending work and
+ * calls back into exchange.c and stream.c. It does not listen itself: accept.c passes it its sockets.
  */
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "server_private.h"
@@ -35,14 +34,14 @@ static gboolean prepare(GSource *source, int *timeout) {
   return *timeout == 0;
 }
 
-/* A timeout that is due by now is seen by prepare(), which comes next. */
+/* A timeout due by now is handled by prepare(), which comes next. */
 static gboolean check(GSource *source) {
   return g_source_query_unix_fd(source, ((HttpSource *)source)->tag) != 0;
 }
 
 static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data) {
   DmHttpServer *server = ((HttpSource *)source)->server;
-  /* A handler that runs the main loop: libmicrohttpd cannot be entered twice. */
+  /* A handler runs the main loop: libmicrohttpd is not reentrant. */
   if (server->running)
     return G_SOURCE_CONTINUE;
   server->running = TRUE;
@@ -50,11 +49,6 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data) {
   MHD_run(server->daemon);
   server->running = FALSE;
   return G_SOURCE_CONTINUE;
-}
-
-void http_resume(DmHttpRequest *request) {
-  request->server->run_soon = TRUE;
-  MHD_resume_connection(request->connection);
 }
 
 static GSource *watch(DmHttpServer *server) {
@@ -65,7 +59,7 @@ static GSource *watch(DmHttpServer *server) {
   http->server = server;
   http->tag = g_source_add_unix_fd(source, info->epoll_fd, G_IO_IN);
   g_source_set_name(source, "http");
-  /* Else GLib takes the descriptor out of its poll and back in around each dispatch, at three system calls. */
+  /* Otherwise GLib removes and re-adds the descriptor around each dispatch, costing three system calls. */
   g_source_set_can_recurse(source, TRUE);
   g_source_attach(source, NULL);
   return source;
@@ -82,8 +76,11 @@ static void on_log(void *data, const char *format, va_list arguments) {
     g_string_append(server->words, words);
 }
 
-static struct MHD_Daemon *start(DmHttpServer *server, int fd, const DmHttpOptions *options) {
-  unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+static struct MHD_Daemon *start(DmHttpServer *server, const DmHttpOptions *options) {
+  unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
+#if MHD_VERSION >= 0x00097707
+  flags |= MHD_USE_NO_THREAD_SAFETY; /* else it would defer new connections, see come_in() */
+#endif
   struct MHD_OptionItem tls[] = {
     {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)options->certificate},
     {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)options->key},
@@ -95,21 +92,19 @@ static struct MHD_Daemon *start(DmHttpServer *server, int fd, const DmHttpOption
   else
     tls[0].option = MHD_OPTION_END;
   return MHD_start_daemon(flags, 0, NULL, NULL, http_on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
-    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, http_on_uri, server, MHD_OPTION_NOTIFY_COMPLETED,
-    http_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, server,
-    MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, options->max_connections,
-    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds, MHD_OPTION_ARRAY, tls,
-    MHD_OPTION_END);
+    MHD_OPTION_URI_LOG_CALLBACK, http_on_uri, server, MHD_OPTION_NOTIFY_COMPLETED, http_on_completed, server,
+    MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+    MHD_OPTION_CONNECTION_LIMIT, options->max_connections + HTTP_MORE_PLACES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+    MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static gboolean start_daemon(DmHttpServer *server, const DmHttpOptions *options, GError **error) {
-  int fd = http_listen(options->address, options->port, &server->port, error);
-  if (fd < 0)
+  server->listener = http_listen(options->address, options->port, &server->port, error);
+  if (server->listener < 0)
     return FALSE;
   server->words = g_string_new(NULL);
-  server->daemon = start(server, fd, options);
+  server->daemon = start(server, options);
   g_autofree char *words = g_string_free(g_steal_pointer(&server->words), FALSE);
-  /* The descriptor is libmicrohttpd's by now, and closed by it where it fails. */
   if (server->daemon == NULL && server->is_tls)
     g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
       "cannot serve TLS: %s; give a certificate and the private key that belongs to it, both in PEM", words);
@@ -125,17 +120,22 @@ DmHttpServer *dm_http_server_new(const DmHttpOptions *options, DmHttpHandler han
     return NULL;
   }
   g_autoptr(DmHttpServer) server = g_new0(DmHttpServer, 1);
+  server->listener = -1;
+  server->peers = g_hash_table_new(g_str_hash, g_str_equal);
+  server->max_connections = options->max_connections;
+  server->max_per_address = options->max_per_address > 0 ? options->max_per_address : G_MAXUINT;
   server->handler = handler;
   server->data = data;
   server->max_body = options->max_body;
-  server->idle_time = options->idle_seconds * G_USEC_PER_SEC;
+  server->idle_time = options->idle_seconds * G_TIME_SPAN_SECOND;
   server->request_time = (gint64)(options->request_seconds * G_USEC_PER_SEC);
   server->is_tls = options->certificate != NULL;
   server->no_body = g_bytes_new_static("", 0);
-  if (!start_daemon(server, options, error))
+  server->proxies = http_proxies_new(options->trusted_proxies, error);
+  if (server->proxies == NULL || !start_daemon(server, options, error))
     return NULL;
-  server->listening = TRUE;
   server->source = watch(server);
+  http_accept_start(server);
   return g_steal_pointer(&server);
 }
 
@@ -144,10 +144,7 @@ guint16 dm_http_server_port(const DmHttpServer *server) {
 }
 
 void dm_http_server_stop_listening(DmHttpServer *server) {
-  if (!server->listening)
-    return;
-  server->listening = FALSE;
-  close(MHD_quiesce_daemon(server->daemon));
+  http_accept_stop(server);
 }
 
 guint dm_http_server_pending(const DmHttpServer *server) {
@@ -169,6 +166,7 @@ static void end_requests(DmHttpServer *server) {
 void dm_http_server_free(DmHttpServer *server) {
   if (server == NULL)
     return;
+  http_accept_stop(server);
   if (server->source != NULL) {
     g_source_destroy(server->source);
     g_source_unref(server->source);
@@ -180,5 +178,8 @@ void dm_http_server_free(DmHttpServer *server) {
     g_source_remove(server->deadline_timer);
   http_end_lingering(server);
   g_bytes_unref(server->no_body);
+  g_hash_table_unref(server->peers);
+  if (server->proxies != NULL)
+    g_ptr_array_unref(server->proxies);
   g_free(server);
 }

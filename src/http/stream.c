@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An answer without end. libmicrohttpd asks read_stream() for more whenever the client can take more; with nothing to
- * give, the connection is suspended until the next piece comes.
+ * An endless answer. libmicrohttpd calls read_stream() whenever the client can take more; without data, the connection
+ * is suspended until the next piece comes.
  */
 #include <string.h>
 #include <sys/socket.h>
 
 #include "server_private.h"
 
-/* Memory for a client of HTTP/1.0; for all others it is the connection's own. */
+/* Buffer for HTTP/1.0 clients; others use the connection's own. */
 #define BLOCK 4096
 
 struct DmHttpStream {
@@ -16,9 +16,9 @@ struct DmHttpStream {
   GQueue pieces;  /* GBytes */
   gsize offset;   /* into the first */
   gsize kept;     /* bytes in the pieces */
-  gsize backlog;  /* as many may be kept */
-  gboolean ended; /* nothing comes behind the pieces */
-  gboolean cut;   /* the client did not take what it was sent */
+  gsize backlog;  /* maximum of bytes kept */
+  gboolean ended; /* no more pieces will come */
+  gboolean cut;   /* the client did not read fast enough */
   void (*closed)(gpointer data);
   gpointer data;
 };
@@ -68,7 +68,8 @@ DmHttpStream *dm_http_reply_stream(
   stream->data = data;
   request->stream = stream;
   struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, stream, NULL);
-  /* To a HEAD libmicrohttpd 0.9.75 would send the last chunk of a body, which the client takes for its next answer. */
+  /* For a HEAD, libmicrohttpd 0.9.75 would send the last chunk of a body, which the client would take for its next
+   * answer. */
   if (strcmp(request->method, MHD_HTTP_METHOD_HEAD) == 0)
     MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
   http_send_response(request, MHD_HTTP_OK, content_type, response);
@@ -81,8 +82,8 @@ static void drop_pieces(DmHttpStream *stream) {
 }
 
 /*
- * libmicrohttpd asks for no more while the client does not take what it has, and cannot be told to close a connection:
- * with its socket shut down it closes it by itself.
+ * libmicrohttpd does not call for more while the client does not read, and has no call to close a connection: it closes
+ * one whose socket is shut down.
  */
 static void cut_off(DmHttpStream *stream) {
   stream->cut = TRUE;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libvirt's stream of a remote connection is fed by the main loop, so its events arrive there as all others do, and
- * none once the callback was removed there. The function that libvirt would free a callback's data with is not used:
- * the remote driver never calls it. So the channel counts its users, which are its owner and the callback while it
- * runs.
+ * The main loop feeds the libvirt stream of a remote connection, so its events arrive there like all others, and none
+ * after the callback was removed there. libvirt's free function for callback data is not used: the remote driver never
+ * calls it. So the channel counts its users: its owner, and the callback while it runs.
  */
 #include "hypervisor/channel.h"
 
@@ -13,25 +12,28 @@
 #include "base/handoff.h"
 #include "domain_private.h"
 
-/* More than this that the other side does not take ends the conversation. */
-#define MAX_UNSENT (256 * 1024)
+/* More pending output than this closes the channel. */
+#define MAX_UNSENT (256 << 10)
 
 struct DmChannel {
   gatomicrefcount users;
   DmConnection *connection;
+  char *vm;
+  virConnectPtr virt; /* the stream's connection, not shared with other users in the main loop: sending would wait for
+                       * them */
   virStreamPtr stream;
   DmChannelFunc func;
   gpointer data;
   GString *unsent;
-  gboolean listening; /* libvirt has our callback */
-  gboolean ended;     /* told, or closed: func is not called any more */
+  gboolean listening; /* the callback is registered */
+  gboolean ended;     /* end reported, or closed: func is not called any more */
 };
 
 static void unref(DmChannel *channel) {
   if (!g_atomic_ref_count_dec(&channel->users))
     return;
-  virStreamFree(channel->stream);
   dm_connection_close(channel->connection);
+  g_free(channel->vm);
   g_string_free(channel->unsent, TRUE);
   g_free(channel);
 }
@@ -70,9 +72,8 @@ static void flush(DmChannel *channel) {
 }
 
 /*
- * Only so much at a time, and libvirt calls again while there is more: a guest that never stops talking has to wait for
- * its turn as all others do. What libvirt has taken in already waits in our memory, so it is not too little. FALSE if
- * nothing was there.
+ * Reads a limited amount per call, as libvirt calls again while there is more: a guest that sends without end must not
+ * starve others. Not too little, as data libvirt has received sits in our memory. FALSE if there was nothing.
  */
 static gboolean receive(DmChannel *channel) {
   char bytes[65536];
@@ -101,10 +102,10 @@ DmChannel *dm_channel_open(DmConnection *connection, const char *uuid, const cha
   g_autoptr(virDomain) domain = domain_look_up(connection, uuid, error);
   if (domain == NULL)
     return NULL;
-  virStreamPtr stream = virStreamNew(connection_get_virt(connection), VIR_STREAM_NONBLOCK);
+  virStreamPtr stream = virStreamNew(virDomainGetConnect(domain), VIR_STREAM_NONBLOCK);
   if (stream == NULL || virDomainOpenChannel(domain, port, stream, 0) < 0) {
     gboolean busy = stream != NULL && virt_error_last() == VIR_ERR_OPERATION_FAILED;
-    virt_error_set(error, "cannot speak to the port %s", port);
+    virt_error_set(error, "cannot talk to the port %s", port);
     if (busy && error != NULL) /* libvirt: "Active channel stream exists for this domain" */
       (*error)->code = DM_ERROR_BUSY;
     if (stream != NULL)
@@ -114,6 +115,8 @@ DmChannel *dm_channel_open(DmConnection *connection, const char *uuid, const cha
   DmChannel *channel = g_new0(DmChannel, 1);
   g_atomic_ref_count_init(&channel->users);
   channel->connection = dm_connection_ref(connection);
+  channel->vm = g_strdup(uuid);
+  channel->virt = connection_take_virt(connection);
   channel->stream = stream;
   channel->unsent = g_string_new(NULL);
   return channel;
@@ -143,6 +146,8 @@ static void abort_stream(gpointer data) {
   DmChannel *channel = data;
   DM_TAKE_OVER(channel);
   virStreamAbort(channel->stream);
+  virStreamFree(g_steal_pointer(&channel->stream)); /* before closing its connection, which calls libvirtd */
+  connection_give_virt(channel->connection, g_steal_pointer(&channel->virt));
   DM_HAND_OVER(channel);
 }
 
@@ -150,12 +155,12 @@ static void on_aborted(gpointer data) {
   unref(data);
 }
 
-/* Ending a stream is a call to the host, so it is left to a worker. */
+/* Closing a stream is a call to the host, so a worker does it. */
 void dm_channel_close(DmChannel *channel) {
   if (channel == NULL)
     return;
   channel->ended = TRUE;
   stop_listening(channel);
   DM_HAND_OVER(channel);
-  dm_connection_run(channel->connection, abort_stream, on_aborted, channel);
+  dm_connection_run(channel->connection, channel->vm, abort_stream, on_aborted, channel);
 }

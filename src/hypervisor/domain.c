@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hypervisor/domain.h"
 
+#include <string.h>
+
+#include "abilities.h"
 #include "base/error.h"
 #include "base/size.h"
 #include "domain_private.h"
 #include "domain_xml.h"
 #include "metadata.h"
+#include "words/finding.h"
 
 static DmVmState state_of(int state) {
   switch (state) {
@@ -37,11 +41,26 @@ static DmConfig *read_config(virDomainPtr domain, guint flags, DmVm *vm, DmReque
   return config;
 }
 
-DmVm *domain_read_standing(virDomainPtr domain, const Standing *standing, GError **error) {
+/* A request open when the VM was saved is open again once it is restored. */
+static gboolean read_saved_request(virDomainPtr domain) {
+  g_autoptr(DmVm) scratch = dm_vm_new();
+  DmRequest *request = NULL;
+  char *xml = virDomainManagedSaveGetXMLDesc(domain, 0);
+  DmConfig *config = xml != NULL ? domain_xml_read(xml, scratch, &request, NULL) : NULL;
+  gboolean open = request != NULL;
+  dm_request_free(request);
+  dm_config_free(config);
+  free(xml);
+  return open;
+}
+
+DmVm *domain_read_standing(DmConnection *connection, virDomainPtr domain, const Standing *standing, GError **error) {
   g_autoptr(DmVm) vm = dm_vm_new();
   vm->name = g_strdup(virDomainGetName(domain));
   vm->state = state_of(standing->state);
+  vm->booted = standing->state == VIR_DOMAIN_RUNNING && standing->reason == VIR_DOMAIN_RUNNING_BOOTED;
   vm->saved = vm->state == DM_VM_SHUT_OFF && standing->saved;
+  vm->saved_request = vm->saved && read_saved_request(domain);
   if (vm->state != DM_VM_SHUT_OFF) {
     vm->live = read_config(domain, 0, vm, &vm->request, error);
     if (vm->live == NULL)
@@ -56,25 +75,29 @@ DmVm *domain_read_standing(virDomainPtr domain, const Standing *standing, GError
     g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_VM, "%s is gone: it was transient, and has stopped", vm->name);
     return NULL;
   }
+  abilities_tell(connection, vm->live);
+  abilities_tell(connection, vm->next_run);
   return g_steal_pointer(&vm);
 }
 
-DmVm *domain_read(virDomainPtr domain, GError **error) {
+DmVm *domain_read(DmConnection *connection, virDomainPtr domain, GError **error) {
   Standing standing = {0};
-  const char *name = virDomainGetName(domain); /* later it would take libvirt's last error away */
-  if (virDomainGetState(domain, &standing.state, NULL, 0) < 0) {
+  const char *name = virDomainGetName(domain); /* later it would reset libvirt's last error */
+  if (virDomainGetState(domain, &standing.state, &standing.reason, 0) < 0) {
     virt_error_set(error, "cannot read the state of %s", name);
     return NULL;
   }
   standing.persistent = virDomainIsPersistent(domain) == 1;
   standing.saved = state_of(standing.state) == DM_VM_SHUT_OFF && virDomainHasManagedSaveImage(domain, 0) == 1;
-  return domain_read_standing(domain, &standing, error);
+  return domain_read_standing(connection, domain, &standing, error);
 }
 
 virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError **error) {
-  virConnectPtr virt = connection_get_virt(connection);
+  virConnectPtr virt = connection_get_virt(connection, error);
   virDomainPtr domain = NULL;
-  if (g_uuid_string_is_valid(name)) /* first, as in virsh */
+  if (virt == NULL)
+    return NULL;
+  if (g_uuid_string_is_valid(name)) /* tried first, as in virsh */
     domain = virDomainLookupByUUIDString(virt, name);
   if (domain == NULL)
     domain = virDomainLookupByName(virt, name);
@@ -84,8 +107,8 @@ virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError *
     virt_error_set(error, "cannot look up %s", name);
     return NULL;
   }
-  GError *missing = g_error_new(DM_ERROR, DM_ERROR_NO_SUCH_VM, "there is no VM '%s' on %s; look which there are", name,
-    dm_connection_uri(connection));
+  GError *missing = g_error_new(
+    DM_ERROR, DM_ERROR_NO_SUCH_VM, "there is no VM '%s' on %s; list the VMs", name, dm_connection_uri(connection));
   dm_error_add_command(&missing, "dimmer", "list", NULL);
   dm_error_set_origin(missing, virGetLastErrorDomain(), virGetLastErrorCode());
   g_propagate_error(error, missing);
@@ -94,21 +117,32 @@ virDomainPtr domain_look_up(DmConnection *connection, const char *name, GError *
 
 DmVm *dm_domain_read(DmConnection *connection, const char *name, GError **error) {
   g_autoptr(virDomain) domain = domain_look_up(connection, name, error);
-  return domain != NULL ? domain_read(domain, error) : NULL;
+  DmVm *vm = domain != NULL ? domain_read(connection, domain, error) : NULL;
+  if (vm == NULL)
+    return NULL;
+  if (vm->trial) {
+    g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_VM, "%s is not a VM, but a trial start of one", name);
+    dm_vm_free(vm);
+    return NULL;
+  }
+  vm->host_memory = connection_host_memory(connection);
+  if (vm->live != NULL)
+    vm->started_ms = dm_domain_started(connection, vm->name);
+  return vm;
 }
 
-/* A backup is none of them: libvirt lets a VM change meanwhile. */
+/* A backup is none of them: libvirt allows changes meanwhile. */
 static const char *const job_words[] = {
-  [VIR_DOMAIN_JOB_OPERATION_SAVE] = "saved to a file",
-  [VIR_DOMAIN_JOB_OPERATION_RESTORE] = "restored from a file",
-  [VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN] = "migrated",
-  [VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT] = "migrated",
-  [VIR_DOMAIN_JOB_OPERATION_SNAPSHOT] = "captured in a snapshot",
-  [VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT] = "reverted to a snapshot",
-  [VIR_DOMAIN_JOB_OPERATION_DUMP] = "dumped to a file",
+  [VIR_DOMAIN_JOB_OPERATION_SAVE] = DM_PHRASE_JOB_SAVE,
+  [VIR_DOMAIN_JOB_OPERATION_RESTORE] = DM_PHRASE_JOB_RESTORE,
+  [VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN] = DM_PHRASE_JOB_MIGRATION,
+  [VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT] = DM_PHRASE_JOB_MIGRATION,
+  [VIR_DOMAIN_JOB_OPERATION_SNAPSHOT] = DM_PHRASE_JOB_SNAPSHOT,
+  [VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT] = DM_PHRASE_JOB_SNAPSHOT_REVERT,
+  [VIR_DOMAIN_JOB_OPERATION_DUMP] = DM_PHRASE_JOB_DUMP,
 };
 
-/* The host that a VM comes to has no statistics of that, but waits for it with the VM paused. */
+/* The target host of a migration has no job statistics, but its VM is paused meanwhile. */
 const char *domain_job(virDomainPtr domain) {
   virTypedParameterPtr stats = NULL;
   int count = 0, type = VIR_DOMAIN_JOB_NONE, operation = 0, state = 0, reason = 0;
@@ -123,9 +157,22 @@ const char *domain_job(virDomainPtr domain) {
   return operation >= 0 && operation < (int)G_N_ELEMENTS(job_words) ? job_words[operation] : NULL;
 }
 
+#define VHOST_REGIONS "/sys/module/vhost/parameters/max_mem_regions"
+
+/* Only on this machine: a URI without a host. */
+static guint read_vhost_regions(const DmConnection *connection) {
+  g_autoptr(GUri) uri = g_uri_parse(dm_connection_uri(connection), G_URI_FLAGS_ENCODED, NULL);
+  g_autofree char *text = NULL;
+  gboolean local = uri != NULL && (g_uri_get_host(uri) == NULL || *g_uri_get_host(uri) == '\0');
+  if (!local || !g_file_get_contents(VHOST_REGIONS, &text, NULL, NULL))
+    return 0;
+  return (guint)g_ascii_strtoull(text, NULL, 10);
+}
+
 void dm_domain_read_job(DmConnection *connection, DmVm *vm) {
   g_autoptr(virDomain) domain = vm->live != NULL ? domain_look_up(connection, vm->uuid, NULL) : NULL;
   vm->job = domain != NULL ? domain_job(domain) : NULL;
+  vm->vhost_regions = vm->vhost ? read_vhost_regions(connection) : 0;
 }
 
 gboolean dm_domain_store(
@@ -143,11 +190,42 @@ gboolean dm_domain_store(
   return FALSE;
 }
 
-/* SECURE: without it libvirt leaves passwords out, and defining that text would lose them. */
+static gboolean set_words(virDomainPtr domain, const DmVm *vm, int which, const char *text, GError **error) {
+  if (text == NULL ||
+    virDomainSetMetadata(domain, which, *text != '\0' ? text : NULL, NULL, NULL, VIR_DOMAIN_AFFECT_LIVE) == 0)
+    return TRUE;
+  virt_error_set(
+    error, "cannot write the %s of %s", which == VIR_DOMAIN_METADATA_TITLE ? "title" : "description", vm->name);
+  return FALSE;
+}
+
+/* SECURE: otherwise libvirt omits passwords, and defining that text would lose them. */
 #define WHOLE_DEFINITION (VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE)
 
-gboolean dm_domain_change_next_run(
-  DmConnection *connection, const DmVm *vm, DmConfigFunc change, gpointer data, GError **error) {
+/* NULL without an error: unchanged. */
+typedef char *(*EditFunc)(const char *xml, gpointer data, GError **error);
+
+static char *read_definition(virDomainPtr domain, const DmVm *vm, GError **error) {
+  char *xml = virDomainGetXMLDesc(domain, WHOLE_DEFINITION);
+  if (xml == NULL) {
+    virt_error_set(error, "cannot read the persistent definition of %s", vm->name);
+    return NULL;
+  }
+  char *text = g_strdup(xml);
+  free(xml);
+  return text;
+}
+
+static gboolean define(virDomainPtr domain, const DmVm *vm, const char *xml, GError **error) {
+  g_autoptr(virDomain) defined = virDomainDefineXML(virDomainGetConnect(domain), xml);
+  if (defined == NULL)
+    virt_error_set(error, "cannot write the next-run configuration of %s", vm->name);
+  return defined != NULL;
+}
+
+/* Defines the persistent definition as edited by @edit, in one write. @rewrite may be NULL. */
+static gboolean redefine(
+  DmConnection *connection, const DmVm *vm, EditFunc edit, gpointer data, DmRewrite *rewrite, GError **error) {
   g_autoptr(virDomain) domain = domain_look_up(connection, vm->uuid, error);
   if (domain == NULL)
     return FALSE;
@@ -155,31 +233,141 @@ gboolean dm_domain_change_next_run(
     g_set_error(error, DM_ERROR, DM_ERROR_NO_NEXT_RUN, "%s is a transient VM now: it has no next run", vm->name);
     return FALSE;
   }
-  char *xml = virDomainGetXMLDesc(domain, WHOLE_DEFINITION);
-  if (xml == NULL) {
-    virt_error_set(error, "cannot read the persistent definition of %s", vm->name);
-    return FALSE;
-  }
-  g_autofree char *text = g_strdup(xml);
-  free(xml);
-
-  g_autoptr(DmVm) scratch = dm_vm_new();
-  g_autoptr(DmConfig) persistent = domain_xml_read(text, scratch, NULL, error);
-  g_autoptr(DmConfig) wanted = persistent != NULL ? change(persistent, data, error) : NULL;
-  if (wanted == NULL)
-    return FALSE;
   g_autoptr(GError) failed = NULL;
-  g_autofree char *edited = domain_xml_edit(text, wanted, &failed);
-  if (failed != NULL) {
-    g_propagate_error(error, g_steal_pointer(&failed));
+  g_autofree char *text = read_definition(domain, vm, error);
+  g_autofree char *edited = text != NULL ? edit(text, data, &failed) : NULL;
+  if (text == NULL || failed != NULL) {
+    if (failed != NULL)
+      g_propagate_error(error, g_steal_pointer(&failed));
     return FALSE;
   }
   if (edited == NULL)
     return TRUE;
-  g_autoptr(virDomain) defined = virDomainDefineXML(connection_get_virt(connection), edited);
-  if (defined == NULL)
-    virt_error_set(error, "cannot write the next-run configuration of %s", vm->name);
-  return defined != NULL;
+  if (!define(domain, vm, edited, error))
+    return FALSE;
+  if (rewrite != NULL) {
+    dm_rewrite_clear(rewrite);
+    rewrite->before = g_steal_pointer(&text);
+    rewrite->after = read_definition(domain, vm, NULL); /* as libvirt writes it */
+  }
+  return TRUE;
+}
+
+typedef struct {
+  DmConnection *connection;
+  DmConfigFunc func;
+  gpointer data;
+} ConfigEdit;
+
+static char *edit_config(const char *xml, gpointer data, GError **error) {
+  const ConfigEdit *edit = data;
+  g_autoptr(DmVm) scratch = dm_vm_new();
+  g_autoptr(DmConfig) persistent = domain_xml_read(xml, scratch, NULL, error);
+  abilities_tell(edit->connection, persistent);
+  g_autoptr(DmConfig) wanted = persistent != NULL ? edit->func(persistent, edit->data, error) : NULL;
+  return wanted != NULL ? domain_xml_edit(xml, wanted, error) : NULL;
+}
+
+gboolean dm_domain_change_next_run(
+  DmConnection *connection, const DmVm *vm, DmConfigFunc change, gpointer data, GError **error) {
+  return dm_domain_rewrite_next_run(connection, vm, change, data, NULL, error);
+}
+
+gboolean dm_domain_rewrite_next_run(
+  DmConnection *connection, const DmVm *vm, DmConfigFunc change, gpointer data, DmRewrite *rewrite, GError **error) {
+  ConfigEdit edit = {connection, change, data};
+  return redefine(connection, vm, edit_config, &edit, rewrite, error);
+}
+
+void dm_rewrite_clear(DmRewrite *rewrite) {
+  g_clear_pointer(&rewrite->before, g_free);
+  g_clear_pointer(&rewrite->after, g_free);
+}
+
+gboolean dm_domain_rewrite_again(DmConnection *connection, const DmVm *vm, const DmRewrite *rewrite,
+  DmConfigFunc change, gpointer data, GError **error) {
+  ConfigEdit edit = {connection, change, data};
+  if (rewrite->before == NULL || rewrite->after == NULL)
+    return TRUE;
+  g_autoptr(virDomain) domain = domain_look_up(connection, vm->uuid, error);
+  g_autofree char *now = domain != NULL ? read_definition(domain, vm, error) : NULL;
+  if (now == NULL || strcmp(now, rewrite->after) != 0)
+    return now != NULL;
+  g_autoptr(GError) failed = NULL;
+  g_autofree char *edited = edit_config(rewrite->before, &edit, &failed);
+  if (failed != NULL) {
+    g_propagate_error(error, g_steal_pointer(&failed));
+    return FALSE;
+  }
+  return define(domain, vm, edited != NULL ? edited : rewrite->before, error);
+}
+
+/* New title and description; NULL: unchanged. */
+typedef struct {
+  const char *title, *description;
+} Words;
+
+static char *edit_words(const char *xml, gpointer data, GError **error) {
+  const Words *words = data;
+  return domain_xml_describe(xml, words->title, words->description, error);
+}
+
+/* The definition in one write, so that a crash leaves both or neither there; those of the running VM end with it. */
+gboolean dm_domain_describe(
+  DmConnection *connection, const DmVm *vm, const char *title, const char *description, GError **error) {
+  Words words = {title, description};
+  if (vm->next_run != NULL && !redefine(connection, vm, edit_words, &words, NULL, error))
+    return FALSE;
+  g_autoptr(virDomain) domain = vm->live != NULL ? domain_look_up(connection, vm->uuid, error) : NULL;
+  if (vm->live == NULL)
+    return TRUE;
+  return domain != NULL && set_words(domain, vm, VIR_DOMAIN_METADATA_TITLE, title, error) &&
+    set_words(domain, vm, VIR_DOMAIN_METADATA_DESCRIPTION, description, error);
+}
+
+/*
+ * The meaning of a QEMU message, and the remedy. Both pieces occur in the message, whatever a version has between or
+ * around (5.2 to 10: hw/mem/memory-device.c and pc-dimm.c, util/oslib-posix.c, system/physmem.c, hw/i386/pc.c,
+ * hw/arm/virt.c).
+ */
+static const struct {
+  const char *says, *also, *means;
+} host_failures[] = {
+  {"vhost", "free memory slots",
+    "a vhost device of the VM (a network card, vsock, a vhost-user back end) can map no more memory regions; unplug a memory device, plug fewer, larger ones, or raise max_mem_regions of the host's module vhost"},
+  {"hypervisor", "free memory slots",
+    "the host's KVM can map no more memory regions; unplug a memory device, or plug fewer, larger ones"},
+  {"KVM_SET_USER_MEMORY_REGION", "failed",
+    "the host's KVM can map no more memory regions; unplug a memory device, or plug fewer, larger ones"},
+  {"annot allocate memory", "", "the host is out of memory; free some there, or plug less"},
+  {"nsufficient free host memory", "", "the host is out of memory; free some there, or plug less"},
+  {"preallocating memory failed", "", "the host is out of memory; free some there, or plug less"},
+  {"unable to map backing store", "", "the host is out of memory of that kind; free some there, or plug less"},
+  {"o space left on device", "", "the host has no room for the memory's file; free some there, or plug less"},
+  {"missing acpi", "", "the VM was started without ACPI, which memory hot plug needs; turn it on for the next start"},
+  {"acpi disabled", "", "the VM was started without ACPI, which memory hot plug needs; turn it on for the next start"},
+  {"o more available PCI slots", "",
+    "the VM has no free PCI slot, of which each virtio-mem device takes one; give it more pcie-root-port controllers for "
+    "the next start, or plug a DIMM"},
+  {"address range conflicts", "memory device",
+    "another memory device is where this one was to go, plugged meanwhile or unknown to libvirt; retry, and if that fails again, unplug the other one"},
+  {"slot", "is busy", "another program plugged a memory device meanwhile; retry"},
+  {"memory device", "already being used", "another program plugged a memory device meanwhile; retry"},
+  {"memory fragmented", "",
+    "there is no gap left below the maximum that holds the device; plug less, or unplug what lies between"},
+  {"not enough space", "memory devices",
+    "the VM has no room left for it below its maximum; plug less, or get a larger maximum at the next start"},
+};
+
+/* Prefixes QEMU's message with its meaning, if known. */
+static void explain(GError **error) {
+  for (gsize i = 0; error != NULL && i < G_N_ELEMENTS(host_failures); i++) {
+    if (strstr((*error)->message, host_failures[i].says) == NULL ||
+      strstr((*error)->message, host_failures[i].also) == NULL)
+      continue;
+    g_prefix_error(error, "%s: ", host_failures[i].means);
+    return;
+  }
 }
 
 static gboolean ask_unplug(virDomainPtr domain, const DmStep *step, gboolean *look, GError **error) {
@@ -191,6 +379,12 @@ static gboolean ask_unplug(virDomainPtr domain, const DmStep *step, gboolean *lo
   }
   virt_error_set(error, "cannot hot unplug %s", step->alias);
   return FALSE;
+}
+
+void dm_domain_remove_empty(DmConnection *connection, const DmVm *vm, const char *alias) {
+  g_autoptr(virDomain) domain = domain_look_up(connection, vm->uuid, NULL);
+  if (domain != NULL)
+    virDomainDetachDeviceAlias(domain, alias, VIR_DOMAIN_AFFECT_LIVE);
 }
 
 static gboolean ask_resize(virDomainPtr domain, const DmStep *step, GError **error) {
@@ -206,17 +400,20 @@ static gboolean ask_resize(virDomainPtr domain, const DmStep *step, GError **err
   if (virDomainUpdateDeviceFlags(domain, device, VIR_DOMAIN_AFFECT_LIVE) == 0)
     return TRUE;
   virt_error_set(error, "cannot resize %s", step->alias);
+  explain(error);
   return FALSE;
 }
 
-/* QEMU's words for a host that is out of huge pages are only that it cannot allocate. */
+/* If a host is out of huge pages, QEMU only says that it cannot allocate. */
 static gboolean ask_plug(virDomainPtr domain, const DmVm *vm, const DmStep *step, GError **error) {
   g_autofree char *device = device_xml_format(step);
-  g_autofree char *page = dm_size_format(vm->live->page);
+  uint64_t size = dm_config_page(vm->live, step->node);
+  g_autofree char *page = dm_size_format(size);
   if (virDomainAttachDeviceFlags(domain, device, VIR_DOMAIN_AFFECT_LIVE) == 0)
     return TRUE;
   virt_error_set(error, "cannot hot plug %s", step->alias);
-  if (vm->live->page != 0)
+  explain(error);
+  if (size != 0)
     g_prefix_error(
       error, "%s is backed by huge pages of %s, of which its host may have too few free: ", vm->name, page);
   return FALSE;
@@ -238,13 +435,18 @@ gboolean dm_domain_ask(
   for (guint i = 0; i < steps->len; i++) {
     DmStep *step = steps->pdata[i];
     g_autoptr(GError) failed = NULL;
-    step->asked_at = g_get_monotonic_time();
-    if (plug_failed)
-      g_set_error(&failed, DM_ERROR, DM_ERROR_FAILED, "not tried, as the device before it failed");
-    if (failed != NULL || !ask(domain, vm, step, look, &failed)) {
+    step->run.asked_at_us = g_get_monotonic_time();
+    if (plug_failed) {
+      dm_step_take_reason(step, dm_note_new(DM_NOTE_NOT_TRIED));
+      step->run.by_host = TRUE;
+    } else if (!ask(domain, vm, step, look, &failed)) {
+      if (!dm_connection_is_alive(connection)) { /* it is not known whether QEMU got it: not a refusal */
+        g_propagate_error(error, g_steal_pointer(&failed));
+        return FALSE;
+      }
       plug_failed = step->op == DM_OP_PLUG;
-      g_free(step->reason);
-      step->reason = g_strdup(failed->message);
+      dm_step_take_reason(step, dm_note_new(DM_NOTE_HOST_REFUSED, failed->message));
+      step->run.by_host = TRUE;
     }
   }
   return TRUE;

@@ -5,8 +5,10 @@
 #include "connection_private.h"
 
 gboolean dm_host_read(DmConnection *connection, DmHostFacts *facts, GError **error) {
-  virConnectPtr virt = connection_get_virt(connection);
+  virConnectPtr virt = connection_get_virt(connection, error);
   virNodeInfo info;
+  if (virt == NULL)
+    return FALSE;
   char *name = virConnectGetHostname(virt);
   if (name == NULL || virNodeGetInfo(virt, &info) < 0) {
     virt_error_set(error, "cannot read about the host of %s", dm_connection_uri(connection));

@@ -12,6 +12,7 @@ const char *dm_power_name(DmPower power) {
     [DM_POWER_REBOOT] = "reboot",
     [DM_POWER_COLD_REBOOT] = "reboot",
   };
+  G_STATIC_ASSERT(G_N_ELEMENTS(names) == DM_POWERS);
   return names[power];
 }
 
@@ -24,20 +25,12 @@ static int start(virDomainPtr domain) {
   return state == VIR_DOMAIN_PAUSED ? virDomainResume(domain) : virDomainCreate(domain);
 }
 
-/* A reboot by libvirt keeps the QEMU process, and with it the old values, unless the VM's reboot is a destroy. */
-static int reboot_cold(virDomainPtr domain) {
-  if (virDomainSetLifecycleAction(
-        domain, VIR_DOMAIN_LIFECYCLE_REBOOT, VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY, VIR_DOMAIN_AFFECT_LIVE) < 0)
-    return -1;
-  return virDomainReboot(domain, 0);
-}
-
 gboolean dm_domain_power(DmConnection *connection, const char *uuid, DmPower power, GError **error) {
   g_autoptr(virDomain) domain = domain_look_up(connection, uuid, error);
   int done = -1;
   if (domain == NULL)
     return FALSE;
-  g_autofree char *name = g_strdup(virDomainGetName(domain)); /* later it would take libvirt's last error away */
+  g_autofree char *name = g_strdup(virDomainGetName(domain)); /* later it would reset libvirt's last error */
   switch (power) {
     case DM_POWER_START:
       done = start(domain);
@@ -51,9 +44,8 @@ gboolean dm_domain_power(DmConnection *connection, const char *uuid, DmPower pow
     case DM_POWER_REBOOT:
       done = virDomainReboot(domain, 0);
       break;
-    case DM_POWER_COLD_REBOOT:
-      done = reboot_cold(domain);
-      break;
+    case DM_POWER_COLD_REBOOT: /* dm_reboot_ask() */
+      g_return_val_if_reached(FALSE);
   }
   if (done < 0)
     virt_error_set(error, "cannot %s %s", dm_power_name(power), name);

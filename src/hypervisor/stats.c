@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
 #include "base/size.h"
 #include "domain_private.h"
 #include "hypervisor/domain.h"
-
-#define PERIOD_SECONDS 5
 
 static uint64_t kib_of(const virDomainStatsRecord *record, const char *name) {
   unsigned long long kib = 0;
   return virTypedParamsGetULLong(record->params, record->nparams, name, &kib) == 1 ? kib * DM_KIB : 0;
 }
 
-/*
- * QEMU asks the guest's balloon driver only where it was told how often. Once for each run of a VM: it waits for any
- * other job, for up to 30 s, so that of a VM in migration is left for later.
- */
-static void start_counting(virDomainPtr domain, const char *uuid, GHashTable *counting) {
-  g_autofree char *run = g_strdup_printf("%s %u", uuid, virDomainGetID(domain));
-  if (g_hash_table_contains(counting, run) || domain_job(domain) != NULL)
-    return;
-  virDomainSetMemoryStatsPeriod(domain, PERIOD_SECONDS, VIR_DOMAIN_AFFECT_LIVE); /* it may have no balloon */
-  g_hash_table_add(counting, g_steal_pointer(&run));
+/* The call waits up to 30 s for any other job, so a VM in migration is left for later. */
+gboolean dm_domain_count_memory(DmConnection *connection, const char *uuid, guint period_s) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(virDomain) domain = domain_look_up(connection, uuid, &error);
+  if (domain == NULL) /* it is gone, or retried later */
+    return g_error_matches(error, DM_ERROR, DM_ERROR_NO_SUCH_VM);
+  if (domain_job(domain) != NULL)
+    return FALSE;
+  virDomainSetMemoryStatsPeriod(domain, (int)period_s, VIR_DOMAIN_AFFECT_LIVE); /* it may have no balloon */
+  return TRUE;
 }
 
 /* Without a balloon driver in the guest libvirt knows rss only. */
-GHashTable *dm_domain_memory_stats(DmConnection *connection, GHashTable *counting, GError **error) {
+GHashTable *dm_domain_memory_stats(DmConnection *connection, GError **error) {
   virDomainStatsRecordPtr *records = NULL;
-  int count = virConnectGetAllDomainStats(connection_get_virt(connection), VIR_DOMAIN_STATS_BALLOON, &records,
+  virConnectPtr virt = connection_get_virt(connection, error);
+  if (virt == NULL)
+    return NULL;
+  int count = virConnectGetAllDomainStats(virt, VIR_DOMAIN_STATS_BALLOON, &records,
     VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
   if (count < 0) {
     virt_error_set(error, "no statistics from %s", dm_connection_uri(connection));
@@ -42,8 +44,7 @@ GHashTable *dm_domain_memory_stats(DmConnection *connection, GHashTable *countin
     stats->usable = kib_of(records[i], "balloon.usable");
     stats->caches = kib_of(records[i], "balloon.disk_caches");
     stats->rss = kib_of(records[i], "balloon.rss");
-    if (stats->usable == 0)
-      start_counting(records[i]->dom, uuid, counting);
+    stats->run = virDomainGetID(records[i]->dom);
     g_hash_table_replace(all, g_strdup(uuid), stats);
   }
   virDomainStatsRecordListFree(records);

@@ -27,6 +27,15 @@ static DmError code_for(int number) {
   }
 }
 
+/* For the connection as a whole see advise_opening(). Here it is open, and a single call is forbidden. */
+static const char *advise(int number) {
+  if (number == VIR_ERR_OPERATION_TIMEOUT)
+    return "; wait until libvirt is done with the VM, and retry";
+  if (number == VIR_ERR_ACCESS_DENIED)
+    return "; allow it in its host's polkit rules, or do it as root";
+  return "";
+}
+
 void virt_error_set(GError **error, const char *format, ...) {
   const virError *last = virGetLastError();
   va_list arguments;
@@ -36,9 +45,7 @@ void virt_error_set(GError **error, const char *format, ...) {
 
   int number = last != NULL ? last->code : VIR_ERR_INTERNAL_ERROR;
   GError *made = g_error_new(DM_ERROR, code_for(number), "%s: %s%s", context,
-    last != NULL && last->message != NULL ? last->message : "libvirt gave no reason",
-    number == VIR_ERR_OPERATION_TIMEOUT ? "; wait until libvirt has done with the VM what holds it, and repeat this"
-                                        : "");
+    last != NULL && last->message != NULL ? last->message : "libvirt gave no reason", advise(number));
   dm_error_set_origin(made, last != NULL ? last->domain : VIR_FROM_NONE, number);
   g_propagate_error(error, made);
 }

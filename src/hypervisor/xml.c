@@ -8,12 +8,15 @@
 #include "base/size.h"
 
 xmlDoc *xml_parse(const char *text, GError **error) {
-  xmlDoc *doc =
-    xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+  g_autoptr(xmlParserCtxt) context = xmlNewParserCtxt();
+  xmlDoc *doc = xmlCtxtReadMemory(
+    context, text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
   if (doc == NULL || xmlDocGetRootElement(doc) == NULL) {
-    const xmlError *last = xmlGetLastError();
-    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "the hypervisor's XML cannot be read: %s",
-      last != NULL && last->message != NULL ? last->message : "it is empty");
+    const xmlError *last = xmlCtxtGetLastError(context); /* the thread's own error is not set any more since libxml2
+                                                          * 2.13 */
+    g_autofree char *why = g_strdup(last != NULL && last->message != NULL ? last->message : "it is empty");
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "the hypervisor's XML cannot be read: line %d: %s",
+      last != NULL ? last->line : 1, g_strchomp(why));
     xmlFreeDoc(doc);
     return NULL;
   }
@@ -102,7 +105,7 @@ uint64_t xml_attribute_number(const xmlNode *node, const char *name, uint64_t ot
   return number_of(text, otherwise);
 }
 
-/* The units of libvirt's virScaleInteger(), as far as its own output has them: KiB nearly always. */
+/* The units of libvirt's virScaleInteger(), as far as its output uses them: KiB nearly always. */
 static uint64_t unit_bytes(const char *unit) {
   static const struct {
     const char *name;
@@ -126,10 +129,18 @@ static uint64_t unit_bytes(const char *unit) {
   return DM_KIB;
 }
 
-uint64_t xml_bytes(const xmlNode *node) {
+static uint64_t scaled(const xmlNode *node, uint64_t number) {
   g_autofree char *unit = xml_attribute(node, "unit");
   uint64_t bytes;
-  return __builtin_mul_overflow(xml_number(node, 0), unit_bytes(unit), &bytes) ? UINT64_MAX : bytes;
+  return __builtin_mul_overflow(number, unit_bytes(unit), &bytes) ? UINT64_MAX : bytes;
+}
+
+uint64_t xml_bytes(const xmlNode *node) {
+  return scaled(node, xml_number(node, 0));
+}
+
+uint64_t xml_attribute_bytes(const xmlNode *node, const char *name) {
+  return scaled(node, xml_attribute_number(node, name, 0));
 }
 
 void xml_set_attribute_number(xmlNode *node, const char *name, uint64_t number) {

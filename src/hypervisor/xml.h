@@ -3,13 +3,15 @@
 #pragma once
 
 #include <glib.h>
+#include <libxml/parser.h>
 #include <libxml/tree.h>
 #include <stdint.h>
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
 
 /* The document in @text: no network, no external entities. NULL with DM_ERROR_FAILED. */
-xmlDoc *xml_parse(const char *text, GError **error);
+xmlDoc *xml_parse(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The text of a whole document, or of one element. The caller g_frees. */
 char *xml_format(xmlDoc *doc);
@@ -22,7 +24,7 @@ xmlNode *xml_child_ns(const xmlNode *node, const char *name, const char *ns);
 /* The next sibling element of the same name. */
 xmlNode *xml_next(const xmlNode *node);
 
-/* That child, made at the end if it is not there. */
+/* That child, appended if missing. */
 xmlNode *xml_need_child(xmlNode *node, const char *name);
 
 /* The text of the element, NULL if @node is NULL. The caller g_frees. */
@@ -31,16 +33,19 @@ char *xml_text(const xmlNode *node);
 /* The attribute, NULL if it is not there. The caller g_frees. */
 char *xml_attribute(const xmlNode *node, const char *name);
 
-/* A whole number of the element or attribute; @otherwise where there is none or it is no number. */
+/* A whole number of the element or attribute; @otherwise if missing or no number. */
 uint64_t xml_number(const xmlNode *node, uint64_t otherwise);
 uint64_t xml_attribute_number(const xmlNode *node, const char *name, uint64_t otherwise);
 
-/* A size with a unit attribute, KiB by default as in libvirt, in bytes; 0 where there is none. */
+/* A size with a unit attribute, KiB by default as in libvirt, in bytes; 0 if missing. */
 uint64_t xml_bytes(const xmlNode *node);
+
+/* The same for an attribute, with its unit attribute. */
+uint64_t xml_attribute_bytes(const xmlNode *node, const char *name);
 
 void xml_set_attribute_number(xmlNode *node, const char *name, uint64_t number);
 
-/* Writes @bytes as libvirt does: the number of KiB, with its unit. */
+/* Writes @bytes as libvirt does: in KiB, with the unit. */
 void xml_set_bytes(xmlNode *node, uint64_t bytes);
 
 void xml_remove(xmlNode *node);

@@ -2,17 +2,14 @@
 #include "model/guest.h"
 
 #include "base/size.h"
+#include "words/finding.h"
 
 #define FINGERPRINT_LENGTH 32
 
 DmGuest *dm_guest_new(void) {
   DmGuest *guest = g_new0(DmGuest, 1);
-  guest->notes = g_ptr_array_new_with_free_func(g_free);
+  guest->notes = dm_notes_new();
   return guest;
-}
-
-static gpointer copy_text(gconstpointer text, gpointer unused) {
-  return g_strdup(text);
 }
 
 DmGuest *dm_guest_copy(const DmGuest *guest) {
@@ -23,8 +20,16 @@ DmGuest *dm_guest_copy(const DmGuest *guest) {
   copy->policy = g_strdup(guest->policy);
   copy->agent = g_strdup(guest->agent);
   copy->runs = guest->runs != NULL ? g_array_copy(guest->runs) : NULL;
-  copy->notes = g_ptr_array_copy(guest->notes, copy_text, NULL);
+  copy->nodes = guest->nodes != NULL ? g_array_copy(guest->nodes) : NULL;
+  copy->notes = dm_notes_copy(guest->notes);
   return copy;
+}
+
+void dm_guest_lose(DmGuest *guest, uint64_t bytes) {
+  guest->total = dm_size_minus(guest->total, bytes);
+  guest->available = dm_size_minus(guest->available, bytes);
+  if (bytes > 0)
+    g_clear_pointer(&guest->nodes, g_array_unref);
 }
 
 void dm_guest_free(DmGuest *guest) {
@@ -36,6 +41,7 @@ void dm_guest_free(DmGuest *guest) {
   g_free(guest->policy);
   g_free(guest->agent);
   g_clear_pointer(&guest->runs, g_array_unref);
+  g_clear_pointer(&guest->nodes, g_array_unref);
   g_ptr_array_unref(guest->notes);
   g_free(guest);
 }
@@ -64,11 +70,13 @@ const char *dm_source_name(DmSource source) {
     [DM_SOURCE_AGENT] = "dimmer-guest",
     [DM_SOURCE_QEMU_AGENT] = "qemu-guest-agent",
     [DM_SOURCE_BALLOON] = "balloon statistics",
+    [DM_SOURCE_HYPERVISOR] = "libvirt",
   };
+  G_STATIC_ASSERT(G_N_ELEMENTS(names) == DM_SOURCES);
   return names[source];
 }
 
-/* How a run counts: a block that goes offline right now is still in its zone, and may come back to it. */
+/* How a run counts: a block going offline is still in its zone, and may return to it. */
 static uint64_t *counter_of(DmRangeState *state, const DmBlockRun *run) {
   if (run->state == DM_BLOCK_OFFLINE)
     return &state->offline;
@@ -83,7 +91,44 @@ void dm_range_add(DmRangeState *state, const DmBlockRun *run, uint64_t size) {
     state->going += size;
 }
 
-/* How much of the run lies in [start, end), and from where on. */
+const char *dm_use_name(DmUse use) {
+  static const char *const names[] = {
+    [DM_USE_UNKNOWN] = "unknown",
+    [DM_USE_MOVABLE] = "online-movable",
+    [DM_USE_KERNEL] = "online-kernel",
+    [DM_USE_PARTLY] = "partly",
+    [DM_USE_OFFLINE] = "offline",
+    [DM_USE_NONE] = "not-taken",
+  };
+  G_STATIC_ASSERT(G_N_ELEMENTS(names) == DM_USES);
+  return names[use];
+}
+
+const char *dm_use_text(DmUse use) {
+  static const char *const texts[] = {
+    [DM_USE_UNKNOWN] = DM_PHRASE_USE_UNKNOWN,
+    [DM_USE_MOVABLE] = DM_PHRASE_USE_MOVABLE,
+    [DM_USE_KERNEL] = DM_PHRASE_USE_KERNEL,
+    [DM_USE_PARTLY] = DM_PHRASE_USE_PARTLY,
+    [DM_USE_OFFLINE] = DM_PHRASE_USE_OFFLINE,
+    [DM_USE_NONE] = DM_PHRASE_USE_NONE,
+  };
+  G_STATIC_ASSERT(G_N_ELEMENTS(texts) == DM_USES);
+  return texts[use];
+}
+
+DmUse dm_range_use(const DmRangeState *state) {
+  uint64_t online = state->movable + state->kernel, not_online = state->offline + state->absent;
+  if (state->unknown > state->absent)
+    return DM_USE_UNKNOWN;
+  if (online > 0 && not_online > 0)
+    return DM_USE_PARTLY;
+  if (online > 0)
+    return state->kernel > 0 ? DM_USE_KERNEL : DM_USE_MOVABLE;
+  return state->offline > 0 ? DM_USE_OFFLINE : DM_USE_NONE;
+}
+
+/* The overlap of the run with [start, end): its size and start. */
 static uint64_t clip(const DmBlockRun *run, uint64_t start, uint64_t end, uint64_t *from) {
   *from = MAX(run->start, start);
   return dm_size_minus(MIN(dm_size_plus(run->start, run->size), end), *from);
@@ -103,7 +148,8 @@ DmRangeState dm_guest_range(const DmGuest *guest, uint64_t start, uint64_t size)
   return state;
 }
 
-/* What no attempt to take it out changes: one may bring kernel memory back as movable, but not what made it fail. */
+/* What an attempt to unplug it does not change: one may bring back kernel memory as movable, but not what made it
+ * fail. */
 static const char *describe_blocks(const DmRangeState *state) {
   if (state->kernel > 0)
     return "kernel";

@@ -4,8 +4,8 @@
 #include <string.h>
 
 /*
- * The life of a step. An overdue device can still go, or be refused, at any time; a refused one can be asked again by a
- * later request, and can be removed behind our back.
+ * The life of a step. An overdue device can still go, or be refused, at any time; a refused one can be requested again
+ * later, and can be removed by another tool.
  */
 static const gboolean transitions[DM_STEP_STATES][DM_STEP_STATES] = {
   /*  from                 planned  asked  done  refused  overdue */
@@ -20,13 +20,17 @@ static const char *const op_names[] = {
   [DM_OP_UNPLUG] = "unplug",
   [DM_OP_RESIZE] = "resize",
   [DM_OP_PLUG] = "plug",
+  [DM_OP_BALLOON] = "balloon",
 };
+G_STATIC_ASSERT(G_N_ELEMENTS(op_names) == DM_OPS);
 
 static const char *const done_names[] = {
   [DM_OP_UNPLUG] = "removed",
   [DM_OP_RESIZE] = "resized",
   [DM_OP_PLUG] = "added",
+  [DM_OP_BALLOON] = "ballooned",
 };
+G_STATIC_ASSERT(G_N_ELEMENTS(done_names) == DM_OPS);
 
 static const char *const action_names[] = {
   [DM_ACTION_SET] = "set",
@@ -35,14 +39,16 @@ static const char *const action_names[] = {
   [DM_ACTION_ENABLE] = "enable",
   [DM_ACTION_SETTLE] = "settle",
 };
+G_STATIC_ASSERT(G_N_ELEMENTS(action_names) == DM_ACTIONS);
 
-static const char *const state_names[DM_STEP_STATES] = {
+static const char *const state_names[] = {
   [DM_STEP_PLANNED] = "planned",
   [DM_STEP_ASKED] = "asked",
   [DM_STEP_DONE] = "done",
   [DM_STEP_REFUSED] = "refused",
   [DM_STEP_OVERDUE] = "overdue",
 };
+G_STATIC_ASSERT(G_N_ELEMENTS(state_names) == DM_STEP_STATES);
 
 static gboolean find_name(const char *const *names, gsize count, const char *name, int *found) {
   for (gsize i = 0; i < count; i++) {
@@ -65,8 +71,25 @@ DmStep *dm_step_new(DmOp op, const DmMemoryDevice *device) {
   step->node = device->node;
   step->from = op == DM_OP_PLUG ? 0 : dm_memory_device_memory(device);
   step->to = op == DM_OP_PLUG ? dm_memory_device_memory(device) : 0;
-  step->size_before = step->reached = step->from;
-  step->seconds = -1;
+  step->place = op == DM_OP_PLUG ? NULL : dm_memory_device_place(device);
+  step->backing = g_strdup(device->backing);
+  step->run.size_before = step->run.reached = step->from;
+  step->run.answer_s = -1;
+  return step;
+}
+
+/* libvirt's alias of the one balloon that a VM can have (qemuAssignDeviceMemballoonAlias). */
+#define BALLOON_ALIAS "balloon0"
+
+DmStep *dm_step_new_balloon(uint64_t size, uint64_t from, uint64_t to) {
+  DmStep *step = g_new0(DmStep, 1);
+  step->op = DM_OP_BALLOON;
+  step->alias = g_strdup(BALLOON_ALIAS);
+  step->kind = DM_DEVICE_OTHER;
+  step->size = size;
+  step->from = step->run.size_before = step->run.reached = from;
+  step->to = to;
+  step->run.answer_s = -1;
   return step;
 }
 
@@ -91,7 +114,9 @@ DmStep *dm_step_copy(const DmStep *step) {
   DmStep *copy = g_memdup2(step, sizeof *step);
   copy->alias = g_strdup(step->alias);
   copy->id = g_strdup(step->id);
-  copy->reason = g_strdup(step->reason);
+  copy->place = g_strdup(step->place);
+  copy->backing = g_strdup(step->backing);
+  copy->run.reason = step->run.reason != NULL ? dm_note_copy(step->run.reason) : NULL;
   copy->origin = dm_origin_copy(step->origin);
   return copy;
 }
@@ -101,9 +126,16 @@ void dm_step_free(DmStep *step) {
     return;
   g_free(step->alias);
   g_free(step->id);
-  g_free(step->reason);
+  g_free(step->place);
+  g_free(step->backing);
+  dm_note_free(step->run.reason);
   dm_origin_free(step->origin);
   g_free(step);
+}
+
+void dm_step_take_reason(DmStep *step, DmNote *reason) {
+  dm_note_free(step->run.reason);
+  step->run.reason = reason;
 }
 
 gboolean dm_step_advance(DmStep *step, DmStepState to) {
@@ -172,18 +204,37 @@ DmRequest *dm_request_copy(const DmRequest *request) {
   DmRequest *copy = g_memdup2(request, sizeof *request);
   copy->id = g_strdup(request->id);
   copy->user = g_strdup(request->user);
+  copy->correlation_id = g_strdup(request->correlation_id);
   copy->host = g_strdup(request->host);
+  copy->next_run = dm_values_copy(&request->next_run);
   copy->steps = g_ptr_array_copy(request->steps, copy_step, NULL);
+  copy->balloon = request->balloon != NULL ? dm_step_copy(request->balloon) : NULL;
   return copy;
+}
+
+DmValues dm_values_copy(const DmValues *values) {
+  DmValues copy = *values;
+  if (copy.floors != NULL)
+    g_array_ref(copy.floors);
+  return copy;
+}
+
+void dm_values_clear(DmValues *values) {
+  if (values->floors != NULL)
+    g_array_unref(values->floors);
+  *values = (DmValues){0};
 }
 
 void dm_request_free(DmRequest *request) {
   if (request == NULL)
     return;
+  dm_values_clear(&request->next_run);
   g_free(request->id);
   g_free(request->user);
+  g_free(request->correlation_id);
   g_free(request->host);
   g_ptr_array_unref(request->steps);
+  dm_step_free(request->balloon);
   g_free(request);
 }
 
@@ -197,6 +248,8 @@ DmStep *dm_request_find_step(const DmRequest *request, const char *alias) {
 }
 
 gboolean dm_request_asks_again(const DmRequest *request) {
+  if (request->balloon != NULL && dm_step_is_pending(request->balloon) && !request->balloon->withdrawn)
+    return TRUE;
   for (guint i = 0; i < request->steps->len; i++) {
     const DmStep *step = request->steps->pdata[i];
     if (dm_step_is_pending(step) && !step->withdrawn)

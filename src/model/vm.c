@@ -41,6 +41,7 @@ DmVm *dm_vm_copy(const DmVm *vm) {
   DmVm *copy = g_memdup2(vm, sizeof *vm);
   copy->uuid = g_strdup(vm->uuid);
   copy->name = g_strdup(vm->name);
+  copy->title = g_strdup(vm->title);
   copy->description = g_strdup(vm->description);
   copy->arch = g_strdup(vm->arch);
   copy->live = vm->live != NULL ? dm_config_copy(vm->live) : NULL;
@@ -56,6 +57,7 @@ void dm_vm_free(DmVm *vm) {
     return;
   g_free(vm->uuid);
   g_free(vm->name);
+  g_free(vm->title);
   g_free(vm->description);
   g_free(vm->arch);
   dm_config_free(vm->live);
@@ -75,11 +77,61 @@ const char *dm_vm_state_name(DmVmState state) {
     [DM_VM_CRASHED] = "crashed",
     [DM_VM_SUSPENDED] = "suspended",
   };
+  G_STATIC_ASSERT(G_N_ELEMENTS(names) == DM_VM_STATES);
   return names[state];
+}
+
+#define UUID_LENGTH 36
+
+/* libvirt and virsh accept hyphens anywhere. */
+static gboolean looks_like_uuid(const char *name) {
+  return strlen(name) == UUID_LENGTH && strspn(name, "0123456789abcdefABCDEF-") == UUID_LENGTH;
+}
+
+const char *dm_vm_handle_of(const char *name, const char *uuid) {
+  return looks_like_uuid(name) ? uuid : name;
+}
+
+const char *dm_vm_handle(const DmVm *vm) {
+  return dm_vm_handle_of(vm->name, vm->uuid);
+}
+
+const char *dm_vm_virsh_handle(const DmVm *vm) {
+  char *end = NULL;
+  g_ascii_strtoll(vm->name, &end, 10);
+  return end != vm->name && *end == '\0' ? vm->uuid : dm_vm_handle(vm);
 }
 
 const DmConfig *dm_vm_current(const DmVm *vm) {
   return vm->live != NULL ? vm->live : vm->next_run;
+}
+
+static gboolean has_virtio_mem(const DmConfig *config) {
+  for (guint i = 0; i < config->devices->len; i++) {
+    if (((DmMemoryDevice *)config->devices->pdata[i])->kind == DM_DEVICE_VIRTIO_MEM)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+gboolean dm_vm_ballooned(const DmVm *vm, uint64_t *ballooned) {
+  if (vm->live == NULL)
+    return FALSE;
+  uint64_t left = vm->balloon_actual != 0 ? vm->balloon_actual : vm->live->balloon;
+  if (vm->balloon && vm->balloon_actual == 0 && dm_vm_may_be_ballooned(vm) && has_virtio_mem(vm->live))
+    return FALSE;
+  uint64_t held = dm_size_minus(dm_config_fixed(vm->live), left);
+  *ballooned = !vm->balloon || left == 0 || held < DM_MIB ? 0 : held;
+  return TRUE;
+}
+
+gboolean dm_vm_may_be_ballooned(const DmVm *vm) {
+  if (!vm->balloon || vm->live == NULL)
+    return FALSE;
+  uint64_t memory = dm_config_memory(vm->live), current = vm->live->balloon;
+  return (current != 0 && (memory > current ? memory - current : current - memory) >= DM_MIB) ||
+    vm->live->balloon_held != 0 || vm->live->balloon_use == DM_BALLOON_USE_ALLOW ||
+    (vm->request != NULL && vm->request->balloon != NULL);
 }
 
 gboolean dm_vm_has_next_run(const DmVm *vm) {
@@ -95,7 +147,7 @@ DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **err
     g_set_error(error, DM_ERROR, DM_ERROR_NOT_RUNNING,
       "%s is %s: only a running VM has memory devices to unplug; set the memory of its next run", vm->name,
       dm_vm_state_name(vm->state));
-    dm_error_add_command(error, "dimmer", "set", vm->name, "--memory", "SIZE", NULL);
+    dm_error_add_command(error, "dimmer", "set", "--", dm_vm_handle(vm), "--memory", "SIZE", NULL);
     return NULL;
   }
   DmMemoryDevice *found = dm_config_find_alias(vm->live, name);
@@ -114,9 +166,9 @@ DmMemoryDevice *dm_vm_find_device(const DmVm *vm, const char *name, GError **err
     found = device;
   }
   if (found == NULL) {
-    g_set_error(error, DM_ERROR, DM_ERROR_NO_SUCH_DEVICE,
-      "%s has no memory device '%s'; look which it has, by id and alias", vm->name, name);
-    dm_error_add_command(error, "dimmer", "show", vm->name, NULL);
+    g_set_error(
+      error, DM_ERROR, DM_ERROR_NO_SUCH_DEVICE, "%s has no memory device '%s'; see its devices", vm->name, name);
+    dm_error_add_command(error, "dimmer", "show", "--", dm_vm_handle(vm), NULL);
   }
   return found;
 }

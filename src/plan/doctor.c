@@ -1,71 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The checks of a VM, in order. */
 #include "plan/doctor.h"
 
 #include "base/shell.h"
 #include "doctor_private.h"
 
-const char *dm_verdict_name(DmVerdict verdict) {
-  static const char *const names[] = {
-    [DM_VERDICT_GOOD] = "good",
-    [DM_VERDICT_UNKNOWN] = "unknown",
-    [DM_VERDICT_WARNING] = "warning",
-    [DM_VERDICT_BAD] = "bad",
-  };
-  return names[verdict];
-}
-
-void dm_finding_free(DmFinding *finding) {
-  if (finding == NULL)
-    return;
-  g_free(finding->alias);
-  g_free(finding->evidence);
-  g_free(finding->source);
-  g_free(finding->remedy);
-  g_free(finding->command);
-  g_free(finding);
-}
-
-static void free_finding(gpointer finding) {
-  dm_finding_free(finding);
-}
-
-void doctor_add(GPtrArray *findings, const char *check, const DmMemoryDevice *device, DmVerdict verdict,
-  const char *source, char *evidence, char *remedy) {
-  DmFinding *finding = g_new0(DmFinding, 1);
-  finding->check = check;
-  finding->verdict = verdict;
-  finding->alias = device != NULL ? g_strdup(device->alias) : NULL;
-  finding->source = source != NULL && *source != '\0' ? g_strdup(source) : NULL;
-  finding->evidence = evidence;
-  finding->remedy = remedy;
-  g_ptr_array_add(findings, finding);
-}
-
-void doctor_add_command(GPtrArray *findings, const char *first, ...) {
-  DmFinding *finding = findings->pdata[findings->len - 1];
-  va_list words;
-  va_start(words, first);
-  g_free(finding->command);
-  finding->command = dm_shell_command_va(first, words);
-  va_end(words);
-}
-
-/* How to have a guest that can answer; NULL: that is not known. @verb: of virsh, which does it; NULL: none does. */
+/* How to get a guest that can answer; NULL: not known. @verb: of virsh, to do it; NULL: none. */
 static const char *advise_state(const DmVm *vm, const char **verb) {
   *verb = NULL;
   if (vm->job != NULL)
-    return "wait until that is over";
+    return DM_REMEDY_WAIT;
   switch (vm->state) {
     case DM_VM_PAUSED:
       *verb = "resume";
-      return "resume it";
+      return DM_REMEDY_RESUME;
     case DM_VM_SUSPENDED:
       *verb = "dompmwakeup";
-      return "wake it up";
+      return DM_REMEDY_WAKE;
     case DM_VM_SHUT_OFF:
     case DM_VM_CRASHED:
       *verb = "start";
-      return "start it";
+      return DM_REMEDY_START;
     case DM_VM_RUNNING:
     case DM_VM_SHUTTING_DOWN:
       break;
@@ -75,20 +30,23 @@ static const char *advise_state(const DmVm *vm, const char **verb) {
 
 static void check_state(GPtrArray *findings, const DmVm *vm) {
   if (vm->state == DM_VM_RUNNING && vm->live != NULL) {
-    doctor_add(findings, "state", NULL, DM_VERDICT_GOOD, HOST, g_strdup("the VM is running"), NULL);
+    doctor_add(findings, DM_FINDING_RUNNING, NULL, DM_VERDICT_GOOD, HOST, NULL);
     return;
   }
   const char *verb, *remedy = advise_state(vm, &verb);
-  doctor_add(findings, "state", NULL, DM_VERDICT_BAD, HOST,
-    g_strdup_printf("the VM is %s%s%s, so its guest cannot give or take memory", dm_vm_state_name(vm->state),
-      vm->job != NULL ? " while it is being " : "", vm->job != NULL ? vm->job : ""),
-    g_strdup(remedy));
+  const char *state = dm_vm_state_name(vm->state);
+  if (vm->job != NULL)
+    doctor_add(findings, DM_FINDING_STATE_MIGRATING, NULL, DM_VERDICT_BAD, HOST, remedy, state, vm->job);
+  else if (vm->saved)
+    doctor_add(findings, DM_FINDING_SAVED, NULL, DM_VERDICT_BAD, HOST, remedy, state);
+  else
+    doctor_add(findings, DM_FINDING_NOT_RUNNING, NULL, DM_VERDICT_BAD, HOST, remedy, state);
   if (verb != NULL)
-    doctor_add_command(findings, "virsh", verb, vm->name, NULL);
+    doctor_add_command(findings, "virsh", verb, "--", dm_vm_virsh_handle(vm), NULL);
 }
 
 GPtrArray *dm_plan_doctor(const DmVm *vm, uint64_t memory) {
-  GPtrArray *findings = g_ptr_array_new_with_free_func(free_finding);
+  GPtrArray *findings = doctor_findings_new();
   check_state(findings, vm);
   if (vm->live == NULL)
     return findings;
@@ -99,15 +57,16 @@ GPtrArray *dm_plan_doctor(const DmVm *vm, uint64_t memory) {
   return findings;
 }
 
-DmVerdict dm_plan_worst(const GPtrArray *findings) {
-  DmVerdict worst = DM_VERDICT_GOOD;
-  for (guint i = 0; i < findings->len; i++)
-    worst = MAX(worst, ((const DmFinding *)findings->pdata[i])->verdict);
-  return worst;
+void dm_findings_connect(GPtrArray *findings, const char *uri) {
+  for (guint i = 0; i < findings->len; i++) {
+    DmFinding *finding = findings->pdata[i];
+    g_autofree char *command = g_steal_pointer(&finding->command);
+    finding->command = dm_shell_connected(command, uri);
+  }
 }
 
 DmFinding *dm_plan_device_finding(const DmVm *vm, const DmMemoryDevice *device) {
-  g_autoptr(GPtrArray) findings = g_ptr_array_new_with_free_func(free_finding);
+  g_autoptr(GPtrArray) findings = doctor_findings_new();
   doctor_check_device(findings, vm, device);
   return g_ptr_array_steal_index(findings, 0); /* "movable" comes first */
 }

@@ -2,9 +2,8 @@
 /*
  * The choice of DIMMs is a 0/1 knapsack whose weights are sizes in units of their greatest common divisor. row[i][s]
  * holds the least cost of a sum of exactly s made of the first i DIMMs, where a cost packs the tie breakers into one
- * integer: how many are not movable, how many are of unknown movability, how many there are. All rows are kept, so that
- * the choice can be read back from them, last DIMM first: with the DIMMs in ascending order of address, that prefers
- * the higher ones.
+ * integer: the number not movable, the number unknown, the total. All rows are kept to read the choice back, last DIMM
+ * first: with DIMMs in ascending order of address, that prefers higher ones.
  */
 #include "plan/unplug.h"
 
@@ -47,7 +46,7 @@ static int by_block_largest_first(gconstpointer a, gconstpointer b) {
   if (left->block != right->block)
     return left->block > right->block ? -1 : 1;
   uint64_t left_memory = dm_memory_device_memory(left), right_memory = dm_memory_device_memory(right);
-  if (left_memory != right_memory) /* so that few devices are asked */
+  if (left_memory != right_memory) /* so that few devices are requested */
     return left_memory > right_memory ? -1 : 1;
   return -by_address(a, b);
 }
@@ -129,8 +128,8 @@ static void fill_rows(Search *search) {
 }
 
 /*
- * How much the virtio-mem devices can give of @wanted. Blocks are powers of two, so that taking the largest ones first
- * is exact. Appends to @releases if it is not NULL.
+ * How much the virtio-mem devices can give of @wanted. Blocks are powers of two, so largest first is exact. Appends to
+ * @releases if it is not NULL.
  */
 static uint64_t release_virtio(const GPtrArray *virtio, uint64_t wanted, GArray *releases) {
   uint64_t sum = 0;

@@ -6,13 +6,13 @@
 #include "base/error.h"
 #include "users_private.h"
 
-/* yescrypt with libcrypt's own cost: what passwd(1) of Debian, Fedora and others makes. */
+/* yescrypt with libcrypt's default cost, as passwd(1) of Debian, Fedora and others. */
 #define METHOD "$y$"
 
 /* crypt(3) counts the terminating zero in its limit. */
 #define MOST_PASSWORD (CRYPT_MAX_PASSPHRASE_SIZE - 1)
 
-/* The hash, or NULL with errno: the setting or the password is none. */
+/* The hash, or NULL with errno: invalid setting or password. */
 static char *hash_with(const char *password, const char *setting) {
   struct crypt_data *data = g_new0(struct crypt_data, 1);
   errno = 0;
@@ -34,7 +34,7 @@ char *users_hash(const char *name, const char *password, GError **error) {
   else if (!g_utf8_validate(password, -1, NULL))
     problem = "the password is not UTF-8; give one that is";
   if (problem != NULL) {
-    g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "no password of the user %s: %s", name, problem);
+    g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "wrong password for the user %s: %s", name, problem);
     return NULL;
   }
   g_autofree char *setting = crypt_gensalt_ra(METHOD, 0, NULL, 0);
@@ -45,15 +45,15 @@ char *users_hash(const char *name, const char *password, GError **error) {
   return hash;
 }
 
-/* What the password of a user who is not there is hashed with: any salt, and the cost of a real one. */
-static const char *setting_of_nobody(void) {
+/* The setting to hash a password of an unknown user: any salt, and the cost of a real one. */
+static const char *setting_of_no_user(void) {
   static char *setting;
   if (g_once_init_enter(&setting))
     g_once_init_leave(&setting, crypt_gensalt_ra(METHOD, 0, "0123456789abcdef", 16));
   return setting;
 }
 
-/* Looks at all of both, wherever they differ first. */
+/* Compares in constant time. */
 static gboolean same_hash(const char *a, const char *b) {
   gsize length = strlen(a);
   if (length != strlen(b))
@@ -68,7 +68,7 @@ gboolean dm_users_verify(const char *hash, const char *password) {
   g_autofree char *made = hash != NULL ? hash_with(password, hash) : NULL;
   if (made != NULL)
     return same_hash(made, hash);
-  /* No such user, or one that is locked ("!"): libcrypt gives up at once, and that could be measured. */
-  g_free(hash_with(password, setting_of_nobody()));
+  /* Unknown or locked ("!") user: libcrypt would fail at once, which could be measured. */
+  g_free(hash_with(password, setting_of_no_user()));
   return FALSE;
 }

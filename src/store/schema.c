@@ -9,13 +9,13 @@
 
 #include "base/error.h"
 
-/* "dimr": tells our file from any other SQLite database, which we would otherwise add our tables to. */
+/* "dimr": distinguishes our file from other SQLite databases, to which we would otherwise add our tables. */
 #define APPLICATION_ID 1684630898
 #define AS_TEXT(number) AS_TEXT_(number)
 #define AS_TEXT_(number) #number
 
 static const char *const history[] = {
-  /* AUTOINCREMENT, because without it SQLite gives the ids of removed rows away again. */
+  /* AUTOINCREMENT, because otherwise SQLite reuses the ids of removed rows. */
   "CREATE TABLE event ("
   "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
   "  code INTEGER NOT NULL,"
@@ -33,32 +33,44 @@ static const char *const history[] = {
   "CREATE INDEX token_user ON token (user);"
   "CREATE TABLE vm (id TEXT PRIMARY KEY, first_seen INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
   "PRAGMA application_id = " AS_TEXT(APPLICATION_ID),
+  /* Tokens issued before have no binding, and are revoked. */
+  "ALTER TABLE token ADD COLUMN ends INTEGER NOT NULL DEFAULT 0;"
+  "ALTER TABLE token ADD COLUMN binding TEXT NOT NULL DEFAULT ''",
 };
 #define NEWEST ((gint64)G_N_ELEMENTS(history))
 
 #define EVENT_COLUMNS "id, code, severity, time, text, vm_id, vm_name, host_id, host_name, user, correlation_id"
 
-static const char *const statements[STATEMENTS] = {
-  [STATEMENT_ADD_EVENT] = "INSERT INTO event (" EVENT_COLUMNS ") VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+static const char *const statements[] = {
+  [STATEMENT_ADD_EVENT] = "INSERT INTO event (" EVENT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   [STATEMENT_EVENTS_NEWEST_FIRST] = "SELECT " EVENT_COLUMNS " FROM event WHERE id > ? ORDER BY id DESC",
   [STATEMENT_EVENTS_OLDEST_FIRST] = "SELECT " EVENT_COLUMNS " FROM event WHERE id > ? ORDER BY id",
-  [STATEMENT_FIND_EVENT] = "SELECT " EVENT_COLUMNS " FROM event WHERE id = ?",
+  [STATEMENT_COUNT_EVENTS] = "SELECT count(*) FROM event",
+  /* Including those removed since. */
+  [STATEMENT_LAST_EVENT] = "SELECT seq FROM sqlite_sequence WHERE name = 'event'",
+  /* instr(): it begins with that. */
+  [STATEMENT_SAME_EVENT] =
+    "SELECT 1 FROM event WHERE time >= ?1 AND code = ?2 AND vm_id IS ?3 AND"
+    " CASE WHEN ?5 THEN instr(text, ?4) = 1 ELSE text IS ?4 END AND"
+    " (?6 IS NULL OR correlation_id IS ?6)",
   [STATEMENT_PRUNE_EVENTS] = "DELETE FROM event WHERE time < ?",
-  [STATEMENT_ADD_TOKEN] = "INSERT INTO token (hash, user, idle, expires) VALUES (?, ?, ?, ?)",
-  [STATEMENT_FIND_TOKEN] = "SELECT user, idle, expires FROM token WHERE hash = ?",
-  [STATEMENT_RENEW_TOKEN] = "UPDATE token SET expires = ? WHERE hash = ?",
-  [STATEMENT_REVOKE_TOKEN] = "DELETE FROM token WHERE hash = ?",
-  [STATEMENT_REVOKE_USER] = "DELETE FROM token WHERE user = ?",
-  [STATEMENT_PRUNE_TOKENS] = "DELETE FROM token WHERE expires <= ?",
+  [STATEMENT_CUT_EVENTS] = "DELETE FROM event WHERE id <= (SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)",
+  [STATEMENT_ALL_TOKENS] = "SELECT hash, user, idle, expires, ends, binding FROM token",
+  [STATEMENT_PUT_TOKEN] =
+    "INSERT OR REPLACE INTO token (hash, user, idle, expires, ends, binding) VALUES (?, ?, ?, ?, ?, ?)",
+  [STATEMENT_REMOVE_TOKEN] = "DELETE FROM token WHERE hash = ?",
+  [STATEMENT_PRUNE_TOKENS] = "DELETE FROM token WHERE min(expires, ends) <= ?",
   [STATEMENT_ALL_VMS] = "SELECT id, first_seen FROM vm",
-  /* OR IGNORE: another process may have seen the VM before us; then its time holds. */
+  /* OR IGNORE: another process may have seen the VM before us; then its time is kept. */
   [STATEMENT_ADD_VM] = "INSERT OR IGNORE INTO vm (id, first_seen) VALUES (?, ?)",
 };
+G_STATIC_ASSERT(G_N_ELEMENTS(statements) == STATEMENTS);
 
-static gboolean read_number(DmStore *store, const char *sql, gint64 *number, GError **error) {
+static gboolean read_number(Database *database, const char *sql, gint64 *number, GError **error) {
   sqlite3_stmt *statement = NULL;
-  if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK || sqlite3_step(statement) != SQLITE_ROW) {
-    store_fail(store, "read", error);
+  if (sqlite3_prepare_v2(database->db, sql, -1, &statement, NULL) != SQLITE_OK ||
+    sqlite3_step(statement) != SQLITE_ROW) {
+    database_fail(database, "read", error);
     sqlite3_finalize(statement);
     return FALSE;
   }
@@ -67,53 +79,54 @@ static gboolean read_number(DmStore *store, const char *sql, gint64 *number, GEr
   return TRUE;
 }
 
-gboolean store_check_schema(DmStore *store, gint64 *version, GError **error) {
+gboolean database_check_schema(Database *database, gint64 *version, GError **error) {
   gint64 has = 0, application = 0, objects = 0;
-  if (!read_number(store, "PRAGMA user_version", &has, error) ||
-    !read_number(store, "PRAGMA application_id", &application, error) ||
-    !read_number(store, "SELECT count(*) FROM sqlite_schema", &objects, error))
+  if (!read_number(database, "PRAGMA user_version", &has, error) ||
+    !read_number(database, "PRAGMA application_id", &application, error) ||
+    !read_number(database, "SELECT count(*) FROM sqlite_schema", &objects, error))
     return FALSE;
   if (has > NEWEST) {
     g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
       "the database %s has schema version %" G_GINT64_FORMAT ", and this program knows versions up to %" G_GINT64_FORMAT
-      "; use the dimmer that wrote it or a newer one, or move the file away, and a new one is made",
-      store->path, has, NEWEST);
+      "; use the dimmer that wrote it or a newer one, or move the file away, and a new one is created",
+      database->path, has, NEWEST);
     return FALSE;
   }
   if (application != APPLICATION_ID && (application != 0 || has != 0 || objects != 0)) {
     g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
-      "the database %s is another program's; name another file, or move it away, and a new one is made", store->path);
+      "the database %s belongs to another program; name another file, or move it away, and a new one is created",
+      database->path);
     return FALSE;
   }
   *version = has;
   return TRUE;
 }
 
-gboolean store_update_schema(DmStore *store, gint64 version, GError **error) {
+gboolean database_update_schema(Database *database, gint64 version, GError **error) {
   if (version == NEWEST)
     return TRUE;
-  if (!store_begin(store, error))
+  if (!database_begin(database, error))
     return FALSE;
-  /* Read once more: another process may have brought it up to date while we waited. */
-  gboolean well = store_check_schema(store, &version, error);
+  /* Read again: another process may have upgraded it while we waited. */
+  gboolean well = database_check_schema(database, &version, error);
   for (gint64 step = version; well && step < NEWEST; step++)
-    well = store_exec(store, history[step], error);
+    well = database_exec(database, history[step], error);
   g_autofree char *count = g_strdup_printf("PRAGMA user_version = %" G_GINT64_FORMAT, NEWEST);
-  return store_end(store, well && store_exec(store, count, error), error);
+  return database_end(database, well && database_exec(database, count, error), error);
 }
 
-sqlite3_stmt *store_prepare_one(DmStore *store, StoreStatement which, GError **error) {
+static sqlite3_stmt *prepare_one(Database *database, StoreStatement which, GError **error) {
   sqlite3_stmt *statement = NULL;
-  if (sqlite3_prepare_v3(store->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) == SQLITE_OK)
+  if (sqlite3_prepare_v3(database->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) == SQLITE_OK)
     return statement;
-  store_fail(store, "read", error);
+  database_fail(database, "read", error);
   return NULL;
 }
 
-gboolean store_prepare(DmStore *store, GError **error) {
+gboolean database_prepare(Database *database, GError **error) {
   for (guint which = 0; which < STATEMENTS; which++) {
-    store->statements[which] = store_prepare_one(store, which, error);
-    if (store->statements[which] == NULL)
+    database->statements[which] = prepare_one(database, which, error);
+    if (database->statements[which] == NULL)
       return FALSE;
   }
   return TRUE;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file has SHA-256 of each token: who reads the file cannot use it. Looking the hash up is the comparison; an
- * attacker who measures its time learns about a hash that they cannot steer, and nothing about the token. A plain hash
- * is enough, because a token is 512 random bits, which nobody finds by trying.
+ * Valid tokens are kept in memory, so that authentication needs no disk access, and are written by the thread, so that
+ * they survive a restart. Memory and file contain the SHA-256 of each token, which is useless to a reader. The hash
+ * lookup is the comparison; an attacker who measures its time learns about a hash they cannot control, and nothing
+ * about the token. A plain hash is enough, because a token is 512 random bits, beyond brute force.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,29 +13,98 @@
 #include "store_private.h"
 
 #define TOKEN_BYTES 64
-#define HASH_BYTES 32
 #define RENEW_MS 60000
+#define MOST_TOKENS 10000
 
-typedef struct {
-  char *user;
-  gint64 idle;    /* milliseconds */
-  gint64 expires; /* milliseconds since 1970 */
-} Token;
+/* ---- the table ---- */
 
-static void token_clear(Token *token) {
-  g_free(token->user);
+static guint hash_of_key(gconstpointer key) {
+  guint hash;
+  memcpy(&hash, key, sizeof hash);
+  return hash;
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Token, token_clear)
 
-static void hash_token(const char *token, guint8 hash[HASH_BYTES]) {
+static gboolean is_same_key(gconstpointer a, gconstpointer b) {
+  return memcmp(a, b, TOKEN_HASH_BYTES) == 0;
+}
+
+void token_free(gpointer data) {
+  Token *token = data;
+  g_free(token->user);
+  g_free(token->binding);
+  g_free(token);
+}
+
+GHashTable *tokens_new(void) {
+  return g_hash_table_new_full(hash_of_key, is_same_key, g_free, token_free);
+}
+
+static void put(GHashTable *tokens, const guint8 hash[TOKEN_HASH_BYTES], const Token *token) {
+  Token *copy = g_memdup2(token, sizeof *token);
+  copy->user = g_strdup(token->user);
+  copy->binding = g_strdup(token->binding);
+  g_hash_table_replace(tokens, g_memdup2(hash, TOKEN_HASH_BYTES), copy);
+}
+
+gboolean store_load_tokens(DmStore *store, GError **error) {
+  sqlite3_stmt *all = store->database.statements[STATEMENT_ALL_TOKENS];
+  int step = sqlite3_step(all);
+  for (; step == SQLITE_ROW; step = sqlite3_step(all)) {
+    const Token token = {
+      .user = (char *)sqlite3_column_text(all, 1),
+      .idle = sqlite3_column_int64(all, 2),
+      .expires = sqlite3_column_int64(all, 3),
+      .ends = sqlite3_column_int64(all, 4),
+      .binding = (char *)sqlite3_column_text(all, 5),
+    };
+    if (sqlite3_column_bytes(all, 0) == TOKEN_HASH_BYTES && token.user != NULL)
+      put(store->tokens, sqlite3_column_blob(all, 0), &token);
+  }
+  gboolean well = step == SQLITE_DONE || database_fail(&store->database, "read", error);
+  database_reset(all);
+  return well;
+}
+
+/* Its present state in memory, or its removal. */
+static void write_later(DmStore *store, const guint8 hash[TOKEN_HASH_BYTES]) {
+  static const Token gone;
+  const Token *token = g_hash_table_lookup(store->tokens, hash);
+  store_lock(store);
+  put(store->token_changes, hash, token != NULL ? token : &gone);
+  store_wake(store);
+  store_unlock(store);
+}
+
+static void remove_token(DmStore *store, const guint8 hash[TOKEN_HASH_BYTES]) {
+  if (g_hash_table_remove(store->tokens, hash))
+    write_later(store, hash);
+}
+
+/* The one to expire first. */
+static void make_room(DmStore *store) {
+  GHashTableIter iter;
+  gpointer key, value, first = NULL;
+  gint64 expires = G_MAXINT64;
+  if (g_hash_table_size(store->tokens) < MOST_TOKENS)
+    return;
+  g_hash_table_iter_init(&iter, store->tokens);
+  while (g_hash_table_iter_next(&iter, &key, &value)) {
+    if (((Token *)value)->expires < expires) {
+      expires = ((Token *)value)->expires;
+      first = key;
+    }
+  }
+  g_autofree guint8 *hash = g_memdup2(first, TOKEN_HASH_BYTES);
+  remove_token(store, hash);
+}
+
+/* ---- for callers ---- */
+
+static void hash_token(const char *token, guint8 hash[TOKEN_HASH_BYTES]) {
   g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-  gsize length = HASH_BYTES;
+  gsize length = TOKEN_HASH_BYTES;
   g_checksum_update(sum, (const guchar *)token, (gssize)strlen(token));
   g_checksum_get_digest(sum, hash, &length);
-}
-
-static void bind_hash(sqlite3_stmt *statement, int at, const guint8 hash[HASH_BYTES]) {
-  sqlite3_bind_blob(statement, at, hash, HASH_BYTES, SQLITE_STATIC);
 }
 
 /* URL-safe base64 without padding (RFC 4648, 5). */
@@ -46,11 +116,12 @@ static char *url_safe(const guint8 *bytes, gsize length) {
   return text;
 }
 
-char *dm_store_token_new(DmStore *store, const char *user, guint idle_seconds, GError **error) {
-  guint8 bytes[TOKEN_BYTES], hash[HASH_BYTES];
-  /* The kernel gives up to 256 bytes whole; GLib's generator can be predicted. */
+char *dm_store_token_new(
+  DmStore *store, const char *user, const char *binding, guint idle_seconds, guint life_seconds, GError **error) {
+  guint8 bytes[TOKEN_BYTES], hash[TOKEN_HASH_BYTES];
+  /* The kernel returns up to 256 bytes in one call; GLib's generator is predictable. */
   if (getrandom(bytes, sizeof bytes, 0) != (gssize)sizeof bytes) {
-    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "cannot make a token of %s: the kernel gives no random bytes: %s",
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "cannot make a token for %s: no random bytes from the kernel: %s",
       user, g_strerror(errno));
     return NULL;
   }
@@ -58,75 +129,66 @@ char *dm_store_token_new(DmStore *store, const char *user, guint idle_seconds, G
   explicit_bzero(bytes, sizeof bytes);
   hash_token(token, hash);
 
-  sqlite3_stmt *add = store->statements[STATEMENT_ADD_TOKEN];
-  gint64 idle = (gint64)idle_seconds * 1000;
-  bind_hash(add, 1, hash);
-  sqlite3_bind_text(add, 2, user, -1, SQLITE_STATIC);
-  sqlite3_bind_int64(add, 3, idle);
-  sqlite3_bind_int64(add, 4, store->now() + idle);
-  return store_run(store, add, error) ? g_steal_pointer(&token) : NULL;
+  gint64 idle = (gint64)idle_seconds * 1000, ends = store->now() + (gint64)life_seconds * 1000;
+  const Token made = {.user = (char *)user,
+    .idle = idle,
+    .expires = MIN(store->now() + idle, ends),
+    .ends = ends,
+    .binding = (char *)binding};
+  make_room(store);
+  put(store->tokens, hash, &made);
+  write_later(store, hash);
+  return g_steal_pointer(&token);
 }
 
-/* FALSE: there is none, or it has expired, or the database cannot be read. */
-static gboolean find_token(DmStore *store, const guint8 hash[HASH_BYTES], Token *token) {
-  sqlite3_stmt *find = store->statements[STATEMENT_FIND_TOKEN];
-  bind_hash(find, 1, hash);
-  gboolean holds = sqlite3_step(find) == SQLITE_ROW && store->now() < sqlite3_column_int64(find, 2);
-  if (holds) {
-    token->user = g_strdup((const char *)sqlite3_column_text(find, 0));
-    token->idle = sqlite3_column_int64(find, 1);
-    token->expires = sqlite3_column_int64(find, 2);
-  }
-  store_reset(find);
-  return holds;
-}
-
-/* A renewal that fails leaves a token that holds, so it is not waited for, and the next use tries again. */
-static void renew(DmStore *store, const guint8 hash[HASH_BYTES], gint64 expires) {
-  sqlite3_stmt *write = store->statements[STATEMENT_RENEW_TOKEN];
-  sqlite3_bind_int64(write, 1, expires);
-  bind_hash(write, 2, hash);
-  sqlite3_busy_timeout(store->db, 0);
-  store_run(store, write, NULL);
-  sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
+/* NULL: none, or expired. */
+static Token *find_token(DmStore *store, const char *token, guint8 hash[TOKEN_HASH_BYTES]) {
+  if (token == NULL)
+    return NULL;
+  hash_token(token, hash);
+  Token *found = g_hash_table_lookup(store->tokens, hash);
+  return found != NULL && store->now() < MIN(found->expires, found->ends) ? found : NULL;
 }
 
 char *dm_store_token_user(DmStore *store, const char *token) {
-  g_auto(Token) found = {0};
-  guint8 hash[HASH_BYTES];
-  if (token == NULL)
+  guint8 hash[TOKEN_HASH_BYTES];
+  Token *found = find_token(store, token, hash);
+  if (found == NULL)
     return NULL;
-  hash_token(token, hash);
-  if (!find_token(store, hash, &found))
-    return NULL;
-  gint64 expires = store->now() + found.idle;
+  gint64 expires = MIN(store->now() + found->idle, found->ends);
   /* A tenth, so that a token of a short idle time does not expire in use. */
-  if (expires - found.expires >= MIN(RENEW_MS, found.idle / 10))
-    renew(store, hash, expires);
-  return g_steal_pointer(&found.user);
+  if (expires - found->expires >= MIN(RENEW_MS, found->idle / 10)) {
+    found->expires = expires;
+    write_later(store, hash);
+  }
+  return g_strdup(found->user);
 }
 
 gint64 dm_store_token_expires(DmStore *store, const char *token) {
-  g_auto(Token) found = {0};
-  guint8 hash[HASH_BYTES];
-  if (token == NULL)
-    return 0;
-  hash_token(token, hash);
-  return find_token(store, hash, &found) ? found.expires : 0;
+  guint8 hash[TOKEN_HASH_BYTES];
+  const Token *found = find_token(store, token, hash);
+  return found != NULL ? found->expires : 0;
 }
 
-gboolean dm_store_token_revoke(DmStore *store, const char *token, GError **error) {
-  sqlite3_stmt *revoke = store->statements[STATEMENT_REVOKE_TOKEN];
-  guint8 hash[HASH_BYTES];
+void dm_store_token_revoke(DmStore *store, const char *token) {
+  guint8 hash[TOKEN_HASH_BYTES];
   if (token == NULL)
-    return TRUE;
+    return;
   hash_token(token, hash);
-  bind_hash(revoke, 1, hash);
-  return store_run(store, revoke, error);
+  remove_token(store, hash);
 }
 
-gboolean dm_store_token_revoke_user(DmStore *store, const char *user, GError **error) {
-  sqlite3_stmt *revoke = store->statements[STATEMENT_REVOKE_USER];
-  sqlite3_bind_text(revoke, 1, user, -1, SQLITE_STATIC);
-  return store_run(store, revoke, error);
+void dm_store_token_keep(
+  DmStore *store, gboolean (*holds)(const char *user, const char *binding, gpointer data), gpointer data) {
+  GHashTableIter iter;
+  gpointer key, value;
+  g_autoptr(GPtrArray) hashes = g_ptr_array_new_with_free_func(g_free);
+  g_hash_table_iter_init(&iter, store->tokens);
+  while (g_hash_table_iter_next(&iter, &key, &value)) {
+    const Token *token = value;
+    if (!holds(token->user, token->binding, data))
+      g_ptr_array_add(hashes, g_memdup2(key, TOKEN_HASH_BYTES));
+  }
+  for (guint i = 0; i < hashes->len; i++)
+    remove_token(store, hashes->pdata[i]);
 }

@@ -61,7 +61,7 @@ const char *users_name_problem(const char *name) {
     return "it is not UTF-8";
   for (const char *at = name; *at != '\0'; at = g_utf8_next_char(at)) {
     gunichar character = g_utf8_get_char(at);
-    /* Not graphic: control and invisible characters, which would let a name look like another one in the log. */
+    /* Control and invisible characters, which could make a name look like another one in the log. */
     if (character == ':' || g_unichar_isspace(character) || !g_unichar_isgraph(character))
       return "it has a ':', white space or a control character";
   }
@@ -74,7 +74,7 @@ const char *users_name_problem(const char *name) {
   return NULL;
 }
 
-/* What crypt(5) makes, or a locked user's "!" or "*". Anything else is most likely a password in plain text. */
+/* A crypt(5) hash, or a locked user's "!" or "*". Anything else is most likely a password in plain text. */
 static gboolean is_hash(const char *text) {
   if (strchr("$!*", text[0]) == NULL || text[0] == '\0' || strlen(text) >= CRYPT_OUTPUT_SIZE)
     return FALSE;
@@ -85,7 +85,7 @@ static gboolean is_hash(const char *text) {
   return TRUE;
 }
 
-/* Takes a line that is neither blank nor a comment. What is wrong with it, or NULL. */
+/* Parses a line that is neither blank nor a comment. Returns what is wrong with it, or NULL. */
 static const char *add_line(DmUsers *users, const char *line, guint number) {
   g_auto(GStrv) fields = g_strsplit(line, ":", -1);
   DmRole role;
@@ -93,13 +93,13 @@ static const char *add_line(DmUsers *users, const char *line, guint number) {
     return "it is not of the form NAME:ROLE:HASH";
   const char *problem = users_name_problem(fields[0]);
   if (problem != NULL)
-    return "its name is none: write user@profile, without white space and control characters, at most 255 bytes";
+    return "its name is not valid: write user@profile, without white space and control characters, at most 255 bytes";
   if (!dm_role_from_name(fields[1], &role))
     return "its role is neither admin nor viewer";
   if (!is_hash(fields[2]))
-    return "its hash is none that crypt(5) makes: remove the line, and add the user anew";
+    return "its hash is not one of crypt(5): remove the line, and add the user anew";
   if (g_hash_table_contains(users->index, fields[0]))
-    return "its user stands in an earlier line too: remove one of them";
+    return "its user is in an earlier line too: remove one of them";
   LineOfUser *user = g_new0(LineOfUser, 1);
   *user = (LineOfUser){{g_strdup(fields[0]), role, g_strdup(fields[2])}, number};
   g_ptr_array_add(users->users, user);
@@ -109,7 +109,7 @@ static const char *add_line(DmUsers *users, const char *line, guint number) {
 
 static DmUsers *parse(const char *text, gsize length, const char *path, GError **error) {
   g_autoptr(DmUsers) users = users_new();
-  for (const char *at = text, *end = text + length; at < end;) {
+  for (const char *at = text, *end = length > 0 ? text + length : text; at < end;) { /* no bytes: text may be NULL */
     const char *newline = memchr(at, '\n', (gsize)(end - at));
     gsize size = (gsize)((newline != NULL ? newline : end) - at);
     char *line = g_strndup(at, size);
@@ -131,7 +131,7 @@ static DmUsers *parse(const char *text, gsize length, const char *path, GError *
   return g_steal_pointer(&users);
 }
 
-/* The file, or its first @most bytes and some more; NULL with errno. */
+/* The file, or slightly more than its first @most bytes; NULL with errno. */
 static GByteArray *read_all(int fd, gsize most) {
   g_autoptr(GByteArray) bytes = g_byte_array_new();
   guint8 part[4096];
@@ -173,20 +173,20 @@ DmUsers *users_read(int fd, const char *path, GError **error) {
   if (bytes == NULL)
     return fail_read(path, error);
   if (bytes->len > USERS_MOST_BYTES) {
-    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "the users file %s is larger than 1 MiB; it cannot be one", path);
+    g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "the users file %s is larger than 1 MiB; name the right one", path);
     return NULL;
   }
-  return parse((const char *)bytes->data, bytes->len, path, error);
+  return parse(bytes->len > 0 ? (const char *)bytes->data : "", bytes->len, path, error);
 }
 
 static DmUsers *load(const char *path, gboolean existing, GError **error) {
-  /* NONBLOCK: not to wait for the other end, should it be a pipe. */
+  /* NONBLOCK: does not wait for the other end if it is a pipe. */
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0 && errno == ENOENT && !existing)
     return users_new();
   if (fd < 0 && errno == ENOENT) {
     g_set_error(error, DM_ERROR, DM_ERROR_FAILED,
-      "there is no users file %s; name the one there is, or make it with 'dimmerd user add'", path);
+      "there is no users file %s; correct its name, or create it with 'dimmerd user add'", path);
     return NULL;
   }
   if (fd < 0)

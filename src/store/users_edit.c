@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Changing the users file. The lock is flock() on the file itself, so that there is no second file whose owner and mode
- * could be wrong. The file is replaced by rename(), so who gets the lock looks whether the file it locked is still the
- * one of that name, and begins again where it is not.
+ * could be wrong. The file is replaced by rename(), so after locking, check that the locked file still has that name,
+ * and start over if not.
  *
- * The new text goes to FILE.new, is synced, and takes the place of the old one: a crash at any step leaves the one or
- * the other, whole. A FILE.new that a crash left is removed by the next change; nobody else can be at it, because of
- * the lock.
+ * The new text goes to FILE.new, is synced, and replaces the old one: a crash at any step leaves one or the other,
+ * complete. A FILE.new left by a crash is removed by the next change; because of the lock no other process uses it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +42,7 @@ static gboolean fail(const char *path, GError **error) {
   int failed = errno;
   gboolean full = failed == ENOSPC || failed == EDQUOT;
   g_set_error(error, DM_ERROR, DM_ERROR_FAILED, "cannot change the users file %s: %s; %s", path, g_strerror(failed),
-    full ? "free space on its file system" : "its folder must be there, and both be writable for this user");
+    full ? "free space on its file system" : "create its folder, and make both writable for this user");
   return FALSE;
 }
 
@@ -79,7 +78,7 @@ static int open_locked(const char *path, gboolean make, struct stat *file) {
   }
 }
 
-/* The file, locked and read. @make: where it is not there, it is made; else NULL with @missing set and no error. */
+/* The file, locked and read. @make: creates it if missing; else NULL with @missing set and no error. */
 static Edit *edit_begin(const char *path, gboolean make, gboolean *missing, GError **error) {
   g_autoptr(Edit) edit = g_new0(Edit, 1);
   edit->path = realpath(path, NULL);
@@ -117,7 +116,7 @@ static gboolean write_new(const Edit *edit, const char *name, const GString *tex
   int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0)
     return FALSE;
-  /* root may change a file that belongs to the daemon's user, who has to be able to read it afterwards. */
+  /* root may change a file owned by the daemon's user, which must be able to read it afterwards. */
   gboolean well = (geteuid() != 0 || fchown(fd, edit->old.st_uid, edit->old.st_gid) == 0) && fchmod(fd, 0600) == 0 &&
     write_all(fd, text->str, text->len) && fsync(fd) == 0;
   int failed = errno;
@@ -128,7 +127,7 @@ static gboolean write_new(const Edit *edit, const char *name, const GString *tex
   return well;
 }
 
-/* So that the rename itself outlives a power cut. */
+/* So that the rename itself survives a power cut. */
 static gboolean sync_folder(const char *path) {
   g_autofree char *folder = g_path_get_dirname(path);
   int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -161,10 +160,10 @@ static gboolean check_name(const char *name, GError **error) {
   const char *problem = users_name_problem(name);
   if (problem == NULL)
     return TRUE;
-  /* Escaped, because what is wrong with it may be what it would do to a terminal. */
+  /* Escaped, because it may contain terminal control characters. */
   g_autofree char *printable = g_strescape(name, NULL);
   g_set_error(error, DM_ERROR, DM_ERROR_USAGE,
-    "\"%s\" cannot be a user's name: %s; a name is user@profile, as admin@internal", printable, problem);
+    "\"%s\" cannot be a user's name: %s; a name is user@profile, like admin@internal", printable, problem);
   return FALSE;
 }
 
@@ -172,7 +171,7 @@ gboolean dm_users_add(const char *path, const char *name, DmRole role, const cha
   gboolean missing = FALSE;
   if (!check_name(name, error))
     return FALSE;
-  /* Before the lock: it takes long. */
+  /* Before taking the lock, as it takes long. */
   g_autofree char *hash = users_hash(name, password, error);
   g_autoptr(Edit) edit = hash != NULL ? edit_begin(path, TRUE, &missing, error) : NULL;
   if (edit == NULL)
@@ -186,7 +185,7 @@ gboolean dm_users_add(const char *path, const char *name, DmRole role, const cha
   return edit_write(edit, path, error);
 }
 
-/* Puts what is not NULL into the user's line; removes the line where both are. */
+/* Writes non-NULL values to the user's line; removes the line if both are NULL. */
 static gboolean change_line(const char *path, const char *name, const DmRole *role, const char *hash, GError **error) {
   guint line = 0;
   gboolean missing = FALSE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What users.c (reading), users_edit.c (changing) and password.c (hashes) share. */
+/* Shared by users.c (reading), users_edit.c (changing) and password.c (hashes). */
 #pragma once
 
 #include "store/users.h"
@@ -8,7 +8,7 @@
 #define USERS_MOST_NAME 255
 
 struct DmUsers {
-  GPtrArray *lines;  /* char *, as they stand in the file */
+  GPtrArray *lines;  /* char *, as in the file */
   GPtrArray *users;  /* DmUser * */
   GHashTable *index; /* name -> LineOfUser, which a DmUser begins */
 };
@@ -16,14 +16,14 @@ struct DmUsers {
 /* What is wrong with a name, as "it has no '@'"; NULL: nothing. */
 const char *users_name_problem(const char *name);
 
-/* Reads what @fd is open at; @path is for messages. */
-DmUsers *users_read(int fd, const char *path, GError **error);
+/* Reads from @fd; @path is for messages. */
+DmUsers *users_read(int fd, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Where in @lines the user stands; FALSE: nowhere. */
+/* The user's index in @lines; FALSE: none. */
 gboolean users_line_of(const DmUsers *users, const char *name, guint *line);
 
 /*
- * The hash of a new password, or NULL with DM_ERROR_USAGE: it cannot be one; @name is for messages. Takes as long as
+ * The hash of a new password, or NULL with DM_ERROR_USAGE: invalid; @name is for messages. As slow as
  * dm_users_verify().
  */
-char *users_hash(const char *name, const char *password, GError **error);
+char *users_hash(const char *name, const char *password, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of the two formats a client would have: its Accept header (RFC 9110, 12.5.1). */
+/* The format of a body, and the format a client prefers (RFC 9110, 8.3 and 12.5.1). */
 #include <string.h>
 
 #include "wire/node.h"
 
 typedef struct {
-  double quality; /* 0: not taken, or not spoken of */
-  guint rank;     /* 0: not spoken of; 1: by a wildcard, 2: by name, which goes before it */
+  double quality; /* 0: not accepted, or not mentioned */
+  guint rank;     /* 0: not mentioned; 1: by a wildcard; 2: by name, which takes precedence */
   guint place;    /* in the list */
 } Wish;
 
@@ -22,9 +22,17 @@ static double quality_of(char **parameters) {
   return 1;
 }
 
-/* text/xml and application/vnd.x+xml are XML too. */
+/* "application/xml", "text/xml", "application/vnd.x+xml"; both in lower case. */
+static gboolean is_type_of(const char *type, const char *format) {
+  const char *slash = strchr(type, '/');
+  if (slash == NULL || !(g_str_has_prefix(type, "application/") || g_str_has_prefix(type, "text/")))
+    return FALSE;
+  const char *plus = strrchr(slash, '+');
+  return strcmp(plus != NULL ? plus + 1 : slash + 1, format) == 0;
+}
+
 static guint rank_of(const char *range, const char *format) {
-  if (strstr(range, format) != NULL)
+  if (is_type_of(range, format))
     return 2;
   return g_str_equal(range, "*/*") || g_str_equal(range, "application/*") ? 1 : 0;
 }
@@ -38,6 +46,16 @@ static gboolean is_preferred(const Wish *one, const Wish *other) {
   if (one->quality < other->quality || one->quality > other->quality)
     return one->quality > other->quality;
   return one->rank != other->rank ? one->rank > other->rank : one->place < other->place;
+}
+
+gboolean dm_format_of_type(const char *content_type, DmFormat *format) {
+  g_autofree char *type = g_ascii_strdown(content_type, (gssize)strcspn(content_type, ";"));
+  g_strstrip(type);
+  gboolean json = is_type_of(type, "json");
+  if (!json && !is_type_of(type, "xml"))
+    return FALSE;
+  *format = json ? DM_FORMAT_JSON : DM_FORMAT_XML;
+  return TRUE;
 }
 
 gboolean dm_format_negotiate(const char *accept, DmFormat *format) {

@@ -6,9 +6,6 @@
 #include "body_private.h"
 #include "cite.h"
 
-/* In a whole body, with every other sign of equality; a VM as oVirt writes it has some two hundred. */
-#define MOST_ATTRIBUTES 4096
-
 static DmBody *new_body(Arena *arena, const char *name) {
   DmBody *body = arena_alloc(arena, sizeof *body);
   body->name = arena_copy(arena, name, strlen(name));
@@ -34,42 +31,6 @@ void body_set_text(DmBody *body, const char *text, gsize length) {
   body->text = arena_copy(body->arena, text, length);
 }
 
-static gboolean is_blank(const char *data, gsize size) {
-  for (gsize i = 0; i < size; i++) {
-    if (!g_ascii_isspace(data[i]))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* libxml2 compares each attribute of an element with all before it, before it tells of any. */
-static gboolean has_too_many_attributes(const char *data, gsize size) {
-  guint count = 0;
-  for (gsize i = 0; i < size; i++)
-    count += data[i] == '=';
-  return count > MOST_ATTRIBUTES;
-}
-
-DmBody *dm_body_parse(GBytes *bytes, DmFormat format, const char *root, GError **error) {
-  gsize size = 0;
-  const char *data = g_bytes_get_data(bytes, &size);
-  g_autoptr(DmBody) body = body_new(root);
-  if (is_blank(data, size))
-    return g_steal_pointer(&body);
-  if (size > G_MAXINT) {
-    g_set_error(error, DM_ERROR, DM_ERROR_BAD_REQUEST, "the body is too large; send less than 2 GiB");
-    return NULL;
-  }
-  if (format == DM_FORMAT_XML && has_too_many_attributes(data, size)) {
-    g_set_error(
-      error, DM_ERROR, DM_ERROR_BAD_REQUEST, "the body has more attributes than any request needs; send less");
-    return NULL;
-  }
-  gboolean well =
-    format == DM_FORMAT_XML ? body_xml_read(body, data, size, error) : body_json_read(body, data, size, error);
-  return well ? g_steal_pointer(&body) : NULL;
-}
-
 void dm_body_free(DmBody *body) {
   if (body != NULL)
     arena_free(body->arena);
@@ -85,6 +46,10 @@ static const DmBody *find(const DmBody *first, const char *name) {
 
 const DmBody *dm_body_child(const DmBody *body, const char *name) {
   return body != NULL ? find(body->first, name) : NULL;
+}
+
+const DmBody *dm_body_next(const DmBody *child) {
+  return find(child->next, child->name);
 }
 
 gboolean dm_body_has(const DmBody *body, const char *name) {
@@ -105,9 +70,23 @@ const char *dm_body_text(const DmBody *body, const char *name) {
   return child != NULL ? child->text : NULL;
 }
 
+static gboolean refuse(const DmBody *body, const char *wants, GError **error) {
+  g_autofree char *name = cite(body->name), *value = cite(body->text != NULL ? body->text : "");
+  if (body->listed && body->text == NULL)
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_REQUEST, "'%s' is a list; send %s", name, wants);
+  else if (body->listed)
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_REQUEST, "'%s' is the list [%s]; send %s", name, value, wants);
+  else if (body->text == NULL || body->first != NULL)
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_REQUEST, "'%s' holds '%s'; send %s", name,
+      body->first != NULL ? body->first->name : "{}", wants);
+  else
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_REQUEST, "'%s' is %s; send %s", name, value, wants);
+  return FALSE;
+}
+
 /*
- * The one child of that name, NULL in @child: none. One that is there twice is refused: oVirt takes one of the two
- * memories, and the client that sent them may have meant the other.
+ * The only child of that name; NULL in @child: none. Duplicates are refused: oVirt uses the last of two, and the client
+ * may have meant the other.
  */
 static gboolean find_single(const DmBody *body, const char *name, const DmBody **child, GError **error) {
   const DmBody *found = dm_body_child(body, name);
@@ -116,11 +95,69 @@ static gboolean find_single(const DmBody *body, const char *name, const DmBody *
       error, DM_ERROR, DM_ERROR_BAD_REQUEST, "'%s' stands more than once in '%s'; send one", name, body->name);
     return FALSE;
   }
-  if (found != NULL && found->text == NULL) {
-    g_set_error(error, DM_ERROR, DM_ERROR_BAD_REQUEST, "'%s' holds other elements; send a plain value in it", name);
+  *child = found;
+  return TRUE;
+}
+
+static gboolean find_value(const DmBody *body, const char *name, const DmBody **child, GError **error) {
+  const DmBody *found;
+  if (!find_single(body, name, &found, error))
+    return FALSE;
+  if (found != NULL && (found->text == NULL || found->listed || found->first != NULL))
+    return refuse(found, "a plain value, without other elements, attributes or brackets", error);
+  *child = found;
+  return TRUE;
+}
+
+static gboolean is_blank_text(const char *text) {
+  return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
+}
+
+gboolean dm_body_object(const DmBody *body, const char *name, const DmBody **object, GError **error) {
+  const DmBody *found;
+  if (!find_single(body, name, &found, error))
+    return FALSE;
+  if (found != NULL && (found->listed || !is_blank_text(found->text)))
+    return refuse(found, "its members inside it", error);
+  *object = found;
+  return TRUE;
+}
+
+gboolean dm_body_check_once(const DmBody *body, const char *const *lists, GError **error) {
+  g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+  for (const DmBody *child = body != NULL ? body->first : NULL; child != NULL; child = child->next) {
+    if (g_strv_contains(lists, child->name))
+      continue;
+    g_autofree char *name = cite(child->name);
+    if (!g_hash_table_add(seen, (gpointer)child->name)) {
+      g_set_error(
+        error, DM_ERROR, DM_ERROR_BAD_REQUEST, "'%s' stands more than once in '%s'; send one", name, body->name);
+      return FALSE;
+    }
+    if (child->listed)
+      return refuse(child, "one, without brackets", error);
+  }
+  return TRUE;
+}
+
+gboolean dm_body_plain_text(
+  const DmBody *body, const char *name, gboolean *present, const char **text, GError **error) {
+  const DmBody *child;
+  if (!find_value(body, name, &child, error))
+    return FALSE;
+  if (child != NULL && (child->type == BODY_REAL || child->type == BODY_BOOLEAN))
+    return refuse(child, "a text, in quotes", error);
+  for (const char *p = child != NULL ? child->text : ""; *p != '\0'; p = g_utf8_next_char(p)) {
+    gunichar c = g_utf8_get_char(p);
+    if (c == '\n' || c == '\t' || (c >= ' ' && c != 0x7f && c != 0xfffe && c != 0xffff))
+      continue;
+    g_set_error(error, DM_ERROR, DM_ERROR_BAD_VALUE,
+      "'%s' has a control character (0x%02x) in it; send text with line breaks and tabs at most", name, c);
     return FALSE;
   }
-  *child = found;
+  *present = child != NULL;
+  if (child != NULL)
+    *text = child->text;
   return TRUE;
 }
 
@@ -136,7 +173,7 @@ static gboolean is_decimal(const char *text) {
 
 gboolean dm_body_number(const DmBody *body, const char *name, gboolean *present, gint64 *value, GError **error) {
   const DmBody *child;
-  if (!find_single(body, name, &child, error))
+  if (!find_value(body, name, &child, error))
     return FALSE;
   if (child == NULL) {
     *present = FALSE;
@@ -167,7 +204,7 @@ gboolean dm_body_number(const DmBody *body, const char *name, gboolean *present,
 
 gboolean dm_body_boolean(const DmBody *body, const char *name, gboolean *present, gboolean *value, GError **error) {
   const DmBody *child;
-  if (!find_single(body, name, &child, error))
+  if (!find_value(body, name, &child, error))
     return FALSE;
   if (child == NULL) {
     *present = FALSE;

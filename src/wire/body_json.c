@@ -16,7 +16,7 @@ static gboolean check_depth(guint depth, GError **error) {
   return FALSE;
 }
 
-/* A real number stays one ("1.0"), so that it is not taken for a whole one that it may only be near to. */
+/* A real number stays real ("1.0"), so that it is not taken for an integer it may only be close to. */
 static void set_number(DmBody *body, json_t *value) {
   char text[G_ASCII_DTOSTR_BUF_SIZE + 2];
   if (json_is_integer(value)) {
@@ -26,33 +26,49 @@ static void set_number(DmBody *body, json_t *value) {
     if (strpbrk(text, ".e") == NULL)
       g_strlcat(text, ".0", sizeof text);
   }
+  body->type = json_is_integer(value) ? BODY_WHOLE : BODY_REAL;
   body_set_text(body, text, strlen(text));
 }
 
-/* Adds @value under @parent: an array as children of the one name, as XML has them; null is as if it were not there. */
+static gboolean read_value(DmBody *parent, const char *name, json_t *value, guint depth, GError **error);
+
+/* As children of the same name, as in XML; elements of a nested array are one level deeper. */
+static gboolean read_array(DmBody *parent, const char *name, json_t *array, guint depth, GError **error) {
+  if (!check_depth(depth, error))
+    return FALSE;
+  gboolean any = FALSE;
+  for (gsize i = 0; i < json_array_size(array); i++) {
+    json_t *item = json_array_get(array, i);
+    if (json_is_null(item))
+      continue;
+    any = TRUE;
+    DmBody *into = json_is_array(item) ? body_add(parent, name) : parent;
+    if (!read_value(into, name, item, depth + 1, error))
+      return FALSE;
+    parent->last->listed = TRUE;
+  }
+  if (!any) /* a value was meant: not the same as nothing sent */
+    body_add(parent, name)->listed = TRUE;
+  return TRUE;
+}
+
+/* Adds @value under @parent; null is as absent. */
 static gboolean read_value(DmBody *parent, const char *name, json_t *value, guint depth, GError **error) {
   if (json_is_null(value))
     return TRUE;
-  if (json_is_array(value)) {
-    if (!check_depth(depth, error))
-      return FALSE;
-    for (gsize i = 0; i < json_array_size(value); i++) {
-      json_t *item = json_array_get(value, i);
-      DmBody *into = json_is_array(item) ? body_add(parent, name) : parent;
-      if (!read_value(into, name, item, depth + 1, error))
-        return FALSE;
-    }
-    return TRUE;
-  }
+  if (json_is_array(value))
+    return read_array(parent, name, value, depth, error);
   DmBody *child = body_add(parent, name);
   if (json_is_object(value))
     return read_object(child, value, depth, error);
-  if (json_is_string(value))
+  if (json_is_string(value)) {
     body_set_text(child, json_string_value(value), json_string_length(value));
-  else if (json_is_boolean(value))
+  } else if (json_is_boolean(value)) {
+    child->type = BODY_BOOLEAN;
     body_set_text(child, json_is_true(value) ? "true" : "false", json_is_true(value) ? 4 : 5);
-  else
+  } else {
     set_number(child, value);
+  }
   return TRUE;
 }
 

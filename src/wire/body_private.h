@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one tree that bodies in XML and JSON become. Not for other layers. */
+/* The common tree of XML and JSON bodies. Not for other layers. */
 #pragma once
 
 #include "arena.h"
 #include "wire/node.h"
 
-/* Objects within objects; oVirt's deepest needs about ten. */
+/* Maximum nesting; oVirt's deepest needs about ten. */
 #define BODY_DEPTH 32
+
+/* The type in JSON; XML has texts only. */
+typedef enum {
+  BODY_TEXT,
+  BODY_WHOLE,
+  BODY_REAL,
+  BODY_BOOLEAN,
+} BodyType;
 
 struct DmBody {
   const char *name;
-  const char *text; /* NULL: it has children, or is an object of JSON */
+  const char *text; /* NULL: it has children, or is a JSON object */
+  BodyType type;    /* of the text */
+  gboolean listed;  /* it is in a JSON array; an empty array is one of these, without a text */
   DmBody *next;
   DmBody *first; /* attributes, then children */
   DmBody *last;
@@ -22,7 +32,7 @@ DmBody *body_add(DmBody *parent, const char *name);
 void body_set_text(DmBody *body, const char *text, gsize length);
 
 /* They fill @body, which is empty. FALSE with DM_ERROR_BAD_REQUEST, or DM_ERROR_BAD_VALUE as body_json_read() says. */
-gboolean body_xml_read(DmBody *body, const char *data, gsize size, GError **error);
+gboolean body_xml_read(DmBody *body, const char *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* DM_ERROR_BAD_VALUE where a number does not fit: jansson has no value for it that could be kept. */
-gboolean body_json_read(DmBody *body, const char *data, gsize size, GError **error);
+/* DM_ERROR_BAD_VALUE for a number out of range: jansson cannot represent it. */
+gboolean body_json_read(DmBody *body, const char *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;

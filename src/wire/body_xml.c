@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libxml2's parser with callbacks of our own instead of its tree: a document type is refused before anything in it is
- * read, so that there are no entities to expand and nothing to fetch, and depth is checked while it grows.
+ * libxml2's parser with callbacks of our own instead of its tree: a DTD is refused before anything in it is read, so
+ * that there are no entities to expand and nothing to fetch, and depth is checked while it grows.
  */
 #include <libxml/SAX2.h>
 #include <libxml/parserInternals.h>
@@ -14,10 +14,10 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
 
 typedef struct {
-  DmBody *open[BODY_DEPTH]; /* the elements around this place; [0] is the root */
+  DmBody *open[BODY_DEPTH]; /* the open elements; [0] is the root */
   guint depth;
-  GString *text; /* of the innermost one, since its last child */
-  GError *error; /* the first; nothing is read after it */
+  GString *text; /* text of the innermost one, since its last child */
+  GError *error; /* the first error; nothing is read after it */
 } Reader;
 
 static void G_GNUC_PRINTF(2, 3) refuse(xmlParserCtxt *context, const char *format, ...) {
@@ -44,14 +44,13 @@ static void read_attributes(DmBody *body, int count, const xmlChar **attributes)
   }
 }
 
-/* The next child of the innermost open element. One with a prefix is none of oVirt's: it is kept under a name that
- * nobody asks for. */
+/* The next child of the innermost open element. One with a prefix is not oVirt's: it is kept under an unused name. */
 static DmBody *add_element(Reader *reader, const char *name, const char *prefix) {
   DmBody *parent = reader->open[reader->depth - 1];
   g_autofree char *full = prefix != NULL ? g_strconcat(prefix, ":", name, NULL) : NULL;
   DmBody *child = body_add(parent, full != NULL ? full : name);
   child->text = "";
-  parent->text = NULL; /* what holds elements has no text */
+  parent->text = NULL; /* an element with children has no text */
   g_string_truncate(reader->text, 0);
   return child;
 }
@@ -70,7 +69,9 @@ static void on_start(void *data, const xmlChar *name, const xmlChar *prefix, con
   if (reader->depth > 0) {
     body = add_element(reader, (const char *)name, (const char *)prefix);
   } else if (prefix != NULL || strcmp((const char *)name, body->name) != 0) {
-    g_autofree char *cited = cite((const char *)name);
+    g_autofree char *full =
+      g_strconcat(prefix != NULL ? (const char *)prefix : "", prefix != NULL ? ":" : "", name, NULL);
+    g_autofree char *cited = cite(full);
     refuse(context, "the body's element is <%s>, but this request takes <%s>", cited, body->name);
     return;
   }
@@ -94,15 +95,18 @@ static void on_text(void *data, const xmlChar *text, int length) {
     g_string_append_len(reader->text, (const char *)text, length);
 }
 
+static void tell(void *context, const xmlError *problem) {
+  g_autofree char *why = cite(problem->message != NULL ? problem->message : "not well-formed");
+  refuse(context, "the body cannot be read as XML: line %d: %s; correct it there", problem->line, g_strstrip(why));
+}
+
 #if LIBXML_VERSION >= 21200
 static void on_error(void *data, const xmlError *problem) {
 #else
 static void on_error(void *data, xmlError *problem) {
 #endif
-  if (problem->level < XML_ERR_FATAL) /* such as a prefix that is not declared */
-    return;
-  g_autofree char *why = cite(problem->message != NULL ? problem->message : "not well-formed");
-  refuse(data, "the body cannot be read as XML: line %d: %s; correct it there", problem->line, g_strstrip(why));
+  if (problem->level >= XML_ERR_FATAL) /* lesser ones include an undeclared prefix */
+    tell(data, problem);
 }
 
 gboolean body_xml_read(DmBody *body, const char *data, gsize size, GError **error) {
@@ -116,7 +120,7 @@ gboolean body_xml_read(DmBody *body, const char *data, gsize size, GError **erro
     .cdataBlock = on_text,
     .serror = on_error,
   };
-  if (memchr(data, '\0', size) != NULL) { /* where libxml2 would stop, and take what it had for all */
+  if (memchr(data, '\0', size) != NULL) { /* where libxml2 would stop, and treat the rest as complete */
     g_set_error(error, DM_ERROR, DM_ERROR_BAD_REQUEST, "the body holds a NUL byte; send the XML as UTF-8");
     return FALSE;
   }
@@ -128,12 +132,16 @@ gboolean body_xml_read(DmBody *body, const char *data, gsize size, GError **erro
   }
   g_autoptr(GString) text = g_string_new(NULL);
   Reader reader = {.open = {body}, .text = text};
-  /* Without NOENT, an "&amp;" in an attribute would arrive as "&#38;". There are no other entities, see above. */
-  xmlCtxtUseOptions(context, XML_PARSE_NOENT | XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+  /* Without NOENT, an "&amp;" in an attribute would arrive as "&#38;". There are no other entities, see above. NOERROR
+   * would keep errors from our handler since libxml2 2.13. */
+  xmlCtxtUseOptions(context, XML_PARSE_NOENT | XML_PARSE_NONET | XML_PARSE_NOWARNING);
   *context->sax = handler;
   context->_private = &reader;
   xmlParseDocument(context);
-  if (reader.error == NULL && !context->wellFormed)
+  const xmlError *last = reader.error == NULL && !context->wellFormed ? xmlCtxtGetLastError(context) : NULL;
+  if (last != NULL)
+    tell(context, last);
+  else if (reader.error == NULL && !context->wellFormed)
     refuse(context, "the body cannot be read as XML; correct it");
   if (reader.error != NULL) {
     g_propagate_error(error, reader.error);

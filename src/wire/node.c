@@ -92,8 +92,38 @@ void dm_node_add_plain_number(DmNode *parent, const char *name, gint64 number) {
   add(parent, name, NODE_PLAIN_NUMBER)->number = number;
 }
 
+void dm_node_add_plain_boolean(DmNode *parent, const char *name, gboolean value) {
+  add(parent, name, NODE_PLAIN_BOOLEAN)->number = value ? 1 : 0;
+}
+
 void dm_node_adopt(DmNode *parent, DmNode *node, gboolean as_item) {
   node->is_item = as_item;
   arena_adopt(parent->arena, node->arena);
   append(parent, node);
+}
+
+DmNode *dm_node_next(const DmNode *parent, const DmNode *after) {
+  return after != NULL ? after->next : parent->kind == NODE_OBJECT ? parent->first : NULL;
+}
+
+const char *dm_node_name(const DmNode *node) {
+  return node->name;
+}
+
+gboolean dm_node_is_item(const DmNode *node) {
+  return node->is_item;
+}
+
+const char *dm_node_attribute(const DmNode *node, const char *name) {
+  const DmNode *attribute = node->attributes;
+  while (attribute != NULL && strcmp(attribute->name, name) != 0)
+    attribute = attribute->next;
+  return attribute != NULL ? attribute->text : NULL;
+}
+
+void dm_node_fill(DmNode *node, DmNode *from) {
+  arena_adopt(node->arena, from->arena);
+  node->attributes = from->attributes;
+  node->first = from->first;
+  node->last = from->last;
 }

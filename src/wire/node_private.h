@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What node.c builds and node_write.c writes. Not for other layers. */
+/* The tree built by node.c and written by node_write.c. Not for other layers. */
 #pragma once
 
 #include "arena.h"
@@ -12,6 +12,7 @@ typedef enum {
   NODE_PLAIN_NUMBER, /* a number in JSON */
   NODE_DECIMAL,
   NODE_DATE,
+  NODE_PLAIN_BOOLEAN, /* the word without quotes in JSON; number is 1 or 0 */
 } NodeKind;
 
 /* An attribute is a node of NODE_TEXT in a list of its own. */

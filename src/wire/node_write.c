@@ -4,7 +4,7 @@
 
 #include "node_private.h"
 
-/* Where a text stands decides which of its bytes cannot stand for themselves. */
+/* The context of a text decides which bytes must be escaped. */
 typedef enum {
   IN_TEXT = 1,
   IN_ATTRIBUTE = 2,
@@ -65,7 +65,7 @@ static const char *escape_json(char c) {
   }
 }
 
-/* The bytes of the character at @p, one beyond ASCII; 0: it is not UTF-8. @allowed: whether XML can hold it. */
+/* The length of the non-ASCII character at @p; 0: not UTF-8. @allowed: whether XML allows it. */
 static gsize measure(const char *p, gboolean *allowed) {
   gunichar c = g_utf8_get_char_validated(p, -1);
   if (c == (gunichar)-1 || c == (gunichar)-2)
@@ -75,7 +75,7 @@ static gsize measure(const char *p, gboolean *allowed) {
 }
 
 static void write_text(GString *out, const char *text, Place place) {
-  const char *run = text; /* from here on, nothing is written yet */
+  const char *run = text; /* start of what is not written yet */
   for (const char *p = text;;) {
     while (!(special[(guchar)*p] & place))
       p++;
@@ -94,7 +94,7 @@ static void write_text(GString *out, const char *text, Place place) {
   }
 }
 
-/* At least @width digits, without printf's detour over the locale. */
+/* At least @width digits, faster than printf, which uses the locale. */
 static void write_number(GString *out, gint64 number, int width) {
   char digits[24];
   char *p = digits + sizeof digits;
@@ -175,6 +175,9 @@ static void write_xml(const DmNode *node, GString *out) {
     case NODE_DATE:
       write_date(out, node->number);
       break;
+    case NODE_PLAIN_BOOLEAN:
+      g_string_append(out, node->number != 0 ? "true" : "false");
+      break;
   }
   g_string_append_len(out, "</", 2);
   g_string_append(out, node->name);
@@ -204,6 +207,9 @@ static void write_json(const DmNode *node, GString *out) {
       break;
     case NODE_DECIMAL:
       write_decimal(out, node->decimal);
+      break;
+    case NODE_PLAIN_BOOLEAN:
+      g_string_append(out, node->number != 0 ? "true" : "false");
       break;
   }
 }

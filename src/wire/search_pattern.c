@@ -21,7 +21,7 @@ char *fold_text(const char *text, Fold fold) {
     return fold_enum(text);
   if (g_str_is_ascii(text))
     return g_ascii_strdown(text, -1);
-  g_autofree char *valid = g_utf8_make_valid(text, -1); /* casefold reads beyond the end of a torn character */
+  g_autofree char *valid = g_utf8_make_valid(text, -1); /* casefold reads beyond the end of a truncated character */
   return g_utf8_casefold(valid, -1);
 }
 
@@ -51,7 +51,7 @@ Pattern pattern_new(const char *start, const char *end, gboolean quoted, gboolea
   return (Pattern)g_ptr_array_free(pieces, FALSE);
 }
 
-/* The leftmost place for each piece is as good as any other, so there is no going back and no explosion. */
+/* The leftmost match of each piece is as good as any other, so there is no backtracking and no explosion. */
 gboolean pattern_matches(Pattern pattern, const char *text) {
   if (pattern[1] == NULL)
     return strcmp(text != NULL ? text : "", pattern[0]) == 0;

@@ -11,7 +11,7 @@ typedef struct {
 } Parameter;
 
 struct DmTarget {
-  char *text;          /* the URI, cut and decoded in place: all strings point into it */
+  char *text;          /* the URI, split and decoded in place: all strings point into it */
   GPtrArray *segments; /* ends with NULL */
   GArray *matrix;      /* of the last segment */
   GArray *query;
@@ -33,12 +33,12 @@ static gboolean fail(GError **error, const char *part, const char *why) {
   return FALSE;
 }
 
-/* Decodes in place: what comes out is never longer. */
+/* Decodes in place: the result is never longer. */
 static gboolean decode(char *part, gboolean plus_is_blank, GError **error) {
   char *to = part;
   for (const char *from = part; *from != '\0'; from++) {
     if (*from != '%') {
-      *to++ = *from == '+' && plus_is_blank ? ' ' : *from;
+      *to++ = (char)(*from == '+' && plus_is_blank ? ' ' : *from);
       continue;
     }
     int high = g_ascii_xdigit_value(from[1]);
@@ -54,7 +54,7 @@ static gboolean decode(char *part, gboolean plus_is_blank, GError **error) {
   return g_utf8_validate(part, -1, NULL) || fail(error, part, "is not UTF-8; encode it as UTF-8");
 }
 
-/* Cuts @text at the first @separator; what follows it, or NULL. */
+/* Cuts @text at the first @separator; returns the rest, or NULL. */
 static char *cut(char *text, char separator) {
   char *found = strchr(text, separator);
   if (found == NULL)

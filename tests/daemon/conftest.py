@@ -5,10 +5,12 @@ A test's VMs come before its daemon where it names them first: then the daemon h
 when it is ready, and nothing needs to be waited for.
 """
 
+import concurrent.futures
 import os
 
 import pytest
 
+import testbed
 from testbed.daemon import VIEWER, Authority, Daemon, make_users
 from testbed.setup import dimmerd
 
@@ -28,6 +30,21 @@ def users(dimmerd_built, session_host):
 @pytest.fixture(scope='session')
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp('ca'))
+
+
+@pytest.fixture(scope='module')
+def own_host(require):
+    """A host of its own, whose libvirtd may be stopped or killed."""
+    require(testbed.missing())
+    with testbed.SessionHost() as host:
+        yield host
+
+
+@pytest.fixture
+def fragile(own_host):
+    """The same for one test."""
+    yield own_host
+    own_host.remove_all()
 
 
 @pytest.fixture
@@ -64,6 +81,13 @@ def client(daemon):
 @pytest.fixture
 def viewer(daemon):
     return daemon.client(VIEWER)
+
+
+@pytest.fixture
+def pool():
+    """For requests side by side."""
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        yield pool
 
 
 @pytest.fixture

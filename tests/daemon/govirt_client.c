@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client of dimmerd that nobody here wrote: libgovirt, as virt-viewer uses it. Prints a line for each thing that it
+ * A client of dimmerd from another project: libgovirt, as virt-viewer uses it. Prints a line for each thing that it
  * sees; test_govirt.py reads them. Verbs are done in their order, on one OvirtProxy.
  *
  * usage: govirt_client [OPTION...] HOST VERB [ARGUMENT] [VERB [ARGUMENT]]...

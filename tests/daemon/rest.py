@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of dimmerd say to it and read from it. Sizes are MiB here, bytes on the wire."""
 
+import functools
+import re
+import sys
 import uuid
+from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from testbed import dimm_xml
+from testbed.sizes import MIB, mib
 
-MIB = 1 << 20
+REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / 'tests/docs'))
+
+import facts  # noqa: E402, F401  (it is in tests/docs, and tests import it from here)
+
 BAD_SYNTAX = 'Request syntactically incorrect.'
 FAILED = 'Operation Failed'
 NEXT_RUN = '?next_run=true'
-
-
-def mib(text):
-    """Bytes as a client gets them, in MiB."""
-    size = int(text)
-    return size / MIB if size % MIB else size // MIB
 
 
 def vm_id(vm):
@@ -26,6 +28,17 @@ def vm_id(vm):
 def path(vm, rest=''):
     """The VM's resource, or one below it or a parameter of it."""
     return f'vms/{vm_id(vm)}{rest}'
+
+
+def fill(client, route):
+    """The route with the id of the first object of each collection; None: a collection is empty."""
+    while '{}' in route:
+        above, _, below = route.partition('/{}')
+        found = client.get(above).xml
+        if len(found) == 0:
+            return None
+        route = f'{above}/{found[0].get("id")}{below}'
+    return route
 
 
 def search(kind, text, **others):
@@ -96,9 +109,7 @@ def plug(vm, *sizes):
     ids = []
     for size in sizes:
         ids.append(str(uuid.uuid4()))
-        vm.attach(dimm_xml(size, alias=f'ua-{ids[-1]}'))
-        if vm.spec.os:
-            vm.wait_plugged(f'ua-{ids[-1]}')
+        vm.plug(f'ua-{ids[-1]}', size)
     return ids
 
 
@@ -116,19 +127,35 @@ def wait_status(client, vm, status):
     return client.wait(path(vm), lambda found: found.findtext('status') == status)
 
 
+RUNS = 'up', 'powering_up'  # most guests here have no agent, and are up half a minute after their start
+
+
+def wait_runs(client, vm):
+    return client.wait(path(vm), lambda found: found.findtext('status') in RUNS)
+
+
 # Faults.
+
+@functools.cache
+def fault_codes():
+    """Those that are documented."""
+    manual = re.findall(r'^\.It Sy ([a-z-]+)', (REPO / 'docs/dimmer.1').read_text().partition('.Sh DIAGNOSTICS')[2], re.MULTILINE)
+    page = (REPO / 'docs/api.md').read_text().partition('| code | of |')[2].partition('`detail`')[0]
+    return {*manual, *re.findall(r'`([a-z-]+)`', page)}
+
 
 def fault(answer, status, reason=FAILED):
     """The detail of the fault that an answer must be; it says something."""
     assert answer.status == status, answer
     if answer.type == 'application/json':
         found = answer.json
-        assert set(found) == {'reason', 'detail'}, answer
+        assert set(found) == {'code', 'reason', 'detail'}, answer
     else:
         assert answer.xml.tag == 'fault', answer
         found = {child.tag: child.text for child in answer.xml}
     assert found['reason'] == reason, answer
     assert found['detail'], answer
+    assert found['code'] in fault_codes(), answer
     return found['detail']
 
 

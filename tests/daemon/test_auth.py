@@ -2,9 +2,12 @@
 """Who may: tokens, Basic, roles, logout, the users file."""
 
 import concurrent.futures
+import contextlib
 import re
 import stat
+import threading
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -58,11 +61,63 @@ def test_requests_for_a_token_that_are_wrong(daemon, fields, code):
     assert [key for key, value in fields.items() if value or key in answer.json['error']]
 
 
-@pytest.mark.parametrize('accept', [None, 'text/html', '*/*'])
-def test_a_token_is_json_whatever_is_accepted(daemon, accept):
-    """oVirt refuses all but application/json, which no client needs."""
-    answer = daemon.anonymous().ask_token(*ADMIN, accept=accept)
-    assert answer.status == 200 and answer.json['access_token']
+def test_a_token_only_as_ovirt_gives_it(daemon):
+    """SsoService.validateClientAcceptHeader() and validateScope()."""
+    anonymous = daemon.anonymous()
+    for accept in (None, 'text/html', '*/*'):
+        answer = anonymous.ask_token(*ADMIN, accept=accept)
+        assert (answer.status, answer.json['error_code']) == (400, 'invalid_request')
+        assert 'Accept' in answer.json['error']
+    for scope in ('bogus', f'{API_SCOPE} bogus', 'bogus=ovirt-app-api', 'ovirt-ext=bogus=x'):
+        answer = anonymous.ask_token(*ADMIN, scope=scope)
+        assert answer.status == 400 and 'invalid_scope' in answer.json.values()
+        assert any('bogus' in text for text in answer.json.values())
+    for scope in (None, '', f'{API_SCOPE} ovirt-ext=token-info:validate', ADMIN_SCOPE,
+                  f'{ADMIN_SCOPE} ovirt-ext=auth:sequence-priority=~', 'ovirt-ext=auth:identity=a=b openid'):
+        assert anonymous.ask_token(*ADMIN, scope=scope).json['access_token'], scope
+
+
+def test_a_token_tells_whose_it_is_and_is_revoked(daemon):
+    anonymous, token = daemon.anonymous(), daemon.anonymous().token(*VIEWER)
+    info = anonymous.form(f'{TOKEN}-info', {'token': token, 'scope': API_SCOPE}).json
+    assert (info['active'], info['user_id'], info['user_authz']) == (True, VIEWER[0], 'internal')
+    assert info['exp'].isdecimal() and info['ovirt']['principal_id']
+    validate = {'token': token, 'scope': 'ovirt-ext=token-info:validate'}
+    assert anonymous.form(f'{TOKEN}-info', validate).json == {}
+    for fields in ({'token': 'never-given-out'}, {}, validate | {'token': ''}):
+        assert anonymous.form(f'{TOKEN}-info', fields).status == 400, fields
+    assert anonymous.form(f'{TOKEN}-info', validate, accept=None).status == 400
+    assert anonymous.form(f'{TOKEN.rpartition("/")[0]}/revoke', {'token': token}).json == {}
+    assert anonymous.form(f'{TOKEN}-info', validate).status == 400
+    assert anonymous.bearer(token).get().status == 401
+
+
+def test_a_token_by_the_query(daemon):
+    """As oVirt takes it (HttpServletRequest.getParameter()), by any method; but no secret."""
+    anonymous, json = daemon.anonymous(), {'Accept': 'application/json'}
+    name, password = (quote(text) for text in ADMIN)
+    answer = anonymous.form(f'{TOKEN}?grant_type=password&scope={API_SCOPE}&username={name}', {'password': ADMIN[1]})
+    assert daemon.anonymous().bearer(answer.json['access_token']).get('vms').status == 200
+    whole = f'grant_type=password&scope={API_SCOPE}&username={name}&password={password}'
+    for answer in (anonymous.get(f'{TOKEN}?{whole}', headers=json), anonymous.form(f'{TOKEN}?{whole}', {}),
+                   anonymous.form(f'{TOKEN}-info?token={answer.json["access_token"]}', {})):
+        assert (answer.status, answer.json.get('error_code', answer.json.get('error'))) == (400, 'invalid_request')
+        assert 'by POST, in the form' in answer.text
+    token = anonymous.token(*ADMIN)
+    basic = daemon.anonymous().basic(*VIEWER)
+    assert basic.get(f'{TOKEN}-http-auth?scope={API_SCOPE}', headers=json).json['access_token']
+    assert anonymous.form(f'{LOGOUT}?token={quote(token)}', {}).json == {}
+    assert anonymous.bearer(token).get().status == 401
+
+
+def test_a_token_for_http_basic(daemon, client):
+    basic = daemon.anonymous().basic(*VIEWER)
+    fields = {'grant_type': 'urn:ovirt:params:oauth:grant-type:http', 'scope': API_SCOPE}
+    token = basic.form(f'{TOKEN}-http-auth', fields).json['access_token']
+    assert daemon.anonymous().bearer(token).get('vms').status == 200
+    answer = daemon.anonymous().form(f'{TOKEN}-http-auth', fields)
+    assert answer.status == 401 and answer.headers['WWW-Authenticate'].startswith('Basic')
+    assert client.form(f'{TOKEN}-http-auth', fields).status == 400  # its token makes no other
 
 
 @pytest.mark.parametrize('scope', [f'{ADMIN_SCOPE} {API_SCOPE}', ADMIN_SCOPE])
@@ -186,7 +241,7 @@ def test_a_viewer_changes_nothing(mute, daemon, viewer, client):
     assert mute.state() == 'running' and list(mute.memory_devices()) == [f'ua-{device}']
 
 
-def test_wrong_passwords_in_a_row_keep_nobody_else_out(daemon):
+def test_wrong_passwords_in_a_row_keep_no_other_user_out(daemon):
     """How long each takes is not measured here; only that all are answered, and the others."""
     anonymous = daemon.anonymous()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -219,7 +274,7 @@ def test_right_passwords_never_wait(daemon):
     assert daemon.anonymous().ask_token(*VIEWER).status == 200
 
 
-def test_a_try_that_is_not_looked_at_is_told_why(daemon):
+def test_a_try_that_is_not_looked_at_gets_the_reason(daemon):
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         asked = [pool.submit(daemon.anonymous().ask_token, ADMIN[0], f'wrong {number}')
                  for number in range(12)]
@@ -273,12 +328,14 @@ def test_a_user_comes_changes_and_goes(daemon):
     assert daemon.anonymous().bearer(token).get().status == 401
 
 
-def test_a_viewer_is_told_how_to_become_an_admin(off, daemon, viewer):
+def test_a_viewer_learns_how_to_become_an_admin(off, daemon, viewer):
     detail = rule(viewer.put(path(off), change(512)), 403)
     command = re.search(r"'dimmerd user (role \S+ admin)'", detail)
     run_user(daemon, *command[1].split())
     reload_users(daemon)
-    assert viewer.put(path(off), change(512)).status == 200
+    unauthorized(viewer.put(path(off), change(512)))  # the token was a viewer's
+    again = daemon.anonymous().bearer(daemon.anonymous().token(*VIEWER))
+    assert again.put(path(off), change(512)).status == 200
 
 
 @pytest.mark.parametrize('args, named', [
@@ -322,7 +379,82 @@ def test_a_reload_revokes_the_tokens_of_changed_and_removed_users(daemon):
     assert daemon.anonymous().token('changed@internal', 'second')
 
 
-def test_a_users_file_that_is_gone_takes_nobody_out(daemon, client):
+@pytest.mark.parametrize('change_user', [
+    lambda daemon: run_user(daemon, 'passwd', VIEWER[0], stdin='another one\n'),
+    lambda daemon: run_user(daemon, 'role', VIEWER[0], 'admin'),
+    lambda daemon: run_user(daemon, 'del', VIEWER[0]),
+    lambda daemon: (run_user(daemon, 'del', VIEWER[0]),
+                    run_user(daemon, 'add', VIEWER[0], '--role', 'viewer', stdin=VIEWER[1] + '\n')),
+], ids=['passwd', 'role', 'del', 'del-add'])
+@pytest.mark.parametrize('stopped', [True, False], ids=['stopped', 'running'])
+def test_a_token_does_not_outlive_what_it_was_given_for(daemon, change_user, stopped):
+    """Whether dimmerd hears of the change by a reload, or starts after it."""
+    tokens = [daemon.anonymous().token(*user) for user in (ADMIN, VIEWER)]
+    if stopped:
+        daemon.stop()
+    change_user(daemon)
+    if not stopped:
+        daemon.kill()
+    daemon.restart()
+    assert [daemon.anonymous().bearer(token).get().status for token in tokens] == [200, 401]
+
+
+def test_a_token_ends_however_it_is_used(serve):
+    daemon = serve(token_life=2)
+    client = daemon.anonymous().bearer(daemon.anonymous().token(*ADMIN))
+    assert client.get().status == 200
+    deadline = time.monotonic() + 30
+    while client.get().status == 200:
+        assert time.monotonic() < deadline
+    unauthorized(client.get())
+
+
+def guess(daemon, address, name, stop):
+    """Guesses one behind the other, as fast as it is answered; how often."""
+    number = 0
+    while not stop.is_set():
+        headers = {'X-Forwarded-For': address} if address else {}
+        answer = daemon.anonymous().form(TOKEN, {
+            'grant_type': 'password', 'scope': API_SCOPE, 'username': name, 'password': f'wrong {address} {number}',
+        }, headers=headers)
+        assert answer.status == 400
+        number += 1
+    return number
+
+
+@contextlib.contextmanager
+def guessers(daemon, count, name=ADMIN[0]):
+    """So many, in a row and without end, behind a proxy; the daemon goes with them, as their last tries wait for long."""
+    stop = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        try:
+            for number in range(count):
+                pool.submit(guess, daemon, f'192.0.2.{number}', name, stop)
+            yield
+        finally:
+            stop.set()
+            daemon.kill()
+
+
+def test_guessers_behind_a_proxy_are_distinguished(serve):
+    """They do not get in the way of others from elsewhere."""
+    daemon = serve(trusted_proxies='127.0.0.1')
+    with guessers(daemon, 6):
+        daemon.wait_logs(r'from 192\.0\.2\.\d failed', 18)
+        answer = daemon.anonymous().form(TOKEN, {
+            'grant_type': 'password', 'scope': API_SCOPE, 'username': ADMIN[0], 'password': ADMIN[1],
+        }, headers={'X-Forwarded-For': '10.9.9.9, 198.51.100.1'})
+        assert answer.status == 200
+        daemon.wait_log('connecting from 198.51.100.1 logged in')
+
+
+def test_a_proxy_that_is_not_configured_is_logged(daemon):
+    """All its clients are one, so that is what slows them down."""
+    with guessers(daemon, 12):
+        daemon.wait_log('many logins through the proxy 127.0.0.1 failed.*trusted-proxies')
+
+
+def test_a_users_file_that_is_gone_logs_no_user_out(daemon, client):
     users = users_file(daemon)
     aside = users.rename(users.with_suffix('.aside'))
     daemon.reload()
@@ -344,8 +476,8 @@ def test_the_first_user_may_come_later(serve):
 
 
 def reload_users(daemon):
-    """Each reload is told once."""
-    line = 'the users were read again'
+    """Each reload is reported once."""
+    line = 'the users were reloaded'
     count = daemon.text().count(line)
     daemon.reload()
     daemon.wait_logs(line, count + 1)

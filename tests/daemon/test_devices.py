@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rest import (MIB, change, definitions, empty, event, events, fault, job, memory, mib, path, plug,
-                  put, rule, sizes_of, steps, values, wait_job, wait_memory)
-from testbed import dimm_xml, virtio_mem_xml
+from rest import (MIB, change, definitions, empty, event, events, fault, job, memory, mib, path, plug, put, rule,
+                  sizes_of, steps, values, wait_job, wait_memory, wait_runs)
+from testbed import dimm_xml, inside, virtio_mem_xml
 
 
 def device_body(size, rest=''):
@@ -89,15 +89,76 @@ def test_a_device_of_another_tool_has_an_id_that_stays(mute, client):
 
 
 def test_a_virtio_mem_device(host, client):
-    """Its size is the most it can hold; memory counts what it holds or is asked to hold."""
+    """Its size is the most it can hold; memory counts what the guest holds, whatever is requested."""
     vm = host.start_guest('web1', os=False, devices=virtio_mem_xml(512, 256, alias='ua-vm0'))
     device, = wait_devices(client, vm, 1)
     assert shown(device)['kind'] == 'virtio-mem' and mib(shown(device)['size']) == 512
     assert mib(shown(device)['requested']) == 256
-    assert memory(client.get(path(vm)).xml)[0] == 1280
+    assert shown(device)['state'] == 'resizing' and mib(shown(device)['current']) == 0
+    assert memory(client.get(path(vm)).xml)[0] == 1024
 
 
 # Plugging.
+
+def test_a_plug_that_the_guest_has_no_page_descriptors_for(host, serve):
+    vm = host.start_guest('web1', os=False, memory_mib=256, max_mib=40 << 10)
+    client = serve().client()
+    asked = [client.post(where(vm), device_body(17 << 10)),
+             client.put(path(vm), f'<vm><memory>{(256 + (17 << 10)) * MIB}</memory></vm>'),
+             client.get(path(vm, f'/memoryplan?plug={17 << 30}'))]
+    for answer in asked:
+        assert 'page descriptors' in rule(answer, 409)
+    assert client.get(path(vm, f'/memoryplan?plug={17 << 30}&force=true')).status == 200
+    assert values(client, vm) == (256,) * 4
+    assert client.post(where(vm) + '?force=true', device_body(17 << 10)).status == 201
+    assert values(client, vm)[0] == 256 + (17 << 10)
+
+
+def test_what_the_host_has_no_memory_for(host, serve):
+    """Said of the host, not of the guest, and nothing has changed."""
+    vm = host.start_guest('web1', memory_mib=512)
+    client = serve().client()
+    vm.leave_room(100)
+    answer = client.post(where(vm), device_body(512, '<policy>whole</policy>'))
+    assert 'the host is out of memory; free some there, or plug less' in rule(answer, 409)
+    assert client.post(where(vm), device_body(512, '<policy>whole</policy>'),
+                       {'Accept': 'application/json'}).json['code'] == 'host-refused'
+    answer = client.put(path(vm), f'<vm><memory>{1024 * MIB}</memory></vm>')
+    said = answer.body.decode()
+    assert answer.status == 200 and 'failed, as the host could not do it' in said and 'out of memory' in said
+    assert 'refused:' not in said and values(client, vm)[0] == 512
+    assert 'the host could not do it' in event(client, 58).findtext('description')
+    jobs = [job.get('id') for job in client.get('jobs').xml]
+    steps = [step for job in jobs for step in client.get(f'jobs/{job}/steps').xml]
+    assert steps and all((step.findtext('state'), step.findtext('refused_by')) == ('refused', 'host') for step in steps)
+    vm.guest('true')
+    vm.leave_room(None)
+    assert client.post(where(vm), device_body(512, '<policy>whole</policy>')).status == 201
+
+
+@pytest.mark.parametrize('restart', [False, True])
+def test_virtio_mem_that_the_guest_takes_late(host, serve, restart):
+    """Its driver is missing at first: the job is open until it has what was asked for, over a restart too."""
+    vm = host.start_guest('web1', memory_mib=512, files=inside.without_module('virtio_mem'))
+    daemon = serve(answer_timeout=1, guest_timeout=1)
+    client = daemon.client()
+    answer = client.post(where(vm), device_body(256, '<kind>virtio-mem</kind>'))
+    assert answer.status == 202 and mib(shown(answer.xml[0])['current']) == 0
+    assert values(client, vm) == (512,) * 4
+    client.wait(where(vm), lambda found: shown(found[0])['state'] == 'overdue')
+    assert 'has taken 0MiB' in event(client, 20002).findtext('description')
+    if restart:
+        daemon.stop()
+        daemon.restart()
+        client = daemon.client()
+        client.wait('jobs', lambda found: len(found) == 1)
+    number = job(client, vm).get('id')
+    assert job(client, vm).findtext('status') == 'started'
+    inside.load_module(vm, 'virtio_mem')
+    wait_job(client, number, 'finished')
+    assert values(client, vm) == (768,) * 4
+    assert shown(client.get(where(vm)).xml[0])['state'] == 'present'
+
 
 def test_plug_one(guest, client):
     answer = client.post(where(guest), device_body(256))
@@ -115,13 +176,13 @@ def test_plug_one(guest, client):
 
 
 def test_two_who_saw_the_same_memory_do_not_add_twice(guest, client):
-    """Sent side by side: one is carried out, the other is told of it and changes nothing."""
+    """Sent side by side: one is carried out, the other is refused and changes nothing."""
     def send(_):
         return client.post(where(guest, '') + f'?if_memory={256 * MIB}', device_body(128))
     with ThreadPoolExecutor() as pool:
         answers = sorted(pool.map(send, range(2)), key=lambda answer: answer.status)
     assert answers[0].status == 201
-    assert rule(answers[1], 409).startswith('web1 has 384 MiB by now, not the 256 MiB that')
+    assert rule(answers[1], 409).startswith('memory of web1 changed meanwhile: it is 384 MiB, expected 256 MiB')
     assert sizes_of(guest) == [128] and memory(client.get(path(guest)).xml)[0] == 384
 
 
@@ -131,20 +192,20 @@ def test_a_target_with_a_policy(guest, client):
     put(client, guest, 1280, query=query)
     grown = [128, 128, 256, 512]
     assert sizes_of(guest) == grown
-    assert 'has 1280 MiB by now' in rule(client.put(path(guest, query), change(1280)), 409)
+    assert 'it is 1280 MiB, expected 256 MiB' in rule(client.put(path(guest, query), change(1280)), 409)
     put(client, guest, 1280, query=f'?policy=fine&if_memory={1280 * MIB}')
     put(client, guest, 1280, query='?policy=whole')
     assert sizes_of(guest) == grown
     for wrong in ('policy=most', 'if_memory=much'):
         answer = client.put(path(guest, f'?{wrong}'), change(1536))
         assert answer.status == 400 and wrong.partition('=')[2] in answer.body.decode(), answer
-    assert 'now' in rule(client.put(path(guest, '?async=true&if_memory=1'), change(1536)), 409)
+    assert 'changed meanwhile' in rule(client.put(path(guest, '?async=true&if_memory=1'), change(1536)), 409)
     assert sizes_of(guest) == grown
 
 
 def test_the_memory_that_was_seen_of_a_next_run(off_too, client):
     put(client, off_too, 1536, query=f'?if_memory={1024 * MIB}')
-    assert '1536 MiB by now' in rule(client.put(path(off_too, f'?if_memory={1024 * MIB}'), change(2048)), 409)
+    assert 'it is 1536 MiB, expected 1024 MiB' in rule(client.put(path(off_too, f'?if_memory={1024 * MIB}'), change(2048)), 409)
 
 
 def test_plug_in_json(mute, client):
@@ -156,7 +217,7 @@ def test_plug_in_json(mute, client):
 
 def test_plug_into_a_node(host, client):
     vm = host.start_guest('web1', os=False, cells=[512, 512], vcpus=2, max_mib=4096)
-    client.wait(path(vm), lambda found: found.findtext('status') == 'up')
+    wait_runs(client, vm)
     answer = client.post(where(vm), device_body(128, '<node>1</node>'))
     assert answer.status == 201 and answer.xml.findtext('memory_device/node') == '1'
     assert '2' in rule(client.post(where(vm), device_body(128, '<node>2</node>')), 409)
@@ -315,6 +376,7 @@ def test_the_plan_of_the_worked_example(mute, client):
     assert (mib(found.findtext('memory')), mib(found.findtext('guaranteed'))) == (1408, 900)
     assert mib(found.findtext('next_run/memory')) == 1400
     assert mib(found.findtext('next_run/guaranteed')) == 900
+    assert [mib(found.findtext(f'{which}/boot')) for which in ('now', 'next_run')] == [1024, 1400]
     planned = found.findall('steps/step')
     assert [step.findtext('op') for step in planned] == ['unplug', 'unplug']
     assert sorted(mib(step.findtext('size')) for step in planned) == [128, 256]

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit events and the jobs: codes, severities, links, order, and that they last."""
 
+import concurrent.futures
+import contextlib
 import re
+import sqlite3
 
 import pytest
 
@@ -161,11 +164,63 @@ def test_events_last_and_ids_grow_over_a_restart(several, off, daemon, kill):
     assert ids(events(client, 35))[1:] == ids(several)
 
 
-def test_what_others_do_is_told_too(mute, client):
+def test_what_others_do_is_reported_too(mute, client):
     mute.destroy()
     client.wait(search('events', 'event_vm=web1'), lambda found: len(found) > 0)
     found = client.get(search('events', 'event_vm=web1 and type=61')).xml
     assert codes(found) == ['61'] and found[0].find('user') is None
+
+
+def test_a_page_at_a_time(daemon):
+    """No answer has all there are, which may be any number; what max asks for has a bound too."""
+    assert daemon.stop() == 0
+    with contextlib.closing(sqlite3.connect(daemon.folder / 'dimmerd.db')) as file:
+        for number in range(6000):
+            file.execute('INSERT INTO event (code, severity, time, text) VALUES (1, 0, 1, ?)', [f'event {number}'])
+        file.commit()
+    daemon.restart()
+    client = daemon.client()
+    first, second = (client.get(search('events', f'type=1 page {page}')).xml for page in (1, 2))
+    assert len(first) == len(second) == 100
+    assert ids(first) + ids(second) == list(range(ids(first)[0], ids(first)[0] - 200, -1))
+    assert len(client.get('events').xml) == 100
+    assert len(client.get('events?max=150').xml) == 150
+    assert len(client.get('events?max=999999').xml) == 5000
+
+
+MORE = re.compile(r' \((\d+) more times(.*) within \d+ minutes?\)$')
+
+
+def failures(daemon, tries):
+    """What the events tell of so many failed logins, after a restart: (descriptions, how many they tell of)."""
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        futures = [pool.submit(daemon.anonymous().ask_token, name, 'wrong') for name in tries]
+        concurrent.futures.wait(futures, timeout=3)  # those that have to wait longer are reported at the end
+        assert daemon.stop() == 0
+        answered = sum(future.exception() is None and future.result().status == 400 for future in futures)
+    daemon.restart()
+    texts = [found.findtext('description') for found in events(daemon.client(), 114)]
+    counted = sum(int(MORE.search(text)[1]) if MORE.search(text) else 1 for text in texts)
+    assert counted >= answered > 0
+    return texts, counted
+
+
+def test_failed_logins_of_one_name_are_counted(daemon):
+    texts, counted = failures(daemon, ['nobody@internal'] * 60)
+    assert texts[0].startswith('User nobody@internal from 127.0.0.1 failed to log in (')
+    assert len(texts) == 6 and counted <= 60
+
+
+def test_failed_logins_of_many_names_are_counted(daemon):
+    texts, counted = failures(daemon, [f'nobody{number}@internal' for number in range(90)])
+    assert len(texts) in (31, 32) and counted <= 90
+    assert MORE.search(texts[0])[2] == ', with any names from there'
+
+
+def test_a_name_of_any_length_is_reported_in_short(daemon):
+    texts, _ = failures(daemon, ['x' * 60000, 'a\nb\x1b[31m@internal'])
+    assert sorted(texts) == ['User a?b?[31m@internal from 127.0.0.1 failed to log in',
+                             f'User {"x" * 64}… from 127.0.0.1 failed to log in']
 
 
 def test_unknown_events(client):
@@ -202,6 +257,7 @@ def test_steps_one_by_one(mute, client):
         one = client.get(step.get('href'))
         assert (one.status, one.xml.get('id')) == (200, step.get('id'))
         assert one.xml.find('job').get('id') == found.get('id')
+        assert step.findtext('from') and step.findtext('to') == step.findtext('size')
     assert 'steps' in [link.get('rel') for link in found.findall('link')]
     empty(client.get(f'jobs/{found.get("id")}/steps/no-id'), 404)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libgovirt, as virt-viewer uses it: a client that nobody here wrote. See govirt_client.c."""
+"""libgovirt, as virt-viewer uses it: a client from another project. See govirt_client.c."""
 
 import socket
 import ssl
@@ -75,7 +75,7 @@ def test_a_walk(govirt, served, two_vms):
     assert govirt('root', 'list', 'search', 'name=web2', 'start', 'web1', 'refresh', 'web1',
                   'host', 'web1', 'cluster', 'web1') == [
         'root', '2', f'vm web1 {one} down vnc', f'vm web2 {two} down vnc',
-        '1', f'vm web2 {two} down vnc', 'started web1', f'refreshed web1 {one} up vnc',
+        '1', f'vm web2 {two} down vnc', 'started web1', f'refreshed web1 {one} powering_up vnc',
         f'host {host_name}', 'cluster Default']
     assert two_vms[0].state() == 'running'
     assert govirt('root', 'list', 'stop', 'web1', 'refresh', 'web1')[4:] == [
@@ -88,7 +88,7 @@ def test_a_search_that_finds_nothing(govirt):
         'root', '0', '2']
 
 
-def test_a_refusal_is_told(govirt):
+def test_a_refusal_is_reported(govirt):
     """libgovirt shows the fault's reason, or at least that there was one."""
     lines = govirt('root', 'list', 'stop', 'web1', status=1)
     assert lines[-1].startswith('error: ') and 'Operation Failed' in lines[-1]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host that hangs, and one whose libvirtd goes in the middle of a request and comes again."""
 
-import concurrent.futures
 import os
 import signal
 import time
@@ -9,31 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-import testbed
-from rest import (change, event, fault, memory, path, plug, put, steps, values, wait_job,
-                  wait_memory)
+from rest import change, event, fault, memory, path, plug, put, steps, values, wait_job, wait_memory, wait_runs
 
 QUICK = 2  # seconds that a read may take on a busy machine
-
-
-@pytest.fixture
-def pool():
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        yield pool
-
-
-@pytest.fixture(scope='module')
-def own_host(require):
-    """A host whose libvirtd may be stopped: nobody else is on it."""
-    require(testbed.missing())
-    with testbed.SessionHost() as host:
-        yield host
-
-
-@pytest.fixture
-def fragile(own_host):
-    yield own_host
-    own_host.remove_all()
 
 
 @contextmanager
@@ -59,7 +36,7 @@ def quickly(client, *paths):
 # Hanging.
 
 @pytest.mark.tsan
-def test_a_host_that_hangs_holds_up_nobody(host, fragile, serve, pool):
+def test_a_host_that_hangs_holds_up_no_other(host, fragile, serve, pool):
     stuck = fragile.start_guest('stuck', os=False)
     web = host.start_guest('web', memory_mib=256)
     plug(web, 128)
@@ -124,7 +101,7 @@ def test_a_host_that_hangs_for_long_is_lost_and_comes_again(host, fragile, serve
         fault(client.put(lost, change(1536)), 503)
         assert memory(client.put(elsewhere, change(512)).xml)[0] == 512
     for vm in (stuck, off):
-        client.wait(path(vm), lambda found: found.findtext('status') == 'up')
+        wait_runs(client, vm)
     found, = (job for job in client.get('jobs').xml if 'stuck' in job.findtext('description'))
     wait_job(client, found.get('id'), 'finished', 'failed')
     assert memory(put(client, stuck, 1536)) == (1536, 1536)

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 import testbed
-from rest import fault, path, wait_status
+from rest import fault, path, wait_runs
 from testbed.daemon import Daemon
 
 
@@ -40,13 +40,13 @@ def test_nothing_is_said_of_vms_whose_host_is_gone(users, require):
             assert samples(client)['dimmer_memory_bytes{kind="boot"}'] == 0
             assert client.get('/health').status == 503
             host.start_libvirtd()
-            wait_status(client, vm, 'up')
+            wait_runs(client, vm)
             assert client.get(where).status == 200
             assert vms_by_state(client) == [1, 1, 0]
 
 
 def health(client):
-    answer = client.anonymous().get('/health')
+    answer = client.anonymous().get('/ovirt-engine/services/health')
     return answer.status, answer.text
 
 
@@ -60,18 +60,23 @@ def wait_health(client, status, timeout=10):
 
 
 def test_health_tells_of_a_database_that_takes_nothing(off, daemon, client):
-    """And what happens then is told to those who listen."""
+    """What happens then is reported at once, is in the list, and is stored when the database is back."""
     with client.live() as live, contextlib.closing(sqlite3.connect(daemon.folder / 'dimmerd.db')) as other:
         assert health(client) == (200, 'DB Up!Welcome to Health Status! 1 of 1 hosts connected\n')
         other.execute('BEGIN IMMEDIATE')
         client.post(path(off, '/start'), '<action/>')
         found = live.wait('event', lambda data: data['code'] == '150')
-        assert 'id' not in found and 'href' not in found and int(found['time']) > 0
+        assert client.get(found['href']).status == 200
+        wait_health(client, 503)
         status, text = health(client)
         assert status == 503 and text.startswith('DB Down!') and str(daemon.folder) not in text
         daemon.wait_log('not healthy: cannot write the database .*: database is locked')
         other.execute('ROLLBACK')
     wait_health(client, 200)
+    assert daemon.stop() == 0
+    daemon.restart()
+    client = daemon.client()
+    assert client.get(found['href']).xml.findtext('code') == '150'
     (daemon.folder / 'dimmerd.db').unlink()
     wait_health(client, 503)
     daemon.wait_log('not healthy: the database .* was removed')

@@ -2,14 +2,16 @@
 """SIGKILL of dimmerd after each changing libvirt call of a request, each call that fails, and what follows."""
 
 import http.client
+import re
 import signal
 
 import pytest
 
-from rest import MIB, change, event, fault, path, plug, put, sizes_of, steps, values, vm_id, wait_job, wait_memory
+from rest import MIB, change, event, events, fault, path, plug, put, sizes_of, values, vm_id, wait_job, wait_memory
 
 MORE_THAN_ANY_REQUEST_MAKES = 12
 DETACH, ATTACH = 'virDomainDetachDeviceAlias', 'virDomainAttachDeviceFlags'
+REQUESTED, REQUESTED_ALONE, REMOVED, FAILED_UNPLUG, UPDATED, FAILED = 2046, 2049, 20001, 2047, 35, 58
 STORE, DEFINE = 'virDomainSetMetadata', 'virDomainDefineXML'
 
 
@@ -65,6 +67,17 @@ def restarted(daemon, vm):
     return client, request.get('id')
 
 
+def ids_of(vm):
+    """The ids of the devices, which the API gave their aliases."""
+    return [alias.removeprefix('ua-') for alias in vm.memory_devices()]
+
+
+def check_reported(client, code, devices):
+    """That there is one event of that code for each, however often it was killed."""
+    texts = [found.findtext('description') for found in events(client, code, wait=True)]
+    assert [sum(f'({device})' in text for text in texts) for device in devices] == [1] * len(devices), texts
+
+
 def grow(client, vm, *sizes):
     """PUT, and wait until the guest uses what is new."""
     before = set(vm.memory_devices())
@@ -84,27 +97,28 @@ def check_left_in_order(client, vm):
 
 def test_a_put_that_lowers(guest, daemon, interpose):
     grow(daemon.client(), guest, 512, 256)
+    puts, devices = 1, ids_of(guest)
     for calls in kill_after_each_call(daemon, interpose,
                                       lambda client: client.put(path(guest), change(256, 200))):
-        asked = calls.count(DETACH)
-        told_to_ask = calls.count(STORE) >= 2
+        asks = calls.count(STORE) >= 2  # by the record: unknown whether it was requested, so it is requested again
         client, job = restarted(daemon, guest)
-        wait_memory(client, guest, 512 - 128 * asked)
-        if job and told_to_ask and asked < 2:
-            # It may have been asked: nobody can know, so it counts as overdue.
-            client.wait(f'jobs/{job}/steps', lambda found: sorted(
-                step.findtext('status') for step in found) == sorted(
-                    ['finished'] * asked + ['started'] * (2 - asked)))
-        elif job:
+        wait_memory(client, guest, 256 if asks else 512)
+        if job:
             done = wait_job(client, job, 'finished', 'failed')
-            assert done.findtext('status') == ('finished' if asked else 'failed')
-        assert values(client, guest) == (512 - 128 * asked, 200, 256, 200)
+            assert done.findtext('status') == ('finished' if asks else 'failed')
+        assert values(client, guest) == (256 if asks else 512, 200, 256, 200)
+        check_reported(client, REQUESTED if asks else FAILED_UNPLUG, devices)
+        check_reported(client, REMOVED if asks else FAILED_UNPLUG, devices)
+        puts += 1
+        client.wait('events', lambda _: len(events(client, UPDATED) + events(client, FAILED)) == puts)
         # Once more finishes it.
         put(client, guest, 256, 200)
+        puts += 1
         wait_memory(client, guest, 256)
         assert values(client, guest) == (256, 200, 256, 200)
         check_left_in_order(client, guest)
         grow(client, guest, 512, 256)
+        puts, devices = puts + 1, ids_of(guest)
 
 
 def test_a_put_that_raises(guest, daemon, interpose):
@@ -127,17 +141,19 @@ def test_an_unplug(guest, daemon, interpose):
     grow(daemon.client(), guest, 512)
 
     def ask(client):
+        nonlocal devices
         device = client.get(path(guest, '/memorydevices')).xml[0]
+        devices = [device.get('id')]
         return client.delete(device.get('href'))
 
-    for calls in kill_after_each_call(daemon, interpose, ask):
+    devices = []
+    for _ in kill_after_each_call(daemon, interpose, ask):
         client, job = restarted(daemon, guest)
-        if DETACH not in calls:
-            assert [state for state, _ in steps(client, job)] == ['started']
-            assert ask(client).status == 200
         if job:
             wait_job(client, job, 'finished')
         wait_memory(client, guest, 384)
+        check_reported(client, REQUESTED_ALONE, devices)
+        check_reported(client, REMOVED, devices)
         client.wait(path(guest, '?next_run=true'),
                     lambda found: found.findtext('memory') == str(384 * MIB))
         assert values(client, guest) == (384,) * 4
@@ -186,7 +202,7 @@ def test_a_put_that_lowers_with_a_call_that_fails(guest, daemon, interpose):
     grow(daemon.client(), guest, 512, 256)
     for client, call, at, answer in fail_each_call(
             daemon, interpose, lambda client: client.put(path(guest), change(256, 200))):
-        if call != DETACH:  # then it was asked, or another device was
+        if call != DETACH:  # then it was requested, or another device was
             detail = fault(answer, answer.status)
             assert answer.status >= 400 and 'web1' in detail
         if at < 3:
@@ -195,6 +211,22 @@ def test_a_put_that_lowers_with_a_call_that_fails(guest, daemon, interpose):
         assert values(client, guest) == (256, 200, 256, 200)
         check_left_in_order(client, guest)
         grow(client, guest, 512, 256)
+
+
+@pytest.mark.parametrize('call', [1, 3])
+def test_a_request_that_cannot_be_recorded_leaves_nothing(guest, daemon, interpose, call):
+    """As on a full disk: libvirt still has it in memory."""
+    grow(daemon.client(), guest, 512, 256)
+    client = armed(daemon, interpose, call, 'late')
+    detail = fault(client.put(path(guest), change(256, 200)), 500)
+    assert 'cannot write to the metadata of web1' in detail
+    assert interpose.calls()[call - 1] == STORE and DETACH not in interpose.calls()
+    assert carried(guest) is None
+    failed = event(client, FAILED)
+    assert 'cannot write to the metadata' in failed.findtext('description')
+    assert values(client, guest) == ((512, 256, 512, 256) if call == 1 else (512, 200, 256, 200))
+    put(client, guest, 256, 200)
+    check_left_in_order(client, guest)
 
 
 def test_a_put_that_raises_with_a_call_that_fails(guest, daemon, interpose):
@@ -240,18 +272,45 @@ def test_a_recovery_that_fails_is_tried_again(guest, daemon, interpose):
     assert carried(guest) is None
 
 
-def test_what_was_out_is_overdue_after_a_kill(mute, daemon):
+def test_what_was_out_goes_on_after_a_kill_until_it_is_overdue(mute, serve):
+    daemon = serve(guest_timeout=3)
     device, = plug(mute, 128)
     client = daemon.client()
     wait_memory(client, mute, 1152)
     where = path(mute, f'/memorydevices/{device}')
-    assert client.put(path(mute, '?async=true'), change(1024)).status == 200
+    assert client.put(path(mute, '?async=true&correlation_id=again'), change(1024)).status == 200
     event(client, 2046)
     assert client.get(where).xml.findtext('state') == 'going'
     daemon.kill()
     client = daemon.restart().client()
+    client.wait(where, lambda found: found.findtext('state') == 'going')
     client.wait(where, lambda found: found.findtext('state') == 'overdue')
     assert event(client, 20002).findtext('severity') == 'warning'
+    assert event(client, 2046).findtext('correlation_id') == 'again'
+    updated, = events(client, UPDATED, wait=True)
+    assert 'has not answered yet' in updated.findtext('description')
+    assert updated.findtext('correlation_id') == 'again'
+
+
+def test_what_is_too_old_does_not_go_on(mute, serve):
+    """No client waits for it any more, so it is not asked for again, but overdue, and 'settle' asks."""
+    daemon = serve(guest_timeout=3)
+    plug(mute, 128)
+    client = daemon.client()
+    wait_memory(client, mute, 1152)
+    assert client.put(path(mute, '?async=true'), change(1024)).status == 200
+    event(client, 2046)
+    daemon.kill()
+    metadata = mute.host.virsh('metadata', mute.name, 'urn:dimmer:memory:1')
+    old = re.sub(r'deadline="\d+"', 'deadline="1"', metadata)
+    assert old != metadata
+    mute.host.virsh('metadata', mute.name, 'urn:dimmer:memory:1', '--key', 'dimmer', '--live', '--set', old)
+    client = daemon.restart().client()
+    assert event(client, 20002).findtext('severity') == 'warning'
+    assert carried(mute).get('pid') is None
+    events(client, UPDATED, wait=True)
+    job, = client.get('jobs').xml
+    assert job.findtext('status') == 'started'
 
 
 def test_each_step_that_was_out_goes_back_to_its_own_job(mute, serve):
@@ -274,7 +333,7 @@ def test_each_step_that_was_out_goes_back_to_its_own_job(mute, serve):
     assert client.get(f'jobs/{raised.get("id")}').status == 404  # nothing is left of it
 
 
-def test_a_change_that_waited_for_its_turn_is_told_of_at_the_end(mute, daemon):
+def test_a_change_that_waited_for_its_turn_is_reported_at_the_end(mute, daemon):
     plug(mute, 128)
     client = daemon.client()
     wait_memory(client, mute, 1152)

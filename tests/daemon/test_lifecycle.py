@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting, stopping, being killed, losing libvirt, being crowded."""
 
-import concurrent.futures
 import http.client
 import re
 import resource
@@ -14,12 +13,6 @@ import testbed
 from rest import (change, event, events, job, memory, path, plug, put, steps, values, wait_job,
                   wait_memory, wait_status)
 from testbed.daemon import Daemon, user_command
-
-
-@pytest.fixture
-def pool():
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        yield pool
 
 
 # SIGKILL.
@@ -53,9 +46,9 @@ def test_killed_while_a_guest_owes_an_answer(guest, serve, pool):
 
 
 def test_a_job_that_comes_back_has_its_owner_and_shares_its_device(guest, serve):
-    """Two jobs wait for one device then; that it is gone is told once."""
+    """Two jobs wait for one device then; its removal is reported once."""
     device, = plug(guest, 128)
-    daemon = serve(answer_timeout=1)
+    daemon = serve(answer_timeout=1, guest_timeout=3)
     wait_memory(daemon.client(), guest, 384)
     guest.set_deaf(True)
     put(daemon.client(), guest, 256)
@@ -65,17 +58,21 @@ def test_a_job_that_comes_back_has_its_owner_and_shares_its_device(guest, serve)
     client = daemon.client()
     again = client.get(f'jobs/{before.get("id")}').xml
     assert again.find('owner').get('id') == before.find('owner').get('id')
+    client.wait(path(guest, f'/memorydevices/{device}'), lambda found: found.findtext('state') == 'overdue')
+    deadline = time.monotonic() + 30
+    while 'dimmer_vms_changing 0\n' not in client.get('/metrics').text:  # while it waits, a DELETE would join it
+        assert time.monotonic() < deadline
     answer = client.delete(path(guest, f'/memorydevices/{device}'))
     assert answer.status == 202 and answer.xml.find('job').get('id') != before.get('id')
     guest.set_deaf(False)
     for ident in (before.get('id'), answer.xml.find('job').get('id')):
         wait_job(client, ident, 'finished')
     assert len(events(client, 20001)) == 1
-    released = re.search(r'dimmer_release_seconds_count (\d+)', client.get('/metrics').text)
+    released = re.search(r'dimmer_memory_release_duration_seconds_count (\d+)', client.get('/metrics').text)
     assert released[1] == '1'
 
 
-def test_the_guest_answers_while_nobody_is_there(guest, serve, pool):
+def test_the_guest_answers_while_no_dimmerd_runs(guest, serve, pool):
     daemon = serve(answer_timeout=50)
     client = daemon.client()
     put(client, guest, 384)
@@ -111,13 +108,15 @@ def test_killed_in_a_row(off, serve):
 # SIGTERM and SIGHUP.
 
 def wait_refused(port, timeout=10):
-    """Wait until nobody listens there any more: there is no event for that."""
+    """Wait until the port is closed: there is no event for that."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         try:
             socket.create_connection(('127.0.0.1', port)).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:  # it was closed at that moment
+            pass
     raise AssertionError(f'port {port} still takes connections')
 
 
@@ -175,15 +174,15 @@ def test_a_reload_tells_of_users_and_configuration_apart(daemon):
     good_users, good_config = users.read_text(), daemon.config.read_text()
     users.write_text('no user at all\n')
     daemon.reload()
-    daemon.wait_log('the configuration was read again')
+    daemon.wait_log('the configuration was reloaded')
     daemon.wait_log('the users stay as they were: .*users')
-    assert 'the users were read again' not in daemon.text()
+    assert 'the users were reloaded' not in daemon.text()
     users.write_text(good_users)
     daemon.config.write_text(good_config + '\n[nonsense]\n')
     daemon.reload()
     daemon.wait_log('the configuration stays as it was: .*nonsense')
-    daemon.wait_log('the users were read again')
-    assert daemon.text().count('the configuration was read again') == 1
+    daemon.wait_log('the users were reloaded')
+    assert daemon.text().count('the configuration was reloaded') == 1
     assert daemon.client().get().status == 200
 
 
@@ -201,7 +200,7 @@ def test_libvirtd_is_stopped_and_started(users, require):
             client.wait(where, lambda found: found.findtext('status') == 'unknown')
             assert client.get(where_off).xml.findtext('status') == 'unknown'
             assert client.get('hosts').xml.findtext('host/status') != 'up'
-            lost = f'the connection to {host.uri} was lost'
+            lost = f'the connection to {host.uri} was lost: libvirt closed it'
             assert re.search(rf' warning +{re.escape(lost)} host=\S+$', daemon.wait_log(re.escape(lost)))
             description = events(client, 20007)[-1].findtext('description')
             assert description.endswith(f' cannot be reached: {lost}') and description.count(host.uri) == 1
@@ -281,7 +280,7 @@ def connections(uris):
     (connections('test:///default test:///default'), ['connections', 'test:///default', 'twice']),
     (replace('dimmerd.db', 'users/dimmerd.db'), ['users/dimmerd.db']),
 ])
-def test_a_bad_configuration_is_told(serve, changed, words):
+def test_a_bad_configuration_is_reported(serve, changed, words):
     daemon = serve(start=False)
     daemon.config.write_text(changed(daemon.config.read_text()))
     status, said = daemon.run_to_end()
@@ -352,7 +351,7 @@ def test_more_connections_than_allowed(serve):
 @pytest.mark.parametrize('begun', [b'', b'PUT /ovirt-engine/api/vms/x HTTP/1.1\r\nHost: x\r\n'
                                    b'Content-Length: 1000\r\n\r\n'])
 @pytest.mark.parametrize('encrypted', [False, True])
-def test_dripping_clients_lock_nobody_out(serve, authority, begun, encrypted):
+def test_dripping_clients_lock_no_other_out(serve, authority, begun, encrypted):
     """All connections are theirs, and never idle; but they end, however much they say."""
     count, limit = 8, 2
     tls = authority if encrypted else None
@@ -364,19 +363,20 @@ def test_dripping_clients_lock_nobody_out(serve, authority, begun, encrypted):
         drips.append(tls.context().wrap_socket(drip, server_hostname='localhost') if tls else drip)
         drips[-1].sendall(begun + b'G')
     started = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        good = pool.submit(token.get, 'vms')
-        while not good.done() and time.monotonic() - started < 20:
-            for drip in list(drips):
-                try:
-                    drip.sendall(b'E')
-                except OSError:  # cut off
-                    drips.remove(drip)
-            concurrent.futures.wait([good], timeout=0.1)
-    assert good.result().status == 200
-    assert limit * 0.8 <= time.monotonic() - started < 20
-    for drip in drips:
-        drip.close()
+    assert token.get('vms').status == 200  # one of them gives way
+    while drips and time.monotonic() - started < 20:
+        for drip in list(drips):
+            try:
+                drip.settimeout(0.1)
+                drip.sendall(b'E')
+                cut = drip.recv(4096) == b''
+            except TimeoutError:
+                continue
+            except OSError:
+                cut = True
+            if cut:
+                drips.remove(drip)
+    assert not drips
 
 
 def test_health_and_metrics(mute, client):
@@ -390,7 +390,7 @@ def test_health_and_metrics(mute, client):
 
 
 def test_the_bounds_of_histograms_are_written_as_people_do(client):
-    """Not 0.050000000000000003: whoever asks for a bucket names it."""
+    """Not 0.050000000000000003: queries name buckets."""
     text = client.anonymous().get('/metrics').text
-    bounds = re.findall(r'dimmer_release_seconds_bucket{le="(.*)"}', text)
+    bounds = re.findall(r'dimmer_memory_release_duration_seconds_bucket{le="(.*)"}', text)
     assert bounds == '0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 300 +Inf'.split()

@@ -5,7 +5,7 @@ import pytest
 
 from testbed.daemon import ADMIN, VIEWER, user_command
 
-from rest import MIB, event, memory, mib, path, plug, put, vm_id, wait_status
+from rest import MIB, RUNS, event, memory, mib, path, plug, put, vm_id, wait_runs
 
 
 @pytest.fixture
@@ -36,12 +36,16 @@ def test_the_life_of_a_vm_behind_its_back(host, live):
     vm = host.define('web1', os=False)
     found = live.wait('vm', of(vm, status='down'))
     assert memory(found) == (1024, 1024) and found['name'] == 'web1'
+
+    def runs(data):
+        return of(vm)(data) and data['status'] in RUNS
+
     vm.start()
-    assert 'host' in live.wait('vm', of(vm, status='up'))
+    assert 'host' in live.wait('vm', runs)
     vm.suspend()
     live.wait('vm', of(vm, status='paused'))
     vm.resume()
-    live.wait('vm', of(vm, status='up'))
+    live.wait('vm', runs)
     vm.destroy()
     assert 'host' not in live.wait('vm', of(vm, status='down'))
     ident = vm_id(vm)
@@ -67,9 +71,9 @@ def test_a_changed_definition(mute, client):
 def test_an_update_is_what_get_says(mute, client):
     with client.live() as live:
         mute.suspend()
-        told = live.wait('vm', of(mute, status='paused'))
+        seen = live.wait('vm', of(mute, status='paused'))
     got = client.get(path(mute), json=True).json
-    assert {key: told[key] for key in ('id', 'href', 'name', 'status', 'memory',
+    assert {key: seen[key] for key in ('id', 'href', 'name', 'status', 'memory',
                                        'memory_policy')} == {
         key: got[key] for key in ('id', 'href', 'name', 'status', 'memory', 'memory_policy')}
 
@@ -105,7 +109,7 @@ def test_several_listeners_and_one_that_goes(mute, client):
         for live in (first, second):
             live.wait('vm', of(mute, status='paused'))
     mute.resume()
-    wait_status(client, mute, 'up')
+    wait_runs(client, mute)
 
 
 def test_a_viewer_listens_too(mute, viewer):
@@ -114,7 +118,7 @@ def test_a_viewer_listens_too(mute, viewer):
         live.wait('vm', of(mute, status='paused'))
 
 
-def test_a_listener_that_does_not_read_harms_nobody(mute, client, daemon):
+def test_a_listener_that_does_not_read_harms_no_other(mute, client, daemon):
     with client.live('live'):
         for _ in range(20):
             mute.suspend()

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from rest import (MIB, change, definitions, events, fault, job, jobs, memory, next_run_exists, path, plug, put,
-                  rule, sizes_of, steps, values, vm_id, wait_job, wait_memory, wait_status)
+                  rule, sizes_of, steps, values, vm_id, wait_job, wait_memory, wait_runs,
+                  wait_status)
 
 XML_EXAMPLE = '''<vm>
     <memory>1468006400</memory> <!-- 1400 * 1024^2 -->
@@ -60,7 +61,7 @@ def test_growth_with_a_guaranteed_of_its_own(mute, client):
 
 
 @pytest.mark.parametrize('sizes, status, words', [
-    # What is asked of a running VM of 1024 MiB, at most 4096; words that the message has.
+    # Requests for a running VM of 1024 MiB, at most 4096; words of the message.
     ((1124,), 400, ['100', '128']),
     ((1025,), 400, ['128']),
     ((1024, 1025), 400, ['1025', '1024']),
@@ -77,7 +78,7 @@ def test_rules(mute, client, sizes, status, words):
     assert 'web1' in message and all(word in message for word in words), message
     assert values(client, mute) == (1024, 1024, 1024, 1024)
     assert definitions(mute) == before
-    # oVirt tells of what was done, not of what was refused before.
+    # oVirt reports what was done, not what was refused before.
     assert [found.findtext('code') for found in events(client)
             if found.findtext('code') in ('35', '58', '2039', '2040', '2046')] == []
     for refused in jobs(client, mute):
@@ -96,7 +97,12 @@ def test_less_than_a_mib(mute, client, size):
 def test_a_maximum_that_no_machine_has(off, client):
     message = rule(client.put(path(off), change(maximum=64 * MIB + 1)), 400)
     assert '64 TiB' in message and values(client, off) == (1024, 1024, 1024, 1024)
-    put(client, off, maximum=64 * MIB)
+    # Nor one that its processors cannot address: TCG's have 40 bits.
+    message = rule(client.put(path(off), change(maximum=64 * MIB)), 400)
+    assert '40 address bits' in message and values(client, off) == (1024, 1024, 1024, 1024)
+    most = int(re.search(r'room for (\d+) MiB', message)[1])
+    put(client, off, maximum=most)
+    assert off.inactive_xml().findtext('maxMemory') == str(most << 10)
 
 
 def test_what_helps_against_less_than_a_mib_does(off, client):
@@ -137,7 +143,7 @@ def test_nothing_fits(mute, client):
     plug(mute, 256)
     wait_memory(client, mute, 1280)
     assert memory(put(client, mute, 1180, 800))[0] == 1280
-    # As in oVirt: where nothing goes, guaranteed memory stays as well.
+    # As in oVirt: if nothing is released, guaranteed memory stays as well.
     assert values(client, mute) == (1280, 1280, 1180, 800)
     found, = events(client, 2051, wait=True)
     for word in ('1280', '1180', 'web1', '256', '1024'):
@@ -168,7 +174,7 @@ def test_next_run_only(mute, client):
     assert mute.inactive_xml().find('memory').text == str(3072 * 1024)
     mute.destroy()
     mute.start()
-    vm = client.wait(path(mute), lambda found: found.findtext('status') == 'up')
+    vm = wait_runs(client, mute)
     assert memory(vm) == (3072, 1100) and next_run_exists(vm) == 'false'
 
 
@@ -246,14 +252,14 @@ def test_paused(mute, client):
 
 def test_a_transient_vm_has_no_next_run(host, client):
     vm = host.create('web1', os=False)
-    wait_status(client, vm, 'up')
+    wait_runs(client, vm)
     assert 'transient' in rule(client.put(path(vm, '?next_run=true'), change(2048)), 409)
     assert memory(put(client, vm, 1280)) == (1280, 1280)
 
 
 def test_a_vm_that_cannot_hot_plug(host, client):
     vm = host.start_guest('web1', os=False, max_mib=None)
-    wait_status(client, vm, 'up')
+    wait_runs(client, vm)
     rule(client.put(path(vm), change(1280)), 409)
     assert sizes_of(vm) == []
 
@@ -277,7 +283,7 @@ def plug_movable_and_pinned(vm):
     return movable, pinned
 
 
-def test_a_refused_device_is_told_and_made_up_for_by_another(guest, serve):
+def test_a_refused_device_is_reported_and_made_up_for_by_another(guest, serve):
     movable, pinned = plug_movable_and_pinned(guest)
     client = serve(answer_timeout=60).client()
     assert memory(put(client, guest, 384)) == (384, 384)

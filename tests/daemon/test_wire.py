@@ -133,9 +133,9 @@ def test_unknown_is_404_for_changes_too(client):
     ('PUT', 'vms/{}/memorydevices', {'GET', 'HEAD', 'POST'}),
     ('PUT', 'vms/{}/memorydevices/x', {'GET', 'HEAD', 'DELETE'}),
     ('POST', 'jobs', {'GET', 'HEAD'}),
-    ('GET', '/ovirt-engine/sso/oauth/token', {'POST'}),
+    ('PUT', '/ovirt-engine/sso/oauth/token', {'POST'}),
 ])
-def test_a_wrong_method_is_told_the_right_ones(off, client, method, where, allowed):
+def test_a_wrong_method_gets_the_right_ones(off, client, method, where, allowed):
     answer = client.request(method, where.format(vm_id(off)), b'<vm/>' if method != 'GET' else None,
                             {'Content-Type': 'application/xml'})
     assert answer.status == 405, answer
@@ -205,6 +205,79 @@ def test_bad_json(off, client, body):
     assert answer.type == 'application/json'
     fault(answer, 400, BAD_SYNTAX)
     assert memory(client.get(path(off)).xml) == (1024, 1024)
+
+
+# Of another type than the field: each names the field, and what was sent.
+SIZES = ['[1]', '[1073741824]', '[]', '[null]', '[[1]]', '{}', '{"a": 1}', 'true', '1.0', '1e9', '1.5e300', '-0.0', '"1 0"',
+         '"0x10"', '"1e9"', '"１"', '"1,5"', '[{"memory": 1}]', '"true"']
+TEXTS = ['["web1"]', '[]', '{}', 'true', 'false', '1.5', '1e3', '[["a"]]']
+SHAPES = ['[{"guaranteed": "1"}]', '7', '"x"', 'true', '[]']
+
+
+@pytest.mark.parametrize('field, values', [
+    ('memory', SIZES), ('memory_policy.guaranteed', SIZES), ('memory_policy.max', SIZES),
+    ('memory_policy.ballooning', ['[true]', '{}', '2', '1.0', '"maybe"', '[]']), ('name', TEXTS), ('id', TEXTS),
+    ('comment', TEXTS), ('description', TEXTS), ('memory_policy', SHAPES), ('cluster', SHAPES), ('template', SHAPES),
+    ('cluster.id', TEXTS), ('template.name', TEXTS)])
+def test_json_of_another_type(off, client, field, values):
+    before = client.get(path(off)).body
+    outer, _, inner = field.partition('.')
+    for value in values:
+        body = f'{{"{outer}": {{"{inner}": {value}}}}}' if inner else f'{{"{outer}": {value}}}'
+        answer = client.request('PUT', path(off), body.encode(), {
+            'Content-Type': 'application/json', 'Accept': 'application/json'})
+        assert answer.status == 400 and (inner or outer) in answer.json['detail'], (body, answer)
+        scalar = re.fullmatch(r'\[?"?([\w.]+)"?\]?', value)
+        if scalar and not re.search(r'\de|-0|null', value):
+            assert scalar[1] in answer.json['detail'], (body, answer)
+    assert client.get(path(off)).body == before
+
+
+@pytest.mark.parametrize('body, name', [
+    ('<vm><memory unit="MiB">1024</memory></vm>', 'memory'), ('<vm><memory>1<b/>2</memory></vm>', 'memory'),
+    ('<vm><memory_policy>5</memory_policy></vm>', 'memory_policy'),
+    ('<vm><memory_policy/><memory_policy><guaranteed>1</guaranteed></memory_policy></vm>', 'memory_policy'),
+    ('<vm><memory_policy><max>1</max><max>2</max></memory_policy></vm>', 'max'),
+    ('<vm><cluster id="00000002-0002-0002-0002-000000000311"/><cluster><name>Other</name></cluster></vm>', 'cluster'),
+    ('<vm><cluster><name>Default</name><name>Other</name></cluster></vm>', 'name'),
+    ('<vm><cpu/><cpu/></vm>', 'cpu'), ('<vm><status>up</status><status>down</status></vm>', 'status'),
+    ('<vm><comment lang="de">x</comment></vm>', 'comment'), ('<vm><name><b>x</b></name></vm>', 'name')])
+def test_xml_that_could_mean_either(off, client, body, name):
+    before = client.get(path(off)).body
+    assert f"'{name}'" in fault(client.put(path(off), body), 400, BAD_SYNTAX)
+    assert client.get(path(off)).body == before
+
+
+def test_what_means_the_same(off, client):
+    """null is as if it were not there, a whole number is a text too, and the case of an enumeration makes no difference."""
+    before = client.get(path(off)).body
+    bios = client.get(path(off)).xml.findtext('bios/type')
+    for body in ({'memory': None, 'memory_policy': None, 'comment': None, 'cluster': None},
+                 {'memory': ' 1073741824 '}, '<vm><status>UP</status><type>SERVER</type></vm>',
+                 {'status': 'DOWN', 'type': 'Server', 'display': {'type': 'VNC'}, 'bios': {'type': bios.upper()}}):
+        assert client.put(path(off), body).status == 200, body
+    assert client.get(path(off)).body == before
+    assert client.put(path(off), {'comment': 5}).json['comment'] == '5'
+
+
+@pytest.mark.parametrize('verb, body, name', [
+    ('start', '{"async": [true]}', 'async'), ('start', '{"vm": 5}', 'vm'), ('start', '{"vm": [{}]}', 'vm'),
+    ('start', '{"pause": [true]}', 'pause'), ('shutdown', '{"grace_period": "5"}', 'grace_period'),
+    ('stop', '{"async": 1.0}', 'async'), ('start', '<action><vm/><vm><memory>1</memory></vm></action>', 'vm')])
+def test_an_action_of_another_type(off, client, verb, body, name):
+    kind = 'json' if body.startswith('{') else 'xml'
+    answer = client.request('POST', path(off, f'/{verb}'), body.encode(), {
+        'Content-Type': f'application/{kind}', 'Accept': 'application/json'})
+    assert answer.status == 400 and name in answer.json['fault']['detail'], answer
+    assert off.state() == 'shut off'
+
+
+@pytest.mark.parametrize('body, name', [
+    ({'size': [128 * MIB]}, 'size'), ({'size': 128 * MIB, 'kind': ['dimm']}, 'kind'),
+    ({'size': 128 * MIB, 'kind': True}, 'kind'), ({'size': 128 * MIB, 'node': '0.0'}, 'node'),
+    ({'size': 128 * MIB, 'policy': {}}, 'policy'), ({'size': True}, 'size')])
+def test_a_device_of_another_type(off, client, body, name):
+    assert name in fault(client.post(path(off, '/memorydevices'), body), 400, BAD_SYNTAX)
 
 
 @pytest.mark.parametrize('body', [
@@ -294,7 +367,7 @@ def head(client, method, where, *headers):
 
 
 def test_get_whose_body_is_announced_but_never_sent(daemon, client):
-    """libgovirt over libsoup 3, after a challenge: whoever waits for the body hangs."""
+    """libgovirt over libsoup 3, after a challenge: a client that waits for the body hangs."""
     request = head(client, 'GET', '/ovirt-engine/api', 'Content-Type: application/xml',
                    'Content-Length: 17')
     answer = raw(daemon, request, until=b'never')

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 REPO = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get('DIMMER', REPO / 'build/dev/src/cli/dimmer')).absolute()
-# Beside dimmer where that is installed, and in its own folder where it was built.
+# Beside dimmer if installed, in its own folder if built.
 DAEMON = next((path for path in (BINARY.parent / 'dimmerd', BINARY.parents[1] / 'daemon/dimmerd') if path.exists()),
               BINARY.parent / 'dimmerd')
 
@@ -37,7 +37,7 @@ def dimmerd(*args, stdin='', env=None):
 
 def options_of(text):
     lines = text.splitlines()
-    found = [re.fullmatch(r'  (?:-(\w), |    )?--([\w-]+)(?:=(\w+))?  +\S.*', line) for line in lines]
+    found = [re.fullmatch(r'  (?:-(\w), |    )?--([\w-]+)(?:=([\w=]+))?  +\S.*', line) for line in lines]
     assert lines and all(found), f'not all of this are options: {text}'
     return {Option(*option.groups('')) for option in found}
 
@@ -96,6 +96,13 @@ def errors():
     codes = re.search(r'typedef enum \{(.*?)\} DmError;', source('base/include/base/error.h'), re.DOTALL)
     assert len(rows) == len(re.findall(r'^  DM_ERROR_\w+', codes.group(1), re.MULTILINE))
     return {name: statuses[status] for name, status in rows if status != 'DM_EXIT_NONE'}
+
+
+def routes():
+    """{(method, path)} of the API's table; "{}" stands for an id."""
+    rows = re.findall(r'^  \{"([A-Z]+)", "([^"]*)", handle_', source('api/routes.c'), re.MULTILINE)
+    assert len(rows) > 40
+    return set(rows)
 
 
 def names(path, array):

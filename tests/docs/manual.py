@@ -37,7 +37,7 @@ def options(title, page=PAGE):
     found = set()
     for item in re.findall(r'^\.It (Fl .*)', section(title, page), re.MULTILINE):
         short = re.match(r'Fl (\w)\b', item)
-        long = re.search(r'Fl -([\w-]+)(?: Ns = Ns Ar (\w+))?$', item)
+        long = re.search(r'Fl -([\w-]+)(?: Ns = Ns Ar ([\w=]+))?$', item)
         assert long, f'cannot read .It {item}'
         assert not short or f'Fl {short[1]} Ar {long[2]} ,' in item or (not long[2] and f'Fl {short[1]} ,' in item), \
             f'the short option has another argument: .It {item}'
@@ -51,7 +51,7 @@ def synopsis():
     for text in re.split(r'^\.Nm\n', section('SYNOPSIS'), flags=re.MULTILINE):
         verb = re.match(r'\.Cm (\w+)\n', text)
         if verb:
-            flags = re.findall(r'^\.(?:Op )?Fl (-?[\w-]+)(?: Ar (\w+))?$', text, re.MULTILINE)
+            flags = re.findall(r'^\.(?:Op )?Fl (-?[\w-]+)(?: Ar ([\w=]+))?$', text, re.MULTILINE)
             operands = re.findall(r'^\.(?:Ar|Cm) (.*)$', text, re.MULTILINE)[1:]
             found[verb[1]] = ({f'-{flag} {argument}'.strip() for flag, argument in flags},
                               ' '.join(operands).replace(' ...', '...'))

@@ -13,7 +13,7 @@ import jsonschema
 PATH = Path(__file__).resolve().parents[2] / 'docs/dimmer.schema.json'
 SCHEMA = json.loads(PATH.read_text())
 
-# What each verb prints: 'error' where it fails.
+# What each verb prints: 'error' if it fails.
 KINDS = {'list': 'list', 'show': 'show', 'set': 'change', 'unplug': 'change', 'plug': 'change',
          'enable': 'change', 'settle': 'change', 'doctor': 'checkup', 'guest': 'prepared'}
 

@@ -123,7 +123,7 @@ def test_choices():
 
 def test_example_is_well(tmp_path, monkeypatch):
     """With each of its lines in force too."""
-    monkeypatch.setenv('CONFIGURATION_DIRECTORY', str(tmp_path))  # where the users are by default
+    monkeypatch.setenv('CONFIGURATION_DIRECTORY', str(tmp_path))  # default path of the users file
     for name, text in (('as-it-is', EXAMPLE.read_text()),
                        ('in-force', re.sub(r'^#([\w-]+ =)', r'\1', EXAMPLE.read_text(), flags=re.MULTILINE))):
         path = tmp_path / name
@@ -162,18 +162,21 @@ def test_users(tmp_path):
     where = '--users', tmp_path / 'folder/users'
     missing = facts.dimmerd('user', 'list', *where)
     assert (missing.returncode, missing.stdout) == (1, '') and f'there is no users file {where[1]};' in missing.stderr
-    assert facts.dimmerd('user', 'add', 'a@internal', '--role', 'admin', *where, stdin='one\n').returncode == 0
-    assert facts.dimmerd('user', 'add', 'v@internal', *where, stdin='two').returncode == 0
+
+    def change(*line, stdin=None):
+        """A change of a user ends with the command that makes a running daemon read it."""
+        done = facts.dimmerd('user', *line, *where, stdin=stdin)
+        assert done.returncode == 0 and done.stdout.endswith('systemctl reload dimmerd\n'), done
+        return where[1].read_text()
+
+    change('add', 'a@internal', '--role', 'admin', stdin='one\n')
+    before = change('add', 'v@internal', stdin='two')
     assert facts.dimmerd('user', 'list', *where).stdout == 'admin   a@internal\nviewer  v@internal\n'
-    before = where[1].read_text()
-    assert facts.dimmerd('user', 'passwd', 'v@internal', *where, stdin='three\n').returncode == 0
-    assert where[1].read_text() != before
-    before = where[1].read_text()
-    assert facts.dimmerd('user', 'role', 'v@internal', 'admin', *where).returncode == 0
-    assert where[1].read_text() == before.replace('v@internal:viewer:', 'v@internal:admin:')
-    assert facts.dimmerd('user', 'role', 'v@internal', 'viewer', *where).returncode == 0
-    assert where[1].read_text() == before
-    assert facts.dimmerd('user', 'del', 'a@internal', *where).returncode == 0
+    after = change('passwd', 'v@internal', stdin='three\n')
+    assert after != before
+    assert change('role', 'v@internal', 'admin') == after.replace('v@internal:viewer:', 'v@internal:admin:')
+    assert change('role', 'v@internal', 'viewer') == after
+    change('del', 'a@internal')
     assert facts.dimmerd('user', 'list', *where).stdout == 'viewer  v@internal\n'
     assert where[1].stat().st_mode & 0o777 == 0o600
 
@@ -202,6 +205,10 @@ def test_unit(require, tmp_path):
     unit.write_text(text.replace('@BINDIR@/dimmerd', str(facts.DAEMON)))
     done = subprocess.run(['systemd-analyze', 'verify', '--man=no', unit], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, '')
+    # Some count for nothing there.
+    for option in ('DevicePolicy=closed', 'MemoryMax=2G', 'PrivateMounts=yes', 'PrivateUsers=yes',
+                   'SystemCallFilter=~@privileged @resources', 'TasksMax=512'):
+        assert f'\n{option}\n' in text, option
     # The score is in tenths; 20 is what systemd calls OK.
     done = subprocess.run(['systemd-analyze', 'security', '--offline=true', '--threshold=20', unit],
                           capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ import manual
 
 PAGE = facts.REPO / 'docs/dimmer-guest.8'
 PACKAGING = facts.REPO / 'packaging/guest'
-# Where dimmer is installed, it is not beside it.
+# If dimmer is installed, it is not beside it.
 BUILT = facts.BINARY.parents[2] / 'guest/dimmer-guest'
 GUEST = Path(os.environ.get('DIMMER_GUEST') or (BUILT if BUILT.exists() else facts.BINARY.parents[1] / 'sbin/dimmer-guest'))
 
@@ -139,18 +139,18 @@ def test_an_inittab_that_starts_it_is_left(tmp_path, inittab, there):
     f'::once:{OURS}\n',
     f'dg:2345:off:{OURS}\n',
 ])
-def test_an_inittab_that_has_it_otherwise_is_told(tmp_path, inittab, there):
+def test_an_inittab_that_has_it_otherwise_is_reported(tmp_path, inittab, there):
     inittab.write_text(there)
     for option in ([], ['--print']):
-        told = guest('--root', tmp_path, '--install', *option)
-        assert told.returncode == 1 and f"has dimmer-guest, but not as '{BUSYBOX.strip()}': change" in told.stderr
-        assert inittab.read_text() == there and 'inittab' not in told.stdout
+        done = guest('--root', tmp_path, '--install', *option)
+        assert done.returncode == 1 and f"has dimmer-guest, but not as '{BUSYBOX.strip()}': change" in done.stderr
+        assert inittab.read_text() == there and 'inittab' not in done.stdout
 
 
 def test_an_inittab_that_is_too_long(tmp_path, inittab):
     inittab.write_text('#\n' * 8192)
-    told = guest('--root', tmp_path, '--install')
-    assert told.returncode == 1 and 'cannot read /etc/inittab: File too large' in told.stderr
+    done = guest('--root', tmp_path, '--install')
+    assert done.returncode == 1 and 'cannot read /etc/inittab: File too large' in done.stderr
     assert inittab.read_text() == '#\n' * 8192
 
 
@@ -204,7 +204,7 @@ def test_a_program_that_is_there_is_compared(tmp_path):
 
 
 def copied_to(folder):
-    """dimmer-guest in a folder where nobody installs it."""
+    """dimmer-guest in a folder outside the usual ones."""
     folder.mkdir(parents=True)
     program = folder / 'dimmer-guest'
     shutil.copy(GUEST, program)

@@ -56,7 +56,7 @@ FAILURES = [
     ('list more', 'usage'),
     ('unplug test', 'usage'),
     ('enable test', 'usage'),
-    ('enable test --max 16G --slots many', 'usage'),
+    ('enable test --maximum 16G --slots many', 'usage'),
     ('plug test 1G --policy wrong', 'usage'),
     ('set test -m 1G -t soon', 'usage'),
     ('set test -m lots', 'bad-size'),
@@ -165,14 +165,16 @@ def test_every_example_is_valid():
 
 def guide_members():
     """{title: members} of the guide's tables."""
-    parts = re.split(r'^### (.*)\n', GUIDE.read_text().partition('\n## Members\n')[2], flags=re.MULTILINE)
+    parts = re.split(r'^### (.*)\n', GUIDE.read_text().partition('\n## Members\n')[2].partition('\n## ')[0], flags=re.MULTILINE)
     return {title: {name for row in re.findall(r'^\| (`.*?) \|', text, re.MULTILINE)
                     for name in re.findall(r'`(\w+)`', row)}
             for title, text in zip(parts[1::2], parts[2::2])}
 
 
 def test_every_member_is_in_the_guide():
-    assert guide_members() == {definition['title']: set(definition['properties'])
+    """Deprecated ones beside what replaces them."""
+    assert guide_members() == {definition['title']: {name for name, member in definition['properties'].items()
+                                                     if not member.get('deprecated')}
                                for definition in DEFS.values() if 'properties' in definition}
 
 
@@ -187,12 +189,14 @@ def test_error_codes():
 def test_names():
     request = 'model/request.c'
     step = facts.names(request, 'state_names') - {'done'} | facts.names(request, 'done_names')
+    step -= {'ballooned'}  # the balloon's step stands beside those of the devices
+    assert set(DEFS['balloon_state']['enum']) == step - {'removed', 'resized', 'added'} | {'ballooned'}
     assert set(DEFS['step']['properties']['state']['enum']) == step
     assert set(DEFS['own_step']['properties']['state']['enum']) == step
-    assert set(DEFS['device']['properties']['state']['enum']) == step | {'present'}
-    assert set(DEFS['step']['properties']['op']['enum']) == facts.names(request, 'op_names')
+    assert set(DEFS['device']['properties']['state']['enum']) == step | {'present', 'resizing'}
+    assert set(DEFS['step']['properties']['op']['enum']) == facts.names(request, 'op_names') - {'balloon'}
     assert set(DEFS['action']['enum']) == facts.names(request, 'action_names')
-    # Nobody is asked for it, so it is never recorded.
+    # It is never requested, so it is never recorded.
     assert set(DEFS['recorded_action']['enum']) == set(DEFS['action']['enum']) - {'enable'}
     assert set(DEFS['show']['properties']['state']['enum']) == facts.names('model/vm.c', 'names')
     # An error is printed as such, not as a change.
@@ -260,14 +264,14 @@ def test_show_a_request(tmp_path):
         assert (request['action'], request['host'], request['process']) == ('set', host, None)
         assert [step['state'] for step in request['steps']] == ['removed']
         text = facts.dimmer('-c', f'test://{path}', 'show', 'numa').stdout
-        assert re.search(r"request d0fb9417: set to 1024 MiB, .*; answered since: 'dimmer settle numa'", text)
+        assert re.search(r"request d0fb9417: set to 1024 MiB, .*; answered since; account for it: dimmer -c test://\S+ settle numa", text)
 
 
 @pytest.mark.parametrize('line', [
     'set numa --memory 768MiB', 'set numa --memory 768MiB --dry-run', 'set numa --guaranteed 256MiB',
     'set off --memory 2GiB', 'set paused --next-run --memory 2GiB', 'set transient --memory 1GiB', 'settle numa',
     'settle off', 'settle numa --dry-run', 'settle off --dry-run', 'enable off --max 4GiB',
-    'enable off --max 4GiB --dry-run', 'plug numa 1GiB --dry-run',
+    'enable off --maximum 4GiB --dry-run', 'plug numa 1GiB --dry-run',
     'plug numa 256MiB --kind virtio-mem --max-size 1GiB --dry-run',
     'plug numa 1GiB',  # the test driver refuses every device
 ])
@@ -277,4 +281,49 @@ def test_changes(node, line):
     assert done.stderr == ''
     assert change['action'] == line.split()[0]
     assert (change['outcome'] == 'planned') == ('--dry-run' in line)
-    assert done.returncode == {'planned': 0, 'done': 0, 'partly': 4, 'refused': 5, 'overdue': 6}[change['outcome']]
+    assert done.returncode == {'planned': 0, 'done': 0, 'partly': 4, 'refused': 5, 'overdue': 6, 'kept': 9}[change['outcome']]
+
+
+def codes_in_guide(title):
+    table = GUIDE.read_text().split(f'## {title}')[1].split('\n## ')[0]
+    return [tuple(re.findall(r'`([a-z0-9-]+)`', row)) for row in re.findall(r'^\|.*`.*\|$', table, re.MULTILINE)]
+
+
+def words(name):
+    return (facts.REPO / 'src/words/include/words' / name).read_text()
+
+
+def test_note_codes_are_documented():
+    codes = re.findall(r'NOTE\(\w+, "([^"]+)"', words('notes.def'))
+    assert codes and [code for row in codes_in_guide('Note codes') for code in row] == list(dict.fromkeys(codes))
+
+
+def test_no_sentence_is_glued_together():
+    """A translator cannot work on a sentence that gets a part of itself, with its blank, only where something holds."""
+    for name in 'notes.def', 'findings.def', 'rules.def', 'prepare.def':
+        sentences = re.sub(r'"\s*"', '', words(name))
+        assert not re.findall(r'"[^"]*(?:%s%s|\w%s|%s\w)[^"]*"', sentences), name
+
+
+def test_the_script_for_a_guest_says_what_the_host_understands():
+    """Of each line the kind and its note's code."""
+    script = (facts.REPO / 'src/agents/prepare.sh').read_text()
+    said = {f'{"done" if kind == "did" else kind} {code}' for kind, code in re.findall(r'\b(did|left) ([a-z-]+) "\$', script)}
+    said |= {f'left {kind}' for kind in re.findall(r'^kind=(\S+)', script, re.MULTILINE)}
+    assert said == set(re.findall(r'^  \{"((?:done|left) [a-z-]+): ", DM_NOTE_', facts.source('agents/prepare.c'), re.MULTILINE))
+
+
+def test_the_script_for_a_guest_has_its_sentences_from_words():
+    script = re.sub(r'^ *#.*', '', (facts.REPO / 'src/agents/prepare.sh').read_text(), flags=re.MULTILINE)
+    used = set(re.findall(r'\$\{?(?:3:-\$)?([A-Z][A-Z_]+)\b', script))
+    here, shared = (set(re.findall(rf'^{kind}\((\w+)', words(name), re.MULTILINE))
+                    for kind, name in (('SENTENCE', 'prepare.def'), ('NOTE', 'notes.def')))
+    assert here <= used <= here | shared and not here & shared
+    assert not re.findall(r'"[^"\n]*[a-z]+ [a-z]+ [a-z]+ [^"\n]*"', script)
+
+
+def test_finding_codes_are_documented():
+    checks = {}
+    for check, code in re.findall(r'FINDING\(\w+, (\w+), "([^"]+)"', words('findings.def')):
+        checks.setdefault(check.lower().replace('_', '-'), []).append(code)
+    assert checks and codes_in_guide('Finding codes') == [(check, *dict.fromkeys(codes)) for check, codes in checks.items()]

@@ -55,7 +55,7 @@ def test_attached_values(verb):
     assert re.search(r'may follow it at once:\n\.Fl o Ns Cm json ,\n\.Fl m Ns Cm 1G \.', manual.section(COMMON))
     known = {'SIZE': '1G', 'prepare': 'prepare'}
     operands = [known.get(operand, 'test') for operand in VERBS[verb].split()]
-    operands += ['--max=16G'] if verb in ('set', 'enable') else []  # else they want that first
+    operands += ['--maximum=16G'] if verb in ('set', 'enable') else []  # else they want that first
     for option in facts.verb_options(verb):
         if option.short and option.argument:
             apart, attached = (facts.dimmer(verb, *operands, *words)
@@ -105,3 +105,12 @@ def test_sizes(text, mib):
     assert text in manual.section('SIZES')
     done = facts.dimmer('-c', 'test:///default', 'set', 'test', '--next-run', '-m', text, '-n')
     assert f'next run     {mib} MiB' in done.stdout, done.stderr
+
+
+def test_checks_of_the_doctor():
+    """Each is named here, and has a title on the page."""
+    checks = set(re.findall(r'\[DM_CHECK_\w+\] = "([a-z-]+)"', facts.source('words/finding.c')))
+    text = manual.section('VERBS/dimmer doctor VM').partition('The checks are')[2].partition('\n.Pp')[0]
+    assert checks and {word for line in re.findall(r'^\.Cm (.*)$', text, re.MULTILINE) for word in re.findall(r'[a-z-]+', line)} == checks
+    page = (facts.REPO / 'web/page/check.js').read_text().partition('const names = {')[2].partition('};')[0]
+    assert set(re.findall(r"^  '?([a-z-]+)'?:", page, re.MULTILINE)) == checks

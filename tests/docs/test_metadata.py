@@ -14,7 +14,8 @@ SOURCE = facts.source('hypervisor/metadata.c')
 NAMESPACE = re.search(r'#define METADATA_NAMESPACE "(.*)"', facts.source('hypervisor/metadata.h')).group(1)
 
 # Each with the functions that write its attributes, and those that read them.
-ELEMENTS = {'memory': (['write_values'], ['metadata_read']),
+ELEMENTS = {'memory': (['write_values', 'write_floors', 'metadata_mark_trial'],
+                       ['metadata_read', 'read_floors', 'metadata_is_trial']),
             'request': (['write_request'], ['read_request']),
             'step': (['write_step', 'write_origin'], ['read_step', 'read_origin']),
             'refusal': (['write_refusal'], ['metadata_read_refusals'])}

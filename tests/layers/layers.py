@@ -16,22 +16,29 @@ from pathlib import Path
 # Each layer and the layers that it may use, itself included; see docs/architecture.md.
 LAYERS = {
     'base': {'base'},
-    'model': {'base', 'model'},
-    'plan': {'base', 'model', 'plan'},
-    'hypervisor': {'base', 'model', 'hypervisor'},
-    'guest': {'base', 'model', 'hypervisor', 'guest'},
-    'engine': {'base', 'model', 'plan', 'hypervisor', 'guest', 'engine'},
-    'cli': {'base', 'model', 'plan', 'hypervisor', 'guest', 'engine'},
+    'words': {'base', 'words'},
+    'model': {'base', 'words', 'model'},
+    'plan': {'base', 'words', 'model', 'plan'},
+    'hypervisor': {'base', 'words', 'model', 'hypervisor'},
+    'agents': {'base', 'words', 'model', 'hypervisor', 'agents'},
+    'engine': {'base', 'words', 'model', 'plan', 'hypervisor', 'agents', 'engine'},
+    'cli': {'base', 'words', 'model', 'plan', 'hypervisor', 'agents', 'engine'},
     'http': {'base', 'http'},
     'wire': {'base', 'wire'},
     'store': {'base', 'store'},
-    'api': {'base', 'model', 'plan', 'hypervisor', 'guest', 'engine', 'http', 'wire', 'store', 'api'},
-    'daemon': {'base', 'model', 'plan', 'hypervisor', 'guest', 'engine', 'http', 'wire', 'store', 'api',
+    'api': {'base', 'words', 'model', 'plan', 'hypervisor', 'agents', 'engine', 'http', 'wire', 'store', 'api'},
+    'daemon': {'base', 'words', 'model', 'plan', 'hypervisor', 'agents', 'engine', 'http', 'wire', 'store', 'api',
                'daemon'},
 }
 LIBVIRT_LAYER = 'hypervisor'
 LIBVIRT = re.compile(r'^\s*#\s*include\s*[<"](libvirt[^>"]*|libvirt-glib/[^>"]*|virterror\.h)[>"]', re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+# Calls to libvirtd are in the debugging log, by virt_calls.h; these are local, streams, or a heartbeat.
+CALLED = re.compile(r'\bvir(?:Connect|Domain|Node)[A-Za-z]+(?=\()')
+SILENT = {'virConnectDomainEventDeregisterAny', 'virConnectGetType', 'virConnectGetURI', 'virConnectIsAlive',
+          'virConnectRef', 'virConnectRegisterCloseCallback', 'virConnectSetKeepAlive',
+          'virConnectUnregisterCloseCallback', 'virDomainFree', 'virDomainGetConnect', 'virDomainGetID',
+          'virDomainGetName', 'virDomainGetUUID', 'virDomainGetUUIDString', 'virDomainStatsRecordListFree'}
 CANNOT_FIND = 'No such file or directory', 'file not found'
 
 
@@ -76,7 +83,7 @@ def compiles(command, *headers):
     argv, folder = command
     text = ''.join(f'#include "{header}"\n' for header in headers)
     done = subprocess.run([*argv, '-fsyntax-only', '-x', 'c', '-'], input=text, cwd=folder, text=True,
-                          capture_output=True, timeout=60, check=False)
+                          capture_output=True, timeout=300, check=False)
     return done.returncode == 0, done.stderr
 
 
@@ -117,12 +124,22 @@ def check_text(tap, source):
         tap.check(not wrong, ', '.join(wrong), f'{path.relative_to(source)} includes what it may')
 
 
+def check_calls(tap, source):
+    """No call of libvirt's escapes the debugging log."""
+    folder = source / 'src' / LIBVIRT_LAYER
+    logged = set(re.findall(r'^#define (vir\w+)\(', (folder / 'virt_calls.h').read_text(), re.MULTILINE))
+    for path in sorted(folder.glob('*.c')):
+        missing = sorted(set(CALLED.findall(path.read_text())) - logged - SILENT)
+        tap.check(not missing, ', '.join(missing), f'{path.relative_to(source)} calls what virt_calls.h logs')
+
+
 def main():
     build, source = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     tap = Tap()
     for layer in LAYERS:
         check_layer(tap, build, source, layer)
     check_text(tap, source)
+    check_calls(tap, source)
     return tap.end()
 
 

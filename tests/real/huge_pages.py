@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest on real huge pages of 2 MiB. By hand, as root, as it takes memory out of the machine for a while:
+"""Guests on real huge pages of 2 MiB and 1 GiB. By hand, as root, as it takes memory out of the machine for a while:
 
     /usr/bin/python3 -m pytest tests/real/huge_pages.py
 
@@ -8,6 +8,7 @@ It is none of `make test`: containers may not set aside huge pages, and a machin
 
 import json
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,28 +16,53 @@ import pytest
 from look import fail, plug, run, steps, values
 from testbed.daemon import Daemon, make_users
 
-PAGES = Path('/proc/sys/vm/nr_hugepages')
+POOLS = Path('/sys/kernel/mm/hugepages')
+SMALL, LARGE = 'hugepages-2048kB', 'hugepages-1048576kB'
 BACKING = """<memoryBacking>
   <hugepages><page size='2048' unit='KiB'/></hugepages><source type='memfd'/>
 </memoryBacking>"""
 
 
-@pytest.fixture(scope='module')
-def pages():
-    """256 pages more than there were: 512 MiB."""
-    before = int(PAGES.read_text())
-    PAGES.write_text(str(before + 256))
+BY_NODE = """<memoryBacking>
+  <hugepages><page size='1' unit='GiB' nodeset='0'/><page size='2' unit='MiB' nodeset='1'/></hugepages>
+  <source type='memfd'/>
+</memoryBacking>"""
+
+
+@contextmanager
+def more(pool, count):
+    """So many pages more than there were."""
+    file = POOLS / pool / 'nr_hugepages'
+    before = int(file.read_text())
+    file.write_text(str(before + count))
     try:
-        assert int(PAGES.read_text()) == before + 256, 'the machine has no such pages left'
+        assert int(file.read_text()) == before + count, f'the machine has no more {pool} in a row'
         yield
     finally:
-        PAGES.write_text(str(before))
-        assert int(PAGES.read_text()) == before
+        file.write_text(str(before))
+        assert int(file.read_text()) == before
+
+
+@pytest.fixture(scope='module')
+def pages():
+    """512 MiB."""
+    with more(SMALL, 256):
+        yield
+
+
+@pytest.fixture
+def pages_of_both_sizes():
+    """1 GiB each."""
+    with more(LARGE, 1), more(SMALL, 512):
+        yield
+
+
+def free(pool):
+    return int((POOLS / pool / 'free_hugepages').read_text())
 
 
 def free_mib():
-    row, = [row for row in Path('/proc/meminfo').read_text().splitlines() if row.startswith('HugePages_Free')]
-    return int(row.split()[1]) * 2
+    return free(SMALL) * 2
 
 
 @pytest.fixture
@@ -51,7 +77,7 @@ def huge_pages(host):
 
 
 def test_plugged_and_unplugged(host, vm):
-    assert huge_pages(host) == ('good', 'the memory is backed by huge pages of 2 MiB, which any DIMM is a multiple of')
+    assert huge_pages(host) == ('good', 'the memory is backed by huge pages of 2 MiB, which every DIMM is a multiple of')
     before = free_mib()
     plug(host, vm, 128)
     assert free_mib() == before - 128
@@ -69,7 +95,7 @@ def test_sizes_that_are_no_multiple(host, vm):
     assert words == 'vm is backed by huge pages of 2 MiB and could not start with 301 MiB; ask for a multiple of 2 MiB'
     fail(host, 'plug', 'vm', '65MiB', status=3, code='not-a-multiple')
     assert (values(host, 'vm'), free_mib()) == before
-    run(host, 'set', 'vm', '--memory', '302MiB')
+    run(host, 'set', 'vm', '--memory', '302MiB', status=9)
     assert values(host, 'vm') == (384, 384, 302, 302)
 
 
@@ -85,6 +111,36 @@ def test_the_host_has_no_more(host, vm):
     assert steps(result) == [('plug', 512, 'refused')]
     assert 'backed by huge pages of 2 MiB, of which its host may have too few free' in result['steps'][0]['reason']
     assert values(host, 'vm') == (256, 256, 256, 256)
+
+
+def cells(vm):
+    """Of the next run, in MiB."""
+    return [int(cell.get('memory')) >> 10 for cell in vm.inactive_xml().iter('cell')]
+
+
+def test_sizes_by_node(pages_of_both_sizes, host):
+    """The node on pages of 1 GiB takes and gives those alone, whatever the other one does."""
+    before = free_mib()
+    vm = host.start_guest('vm', cells=[1024, 512], vcpus=2, max_mib=4096, agent=True, extra=BY_NODE)
+    assert (free(LARGE), free_mib()) == (0, before - 512)
+    fail(host, 'set', 'vm', '--memory', '2047MiB', status=3, code='not-a-multiple')
+    result = run(host, 'plug', 'vm', '1GiB', '--node', '0', status=5)
+    assert result['steps'][0]['refused_by'] == 'host'
+    assert 'backed by huge pages of 1024 MiB, of which its host may have too few free' in result['steps'][0]['reason']
+    assert (values(host, 'vm'), cells(vm)) == ((1536,) * 4, [1024, 512])
+
+    message = fail(host, 'set', 'vm', '--memory', '2GiB', status=3, code='not-a-multiple')
+    assert 'in steps of 1024 MiB' in message  # node 0 is where new devices go
+    run(host, 'set', 'vm', '--memory', '2GiB', '--node', '1')
+    assert {device.findtext('target/node') for device in vm.live_xml().iter('memory')
+            if device.get('model') == 'dimm'} == {'1'}
+    assert (values(host, 'vm'), cells(vm), free_mib()) == ((2048,) * 4, [1024, 1024], before - 1024)
+
+    vm.destroy()  # what was written starts, on the same pages
+    vm.start().wait_ready()
+    assert (values(host, 'vm'), free(LARGE), free_mib()) == ((2048,) * 4, 0, before - 1024)
+    run(host, 'set', 'vm', '--memory', '1302MiB', '--next-run')
+    assert cells(vm) == [1024, 278]
 
 
 def test_by_the_daemon(host, vm):

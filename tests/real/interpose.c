@@ -6,8 +6,11 @@
  *   INTERPOSE_AT=N         which call, from 1; without it, calls are only logged
  *   INTERPOSE_DO=kill      SIGKILL to this process right after the call
  *   INTERPOSE_DO=stop      SIGSTOP right after the call; the test acts, and sends SIGCONT
+ *   INTERPOSE_DO=before    SIGSTOP right before it
  *   INTERPOSE_DO=fail      the call is made with arguments that libvirt refuses
- *   INTERPOSE_LOG=FILE     the name of each call is appended
+ *   INTERPOSE_DO=late      it is made, and then fails: as where libvirt cannot write its file, and keeps it in memory
+ *   INTERPOSE_LOG=FILE     the name of each counted call is appended
+ *   INTERPOSE_CHANGES=FILE the name of each changing call is appended, of those too that are not counted
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -22,8 +25,8 @@
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int calls;
 
-static void log_call(const char *name) {
-  const char *path = getenv("INTERPOSE_LOG");
+static void log_call(const char *variable, const char *name) {
+  const char *path = getenv(variable);
   int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
   if (fd < 0)
     return;
@@ -45,8 +48,11 @@ static int is_turn(int call, const char *what) {
 static int count_call(const char *name) {
   pthread_mutex_lock(&mutex);
   int call = ++calls;
-  log_call(name);
+  log_call("INTERPOSE_LOG", name);
+  log_call("INTERPOSE_CHANGES", name);
   pthread_mutex_unlock(&mutex);
+  if (is_turn(call, "before"))
+    kill(getpid(), SIGSTOP);
   return call;
 }
 
@@ -68,6 +74,8 @@ static void after_call(int call) {
     if (is_turn(call, "fail"))                                   \
       return real spoilt;                                        \
     type result = real arguments;                                \
+    if (is_turn(call, "late"))                                   \
+      return real spoilt;                                        \
     after_call(call);                                            \
     return result;                                               \
   }
@@ -82,3 +90,27 @@ WRAP(int, virDomainAttachDeviceFlags, (virDomainPtr domain, const char *xml, uns
   (domain, xml, NO_SUCH_FLAG))
 WRAP(int, virDomainUpdateDeviceFlags, (virDomainPtr domain, const char *xml, unsigned int flags), (domain, xml, flags),
   (domain, xml, NO_SUCH_FLAG))
+WRAP(int, virDomainSetMemoryFlags, (virDomainPtr domain, unsigned long memory, unsigned int flags),
+  (domain, memory, flags), (domain, memory, NO_SUCH_FLAG))
+WRAP(int, virDomainCreate, (virDomainPtr domain), (domain), (NULL))
+
+/* A function that is logged only: tests that count calls know nothing of it. */
+#define WATCH(type, name, parameters, arguments)                 \
+  type name parameters {                                         \
+    typeof(&name) real = (typeof(&name))dlsym(RTLD_NEXT, #name); \
+    pthread_mutex_lock(&mutex);                                  \
+    log_call("INTERPOSE_CHANGES", #name);                        \
+    pthread_mutex_unlock(&mutex);                                \
+    return real arguments;                                       \
+  }
+
+WATCH(virDomainPtr, virDomainCreateXML, (virConnectPtr conn, const char *xml, unsigned int flags), (conn, xml, flags))
+WATCH(int, virDomainDestroy, (virDomainPtr domain), (domain))
+WATCH(int, virDomainPMWakeup, (virDomainPtr domain, unsigned int flags), (domain, flags))
+WATCH(int, virDomainReboot, (virDomainPtr domain, unsigned int flags), (domain, flags))
+WATCH(int, virDomainResume, (virDomainPtr domain), (domain))
+WATCH(int, virDomainSetLifecycleAction,
+  (virDomainPtr domain, unsigned int type, unsigned int action, unsigned int flags), (domain, type, action, flags))
+WATCH(
+  int, virDomainSetMemoryStatsPeriod, (virDomainPtr domain, int period, unsigned int flags), (domain, period, flags))
+WATCH(int, virDomainShutdown, (virDomainPtr domain), (domain))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL after each step of a request, each call that fails, and what follows."""
 
+import json
 import signal
 
 import pytest
@@ -48,13 +49,30 @@ def test_set_killed_anywhere_is_seen_and_settled(host, vm, interpose):
         words = 'answered since' if asked else 'it was interrupted'
         assert closed or words in host.dimmer('show', 'vm').stdout
         run(host, 'settle', 'vm', '-t', '30')
-        # Recorded as asked, it is asked for again; before that, nobody is asked.
+        # Recorded as asked, it is requested again; before that, nothing is.
         asks = calls.count('virDomainSetMetadata') >= 2
         assert values(host, 'vm') == (384 if asks else 512, 280, 300, 280)
         assert show(host, 'vm')['request'] is None
         # As it was, for the next round.
         run(host, 'set', 'vm', '--memory', '512MiB', '--guaranteed', '256MiB')
         _, chosen = vm.memory_devices()
+
+
+@pytest.mark.parametrize('options', [(), ('-o', 'json')])
+def test_the_outcome_of_an_interrupted_request_is_told_though_the_next_one_cannot_be(host, vm, interpose, options):
+    alias, = plug(host, vm, 128)
+    for at in range(1, MORE_THAN_ANY_REQUEST_MAKES):
+        interpose.run(at, 'kill', 'unplug', 'vm', alias)
+        if interpose.calls()[-1] == 'virDomainDetachDeviceAlias':
+            break
+    vm.wait_gone(alias)
+    done = host.dimmer('set', 'vm', '--memory', '64GiB', *options)
+    assert done.returncode == 3 and 'maximum' in done.stderr, done
+    if options:
+        assert json.loads(done.stdout)['error']['note_codes'] == ['earlier-done'], done.stdout
+    else:
+        assert 'of an earlier request has been removed' in done.stdout, done.stdout
+    assert show(host, 'vm')['request'] is None
 
 
 def test_unplug_killed_anywhere_is_settled_by_the_next_change(host, vm, interpose):
@@ -102,7 +120,7 @@ def test_an_interrupted_request_leaves_a_next_run_alone_that_was_changed_since(h
     plug(host, vm, 256)
     done = interpose.run(1, 'kill', 'set', 'vm', '--memory', '384MiB')
     assert done.returncode == -signal.SIGKILL and interpose.calls() == ['virDomainSetMetadata']
-    # Somebody edits the definition by hand meanwhile.
+    # The definition is edited by hand meanwhile.
     path = vm.folder / 'edited.xml'
     text = host.virsh('dumpxml', '--inactive', '--security-info', 'vm')
     path.write_text(text.replace(str(512 << 10), str(600 << 10)))
@@ -117,8 +135,37 @@ def test_a_vm_that_cannot_be_recorded_is_not_touched(host, vm, interpose):
     before = values(host, 'vm')
     done = interpose.run(1, 'fail', 'set', 'vm', '--memory', '384MiB')
     assert done.returncode == 1 and 'cannot write to the metadata of vm' in done.stderr
-    assert interpose.calls() == ['virDomainSetMetadata']
+    assert interpose.calls() == ['virDomainSetMetadata'] * 2  # the record, and its undoing
     assert values(host, 'vm') == before and show(host, 'vm')['request'] is None
+
+
+def test_what_was_asked_before_is_not_forgotten_where_asking_again_fails(host, vm, interpose):
+    """Whichever write fails: its guest can still release it."""
+    alias, _ = plug(host, vm, 256)
+    vm.set_deaf(True)
+    run(host, 'unplug', 'vm', alias, '-t', '1', status=6)
+    for at in range(1, MORE_THAN_ANY_REQUEST_MAKES):
+        done = interpose.run(at, 'fail', 'unplug', 'vm', alias, '-t', '1')
+        step, = show(host, 'vm')['request']['steps']
+        assert step['alias'] == alias and step['state'] in ('asked', 'overdue'), interpose.calls()
+        if done.returncode == 6 and at > len(interpose.calls()):
+            break
+    assert at > 3
+    vm.set_deaf(False)
+    vm.wait_gone(alias)
+    run(host, 'settle', 'vm')
+    assert values(host, 'vm') == (384, 384, 384, 384)
+
+
+def test_a_vm_that_ran_meanwhile_holds_up_no_change_of_its_definition(host, interpose):
+    host.define('vm', os=False, memory_mib=256, max_mib=4096)
+    process = interpose.stopped(1, 'set', 'vm', '--memory', '384MiB')
+    host.virsh('start', 'vm')
+    host.virsh('destroy', 'vm')
+    process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert values(host, 'vm')[2] == 384
 
 
 def test_a_next_run_that_cannot_be_written_undoes_the_rest(host, vm, interpose):
@@ -132,11 +179,11 @@ def test_a_next_run_that_cannot_be_written_undoes_the_rest(host, vm, interpose):
     assert values(host, 'vm') == before and show(host, 'vm')['request'] is None
 
 
-def test_a_host_that_cannot_ask_has_refused(host, vm, interpose):
+def test_a_host_that_cannot_ask_has_failed(host, vm, interpose):
     plug(host, vm, 256)
     done = interpose.run(4, 'fail', 'set', 'vm', '--memory', '384MiB')
     assert interpose.calls()[3:5] == ['virDomainDetachDeviceAlias', 'virDomainSetMetadata']
-    assert 'refused' in done.stdout and 'cannot hot unplug' in done.stdout
+    assert 'failed' in done.stdout and 'cannot hot unplug' in done.stdout
     assert done.returncode == 0  # the other device went instead
     assert values(host, 'vm') == (384, 384, 384, 384)
 

@@ -16,6 +16,9 @@ from look import fail, plug, read_until, run, show, steps, values
 from testbed import inside
 from testbed.inside import MOVABLE, OFFLINE
 
+# A dimmer-guest that says nothing for so long is missed.
+MISSED_SECONDS = 8
+
 
 @pytest.fixture
 def vm(host):
@@ -71,7 +74,7 @@ def test_who_is_at_it_shows_before_a_device_is_asked(host, stuck):
     assert show(host, 'vm')['process'] is None
     process = start_stuck(host, stuck, 'unplug', 'vm', stuck.alias)
     message = fail(host, 'plug', 'vm', '128MiB', status=3, code='busy')
-    assert f'process {process.pid} is changing vm' in message and "'dimmer show vm'" in message
+    assert f'process {process.pid} is changing vm' in message and host.printed('dimmer show vm') in message
     found = show(host, 'vm')
     assert (found['process'], found['request']) == (process.pid, None)
     assert f'  process {process.pid} is changing it at this moment; no device is asked for' in \
@@ -104,7 +107,7 @@ def test_out_of_time(host, stuck):
     assert inside.blocks(stuck) == [MOVABLE, MOVABLE]
     assert (values(host, 'vm'), inside.times_asked(stuck)) == before
     assert show(host, 'vm')['request'] is None
-    # That tells of the time, not of the device: it may go another time.
+    # That is about the moment, not the device: it may go another time.
     report = json.loads(host.dimmer('doctor', 'vm', '-o', 'json').stdout)
     assert [finding['device'] for finding in report['findings'] if finding['check'] == 'refused'] == []
 
@@ -152,9 +155,9 @@ def test_dimmer_killed(host, stuck, verb):
 
 
 @pytest.mark.parametrize(('how', 'words'), [
-    ('KILL', 'dimmer-guest did not answer within 8 s'),
-    ('STOP', 'dimmer-guest did not answer within 8 s'),
-    ('restart', 'dimmer-guest began anew in the middle of its work'),
+    ('KILL', f'dimmer-guest did not answer within {MISSED_SECONDS} s'),
+    ('STOP', f'dimmer-guest did not answer within {MISSED_SECONDS} s'),
+    ('restart', 'dimmer-guest restarted during its work'),
 ])
 def test_agent_ends_in_the_middle(host, stuck, how, words):
     """It is missed long before the device's time is over, and without it the device is not asked for."""
@@ -165,10 +168,13 @@ def test_agent_ends_in_the_middle(host, stuck, how, words):
     elif how == 'KILL':
         inside.end_agent(stuck)
     else:
+        started = time.monotonic()
         inside.restart_agent(stuck)
+        if time.monotonic() - started > MISSED_SECONDS:  # the kernel took its time to end it: a slow machine
+            words = f'dimmer-guest (restarted during its work|did not answer within {MISSED_SECONDS} s)'
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 5, output + errors
-    assert f'{words}, so the device was not asked to go, and its memory comes online again' in output
+    assert re.search(f'{words}, so the device was not asked to go, and its memory comes online again', output), output
     if how == 'STOP':
         inside.signal_agent(stuck, 'CONT')
     elif how == 'KILL':
@@ -236,7 +242,7 @@ def test_interrupted_and_not_all_comes_online_again(host, stuck):
 
 
 def test_agent_is_silent(host, vm):
-    """Its port is open, but nobody reads there."""
+    """Its port is open, but the agent does not read."""
     inside.signal_agent(vm, 'STOP')
     result = run(host, 'unplug', 'vm', vm.alias)
     assert result['notes'] == ['dimmer-guest did not answer within 3 s'], result
@@ -303,8 +309,8 @@ def test_another_program_speaks_to_the_agent(host):
             assert time.monotonic() < deadline and other.poll() is None, vm.qmp('query-chardev')
         other.send_signal(signal.SIGSTOP)
         vm.guest('kill -CONT $(pidof qemu-ga)')
-        assert 'another program speaks to dimmer-guest in vm' in fail(
+        assert 'dimmer-guest in vm is busy with another program' in fail(
             host, 'unplug', 'vm', vm.alias, status=3, code='busy')
-        assert 'another program speaks to dimmer-guest in vm' in host.dimmer('guest', 'prepare', 'vm', check=3).stderr
+        assert 'dimmer-guest in vm is busy with another program' in host.dimmer('guest', 'prepare', 'vm', check=3).stderr
         other.kill()
     nothing_came_of_it(host, vm, before)

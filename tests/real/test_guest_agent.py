@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from testbed import GuestError, dimm_xml, inside, setup, virtio_mem_xml
+from testbed import GuestError, inside, setup, virtio_mem_xml
 
 MIB = 1 << 20
 BLOCK = 128 * MIB
@@ -32,11 +32,6 @@ def agent(vm):
     with vm.dimmer_guest() as agent:
         assert agent.hello()['ok']
         yield agent
-
-
-def plug(vm, alias, mib=256):
-    vm.attach(dimm_xml(mib, alias=alias))
-    vm.wait_plugged(alias)
 
 
 def blocks(agent):
@@ -69,7 +64,7 @@ def start(vm, options=''):
 def pinned(host):
     """A device whose memory is pinned for long, as kernels before 5.13 let it: an offline has no end."""
     vm = host.start_guest('vm', memory_mib=256, agent=True, kernel='5.10', files=inside.holder())
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     inside.wait_whole(vm, 256)
     inside.hold(vm, 30, 'pin')
     return vm
@@ -100,7 +95,7 @@ def test_facts(vm):
         assert agent.ask('dance')['error'] == 'unknown'
 
 
-def test_virtio_mem_is_told(host):
+def test_virtio_mem_is_reported(host):
     vm = host.start_guest('vm', memory_mib=256, agent=True, devices=virtio_mem_xml(512, 256, alias='ua-v'))
     vm.wait_size('ua-v', 256)
     with vm.dimmer_guest() as agent:
@@ -111,11 +106,11 @@ def test_virtio_mem_is_told(host):
 
 def test_onlines_new_memory_itself(vm, agent):
     vm.set_auto_online('offline')
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE)
     # What an administrator took offline stays so; what is new does not.
     vm.guest('echo offline >/sys/devices/system/memory/memory32/state')
-    plug(vm, 'ua-b', 128)
+    vm.plug('ua-b')
     wait_for_blocks(agent, OFFLINE, MOVABLE, MOVABLE)
     assert 'does not come online' not in log(vm)
 
@@ -124,7 +119,7 @@ def test_onlines_new_memory_itself(vm, agent):
 def test_what_was_offline_stays_so_for_the_next_agent(host, kernel):
     vm = host.start_guest('vm', memory_mib=256, agent=True, kernel=kernel)
     vm.set_auto_online('offline')
-    plug(vm, 'ua-a', 384)
+    vm.plug('ua-a', 384)
     first, second = (f'/sys/devices/system/memory/memory{32 + n}/state' for n in range(2))
     with vm.dimmer_guest() as agent:
         agent.hello()
@@ -133,7 +128,7 @@ def test_what_was_offline_stays_so_for_the_next_agent(host, kernel):
         # What is held offline for the host was not wanted so by anybody.
         assert agent.ask('offline', start=PLUGGED + BLOCK, size=2 * BLOCK, hold=3600)['ok']
         inside.end_agent(vm)
-    plug(vm, 'ua-b', 128)
+    vm.plug('ua-b')
     start(vm)
     with vm.dimmer_guest() as agent:
         agent.hello()
@@ -150,7 +145,7 @@ def test_what_was_offline_stays_so_for_the_next_agent(host, kernel):
 
 def test_what_the_kernel_refused_for_a_while_is_tried_again(vm, agent):
     inside.refuse_onlining(vm, True)
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     deadline = time.monotonic() + TIMEOUT
     while log(vm).count('does not come online as movable: Cannot allocate memory') < 2:
         assert time.monotonic() < deadline, log(vm)
@@ -166,7 +161,7 @@ def test_before_it_started_and_once(host):
     vm = host.start_guest('vm', memory_mib=256, auto_online='offline', agent=True)
     vm.guest('kill $(pidof dimmer-guest)')
     vm.set_auto_online('offline')
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     assert vm.guest_memory_mib() == 256
     start(vm, '--no-online')
     with vm.dimmer_guest() as agent:
@@ -179,7 +174,7 @@ def test_before_it_started_and_once(host):
 
 def test_kernel_memory_is_made_movable(vm, agent):
     vm.set_auto_online('online_kernel')
-    plug(vm, 'ua-a', 512)
+    vm.plug('ua-a', 512)
     wait_for_blocks(agent, *[KERNEL] * 4)
     refused = agent.ask('offline', start=PLUGGED, size=BLOCK, hold=5)
     assert (refused['error'], refused['start']) == ('not-movable', PLUGGED)
@@ -191,7 +186,7 @@ def test_kernel_memory_is_made_movable(vm, agent):
 
 
 def test_held_offline_until_its_time_is_over(vm, agent):
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE)
     begun = time.monotonic()
     done, progress = agent.answer(agent.send('offline', start=PLUGGED, size=2 * BLOCK, hold=3))
@@ -205,7 +200,7 @@ def test_held_offline_until_its_time_is_over(vm, agent):
 
 
 def test_online_and_late_cancel_end_a_hold(vm, agent):
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE)
     for end in (lambda ident: agent.ask('online', start=PLUGGED, size=4 * BLOCK),
                 lambda ident: agent.ask('cancel', of=ident)):
@@ -218,14 +213,14 @@ def test_online_and_late_cancel_end_a_hold(vm, agent):
 def test_unplug_after_offline_and_the_next_device(vm, agent):
     """What comes to the place of a device that went is new memory, though its range was held."""
     vm.set_auto_online('offline')
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE)
     assert agent.ask('offline', start=PLUGGED, size=2 * BLOCK, hold=3600)['ok']
     vm.detach('ua-a')
     vm.wait_removed('ua-a')
     assert agent.ask('offline', start=PLUGGED, size=BLOCK, hold=1)['error'] == 'no-such-range'
     vm.wait_gone('ua-a')
-    plug(vm, 'ua-b')
+    vm.plug('ua-b', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE)
 
 
@@ -288,7 +283,7 @@ def test_ended_in_the_middle(pinned, how):
 
 def test_where_memory_runs_out_the_taking_ends_and_nothing_else(vm, agent):
     """The kernel ends the child that takes a block offline first."""
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE)
     inside.fill(vm, 350)
     ident = agent.send('offline', start=PLUGGED, size=2 * BLOCK, hold=60)
@@ -303,7 +298,7 @@ def test_where_memory_runs_out_the_taking_ends_and_nothing_else(vm, agent):
 
 
 def test_a_host_that_goes_leaves_nothing_held(vm, agent):
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE)
     assert agent.ask('offline', start=PLUGGED, size=2 * BLOCK, hold=3600)['ok']
     agent.close()
@@ -316,15 +311,15 @@ def test_a_host_that_goes_leaves_nothing_held(vm, agent):
         hasty.send('hello', version=1)
         hasty.send('offline', start=PLUGGED, size=2 * BLOCK, hold=3600)
     deadline = time.monotonic() + TIMEOUT
-    vm.guest('sleep 3')  # nothing tells that what the hasty one wrote has been read, and came to its end
+    vm.guest('sleep 3')  # nothing signals that the hasty one's output was read to its end
     while vm.guest_memory_mib() != 512:
         assert time.monotonic() < deadline
 
 
 def test_what_will_not_go_is_named_and_the_rest_comes_back(vm, agent):
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     vm.set_auto_online('online_kernel')
-    plug(vm, 'ua-b')
+    vm.plug('ua-b', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE, KERNEL, KERNEL)
     vm.pin_memory(150)
     answer = agent.ask('offline', start=PLUGGED, size=4 * BLOCK, hold=60, kernel_too=True)
@@ -337,7 +332,7 @@ def test_what_will_not_go_is_named_and_the_rest_comes_back(vm, agent):
 
 def test_why_kernel_memory_is_not_made_movable(vm, agent):
     vm.set_auto_online('online_kernel')
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     wait_for_blocks(agent, KERNEL, KERNEL)
     inside.fill(vm, 350)
     answer = agent.ask('movable', start=PLUGGED, size=2 * BLOCK)  # which does not begin what cannot end well
@@ -374,14 +369,14 @@ WRONG = [
 
 
 def test_wrong_requests(vm, agent):
-    plug(vm, 'ua-a')
+    vm.plug('ua-a', 256)
     wait_for_blocks(agent, MOVABLE, MOVABLE)
     for do, members, error in WRONG:
         assert agent.ask(do, **members)['error'] == error, (do, members)
     assert blocks(agent) == [MOVABLE, MOVABLE]
 
 
-def test_garbage_and_floods_harm_nobody(vm):
+def test_garbage_and_floods_do_no_harm(vm):
     lines = ['{', '[]', 'null', '{}', '{"id":1}', '{"id":-1,"do":"hello"}', '{"id":1.5,"do":"hello"}',
              '{"id":9,"do":"hello","x":[1]}', '{"id":9,"do":"hello","x":null}', '{"id":9,"id":9,"do":"hello"}',
              '{"id":9,"do":"hello","version":1}x', '\\', '\0' * 100, 'x' * 65535, 'x' * 300000,
@@ -392,13 +387,13 @@ def test_garbage_and_floods_harm_nobody(vm):
             answer = agent.receive()
             assert (answer['id'], answer['error']) in ((0, 'bad-request'), (1, 'bad-request')), line
         assert agent.hello()['ok']
-        # Requests whose answers nobody reads: the agent stops taking them, and keeps on with the rest.
+        # Requests with unread answers: the agent stops accepting them, and continues with the rest.
         agent._lines._socket.settimeout(3)
         with pytest.raises(TimeoutError):
             for ident in itertools.count(100):
                 agent._lines._socket.sendall(json.dumps({'id': ident, 'do': 'memory'}).encode() + b'\n')
         vm.set_auto_online('offline')
-        plug(vm, 'ua-a')
+        vm.plug('ua-a', 256)
         deadline = time.monotonic() + TIMEOUT
         while vm.guest_memory_mib() != 512:
             assert time.monotonic() < deadline
@@ -420,7 +415,7 @@ def test_it_is_small_and_sleeps(vm):
     """While no host is connected, and while one is that says nothing."""
     with vm.dimmer_guest() as agent:
         agent.hello()
-        plug(vm, 'ua-a')
+        vm.plug('ua-a', 256)
         wait_for_blocks(agent, MOVABLE, MOVABLE)
         assert agent.ask('offline', start=PLUGGED, size=2 * BLOCK, hold=3600)['ok']
         for _ in range(2):

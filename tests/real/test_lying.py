@@ -39,7 +39,7 @@ def test_it_claims_what_is_not_so(host, vm):
     report = json.loads(host.dimmer('doctor', 'vm', '-o', 'json').stdout)
     assert report['guest']['agent'] == 'liar 1', report
     result = run(host, 'unplug', 'vm', kernel, status=5)
-    assert result['steps'][0]['reason'] == 'the guest refused'
+    assert (result['steps'][0]['reason'], result['steps'][0]['reason_code']) == ('the guest refused', 'guest-refused')
     result = run(host, 'set', 'vm', '--memory', '256MiB', status=4)
     assert sorted(steps(result)) == [('unplug', 128, 'removed'), ('unplug', 256, 'refused')]
     assert list(vm.memory_devices()) == [kernel]
@@ -72,7 +72,7 @@ def test_what_lies_wrong_is_mended_as_doctor_says(host, vm):
     finding, = [finding for finding in report['findings'] if finding['device'] == wrong and
                 finding['check'] == 'block-size']
     assert finding['verdict'] == 'bad' and '(256 MiB from 0x108000000)' in finding['evidence'], finding
-    assert finding['remedy'] == ('plug a multiple of 256 MiB beside it, which will begin with a block, and then unplug '
+    assert finding['remedy'] == ('plug a multiple of 256 MiB beside it, which will begin at a block, and then unplug '
                                  'it')
     plug_each(host, vm, 256)
     run(host, 'unplug', 'vm', wrong)
@@ -97,8 +97,8 @@ def test_another_device_makes_up_for_the_one_that_stays(host, vm):
     ('"error":7', 0, None),
     ('"error":"not-movable","start":-1,"detail":"\\u001b[2J"', 5, 'the guest cannot free it: it gave no reason'),
     ('"progress":true,"done":99999999999,"of":1}\n{', 5,
-     'dimmer-guest breaks the protocol: an answer has no id, so the device was not asked to go, and its memory comes online '
-     'again once dimmer-guest runs; repeat this, or end dimmer-guest in the guest to do without its help'),
+     'dimmer-guest violates the protocol: an answer has no id, so the device was not asked to go, and its memory comes online '
+     'again once dimmer-guest runs; retry, or stop dimmer-guest in the guest to do without its help'),
 ])
 def test_strange_answers(host, vm, says, status, reason):
     alias, = plug_each(host, vm, 128)

@@ -14,7 +14,8 @@ QUICK = 10
 
 WISHES = [['set', 'vm', '--memory', '512MiB'], ['set', 'vm', '--guaranteed', '128MiB'],
           ['set', 'vm', '--memory', '256MiB', '--dry-run'], ['set', 'vm', '--next-run', '--memory', '1GiB'],
-          ['plug', 'vm', '128MiB'], ['settle', 'vm'], ['guest', 'prepare', 'vm']]
+          ['set', 'vm', '--memory', '512MiB', '--balloon'], ['plug', 'vm', '128MiB'], ['settle', 'vm'],
+          ['guest', 'prepare', 'vm']]
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def refuse(host, *args):
     done = host.dimmer(*args, '-o', 'json', check=3)
     error = validate('error', done.stdout)['error']
     assert error['code'] == 'busy', error
-    assert error['message'].startswith('vm is being migrated, and cannot be changed until that is over; wait for it')
+    assert error['message'].startswith('vm is being migrated and cannot be changed until that is over; wait for it')
 
 
 def test_nothing_is_changed_under_way_and_all_goes_on_once_that_is_aborted(host, other, vm):
@@ -49,7 +50,7 @@ def test_nothing_is_changed_under_way_and_all_goes_on_once_that_is_aborted(host,
     assert verdict == findings['migration']['verdict'] == 'bad'
     assert 'is being migrated' in findings['migration']['evidence']
     assert findings['migration']['remedy'] == 'wait until that is over, or abort it'
-    assert findings['migration']['command'] == 'virsh domjobabort vm'
+    assert findings['migration']['command'] == host.printed('virsh domjobabort vm')
     assert findings['ports']['verdict'] == findings['spare']['verdict'] == 'good'
     for wish in [*WISHES, ['unplug', 'vm', vm.small]]:
         refuse(host, *wish)
@@ -104,7 +105,7 @@ def test_moved_while_dimmer_waits(host, other, vm):
     there = Migration(vm, other).finish()
     output, errors = process.communicate(timeout=20)
     assert process.returncode == 1, output + errors
-    assert 'vm was migrated to another host in the middle of the request, which it took along' in errors
+    assert 'vm was migrated to another host during the request, along with the request; settle it there' in errors
     assert steps(show(other, 'vm')['request']) == [('unplug', 256, 'asked')]
     there.set_deaf(False)
     assert steps(run(other, 'settle', 'vm')) == [('unplug', 256, 'removed')]
@@ -119,7 +120,7 @@ def test_out_of_time_under_way(host, other, vm):
     migration = Migration(vm, other)
     output, errors = process.communicate(timeout=4 + QUICK)
     assert process.returncode == 6 and errors == '', output + errors
-    assert 'note: vm is being migrated, so what came of this is accounted for only when that is over' in output
+    assert 'note: vm is being migrated: the outcome is accounted for only once that is over' in output
     assert fail(host, 'settle', 'vm', status=3, code='busy')
     migration.abort()
     vm.set_deaf(False)
@@ -139,7 +140,7 @@ def test_moved_while_memory_is_taken_offline(host, other):
     there = Migration(vm, other).finish()
     output, errors = process.communicate(timeout=20)
     assert process.returncode == 1, output + errors
-    assert 'nothing was asked of it, so repeat that there' in errors
+    assert 'nothing was asked of it, so repeat the request there' in errors
     inside.wait_whole(there, 256)
     assert show(other, 'vm')['request'] is None
     there.guest('kill $(pidof hold)')

@@ -3,7 +3,7 @@
 
 import pytest
 
-from testbed import dimm_xml, inside, setup
+from testbed import inside, setup
 
 PORT = 'org.example.memory.0'  # its own, as the service has to name it
 BOOT = 'cat /proc/sys/kernel/random/boot_id'
@@ -24,14 +24,9 @@ def vm(host, require):
         <target type='virtio' name='{PORT}'/></channel>""")
 
 
-def plug(vm, alias):
-    vm.attach(dimm_xml(128, alias=alias))
-    vm.wait_plugged(alias)
-
-
 def test_it_runs_from_now_on_and_after_a_restart(vm):
     vm.set_auto_online('offline')
-    plug(vm, 'ua-a')
+    vm.plug('ua-a')
     vm.guest(f"""set -e
         cat /dev/vdb >/root/dimmer-guest
         chmod +x /root/dimmer-guest
@@ -44,7 +39,7 @@ def test_it_runs_from_now_on_and_after_a_restart(vm):
     vm.reset()
     assert vm.guest(BOOT) != boot
     vm.guest('rc-service dimmer-guest status')
-    plug(vm, 'ua-b')
+    vm.plug('ua-b')
     with vm.dimmer_guest() as agent:
         assert agent.hello()['ok']
         assert agent.ask('blocks', **{'from': inside.PLUGGED})['runs'] == [

@@ -14,7 +14,9 @@ POLICY = f'{inside.MEMORY}/auto_online_blocks'
 
 def prepare(host, vm, status=0):
     """What guest prepare says that it did and left, once it ended with this status."""
-    return validate('prepared', host.dimmer('guest', 'prepare', vm.name, '-o', 'json', check=status, timeout=200).stdout)
+    prepared = validate('prepared', host.dimmer('guest', 'prepare', vm.name, '-o', 'json', check=status, timeout=200).stdout)
+    assert len(prepared['did']) == len(prepared['did_codes']) and len(prepared['left']) == len(prepared['left_codes']), prepared
+    return prepared
 
 
 @pytest.fixture(params=['qga', 'agent'])
@@ -81,10 +83,10 @@ def run_printed(host, vm, how='sh /tmp/prepare'):
 
 
 def test_the_printed_script_finds_the_devices_without_an_agent(host):
-    """It is told where they lie; which blocks these are, and in which zone, it sees itself."""
+    """It gets their addresses; which blocks these are, and in which zone, it sees itself."""
     vm = start_with_kernel_blocks(host, qga=False)
     said = run_printed(host, vm)
-    assert 'done: brought a memory block online as movable' in said, said
+    assert 'done blocks-onlined: brought a memory block online as movable' in said, said
     assert inside.blocks(vm)[1] == inside.MOVABLE
     inside.refuse_onlining(vm, True)  # what it took offline now would stay so
     again = run_printed(host, vm)
@@ -198,7 +200,9 @@ def test_the_rule_is_the_packagers_and_what_tells_of_the_start_is_read(host):
     """
     vm = host.start_guest('vm', max_mib=4096, qga=True, auto_online=None)
     vm.guest('mkdir -p /etc/udev /boot')
-    assert any('if it is not offline then' in words for words in prepare(host, vm)['left'])
+    first = prepare(host, vm)
+    assert any('if it is not offline then' in words for words in first['left'])
+    assert first['did_codes'] == ['port-added', 'file-written', 'policy-set'] and first['left_codes'] == ['policy-may-be-reset'], first
     assert vm.guest(f'cat {RULE}') == RULE_HERE.read_text()
     config = '/boot/config-$(uname -r)'
     vm.guest(f"echo '# CONFIG_MEMORY_HOTPLUG_DEFAULT_ONLINE is not set' >{config}")
@@ -261,7 +265,7 @@ def test_a_rule_counts_only_where_it_holds_for_this_machine(host):
     assert onlining(host, vm) == 'warning'
 
 
-# By files, where the agent may not run programs.
+# By files, if the agent may not run programs.
 
 
 def start_tied(host, block, auto_online='offline'):
@@ -298,6 +302,7 @@ def test_by_files_it_writes_and_tells_once(host):
     vm = start_tied(host, 'guest-exec')
     first = prepare(host, vm)
     assert f'wrote {RULE}' in first['did'] and first['left'] == [], first
+    assert first['did_codes'] == ['port-added', 'file-written', 'policy-set'], first
     assert vm.guest(f'cat {RULE}') == RULE_HERE.read_text()
     again = prepare(host, vm)
     assert again['did'] == again['left'] == [], again
@@ -306,8 +311,9 @@ def test_by_files_it_writes_and_tells_once(host):
 def test_by_files_what_the_kernel_does_at_the_start_is_said(host):
     vm = start_tied(host, 'guest-exec', auto_online='online')
     for _ in range(2):
-        left = prepare(host, vm)['left']
-        assert any('goes back with a reboot, to online:' in words for words in left), left
+        prepared = prepare(host, vm)
+        assert any('is reset by a reboot, to online:' in words for words in prepared['left']), prepared
+        assert prepared['left_codes'] == ['policy-reset-to'], prepared
 
 
 def test_programs_that_do_not_run_leave_it_to_files(host):

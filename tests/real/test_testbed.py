@@ -22,16 +22,11 @@ def devices_once_gone(vm, *aliases):
     return list(vm.memory_devices())
 
 
-def plug(vm, *aliases):
-    for alias in aliases:
-        vm.attach(dimm_xml(128, alias=alias))
-        vm.wait_plugged(alias)
-
-
 @pytest.mark.parametrize('kind', ['host', 'embed'])
 def test_guest_takes_and_releases_memory(kind, request):
     vm = request.getfixturevalue(kind).start_guest('vm', memory_mib=256)
-    plug(vm, 'ua-a', 'ua-b')
+    vm.plug('ua-a')
+    vm.plug('ua-b')
     assert vm.guest_memory_mib() == 512
     vm.detach('ua-a')
     assert devices_once_gone(vm, 'ua-a') == ['ua-b']
@@ -45,8 +40,7 @@ def test_each_kernel_takes_and_releases_memory(kernel, host):
                           devices=virtio_mem_xml(256, 0, alias='ua-v'))
     print(f'{kernel}: up in {time.monotonic() - started:.1f} s')
     assert vm.guest('uname -r').startswith(f'{kernel}.')
-    vm.attach(dimm_xml(256, alias='ua-a'))
-    vm.wait_plugged('ua-a')
+    vm.plug('ua-a', 256)
     assert vm.guest_memory_mib() == 512
     vm.request('ua-v', 128)
     vm.wait_size('ua-v', 128)
@@ -55,6 +49,22 @@ def test_each_kernel_takes_and_releases_memory(kernel, host):
     vm.detach('ua-a')
     assert devices_once_gone(vm, 'ua-a') == ['ua-v']
     assert vm.guest_memory_mib() == 256
+
+
+@pytest.mark.parametrize('line', ['<1>BUG: made up', '<4>WARNING: made up',
+                                  '<3>rcu: INFO: rcu_sched self-detected stall on CPU'])
+def test_a_guest_in_trouble_fails_its_test(line, host):
+    for expects in (False, True):
+        vm = host.start_guest('vm', memory_mib=256)
+        if expects:
+            vm.expect_trouble('made up|self-detected')
+        vm.guest(f"echo '{line}' >/dev/kmsg")
+        vm.destroy()
+        if expects:
+            host.remove_all()
+        else:
+            with pytest.raises(testbed.GuestTrouble, match=f'^vm: .*{line[3:]}$'):
+                host.remove_all()
 
 
 def test_guest_agent_answers_as_far_as_it_may(host):
@@ -84,13 +94,11 @@ def test_debian_guest_runs_systemd_and_udev(host):
     assert vm.agent('guest-get-osinfo')['id'] == 'debian'
 
     # Debian 12 has no rule of its own for memory, and its kernel leaves it to one.
-    vm.attach(dimm_xml(256, alias='ua-a'))
-    vm.wait_plugged('ua-a')
+    vm.plug('ua-a', 256)
     vm.guest('udevadm settle')
     assert vm.guest_memory_mib() == 1024
     vm.guest(f"echo '{MOVABLE_RULE}' >/etc/udev/rules.d/10-test.rules; udevadm control --reload")
-    vm.attach(dimm_xml(256, alias='ua-b'))
-    vm.wait_plugged('ua-b')
+    vm.plug('ua-b', 256)
     vm.guest('udevadm settle')
     assert vm.guest_memory_mib() == 1280
     vm.detach('ua-b')
@@ -105,9 +113,9 @@ def test_debian_guests_share_no_writes(host):
     assert one.guest('cat /mark; uname -r').startswith('one\n5.10.')
 
 
-def test_guest_refuses_while_told_to(host):
+def test_guest_refuses_while_asked_to(host):
     vm = host.start_guest('vm', memory_mib=256)
-    plug(vm, 'ua-a')
+    vm.plug('ua-a')
     vm.set_refusing(True)
     for _ in range(2):
         vm.detach('ua-a')
@@ -119,9 +127,9 @@ def test_guest_refuses_while_told_to(host):
 
 def test_guest_keeps_the_one_device_that_its_kernel_uses(host):
     vm = host.start_guest('vm', memory_mib=256)
-    plug(vm, 'ua-movable')
+    vm.plug('ua-movable')
     vm.set_auto_online('online_kernel')
-    plug(vm, 'ua-kernel')
+    vm.plug('ua-kernel')
     vm.pin_memory(32)
     vm.detach('ua-movable')
     vm.detach('ua-kernel')
@@ -131,7 +139,8 @@ def test_guest_keeps_the_one_device_that_its_kernel_uses(host):
 
 def test_guest_answers_late_when_it_hears_again(host):
     vm = host.start_guest('vm', memory_mib=256)
-    plug(vm, 'ua-a', 'ua-b')
+    vm.plug('ua-a')
+    vm.plug('ua-b')
     vm.set_deaf(True)
     vm.detach('ua-a')
     vm.detach('ua-b')
@@ -143,7 +152,8 @@ def test_guest_answers_late_when_it_hears_again(host):
 
 def test_guest_ejects_unasked(host):
     vm = host.start_guest('vm', memory_mib=256)
-    plug(vm, 'ua-a', 'ua-b')
+    vm.plug('ua-a')
+    vm.plug('ua-b')
     vm.eject(slot=1)
     assert devices_once_gone(vm, 'ua-b') == ['ua-a']
 

@@ -118,7 +118,7 @@ def test_a_guest_that_never_answers(host):
     assert found['request']['process'] is None
     assert [device['state'] for device in found['live']['devices']] == ['present', 'overdue']
     text = host.dimmer('show', 'vm', check=0).stdout
-    assert 'overdue to go' in text and 'dimmer settle vm' in text
+    assert 'overdue to go' in text and host.printed('dimmer settle vm') in text
     assert values(host, 'vm') == (1280, 1280, 1152, 1152)
 
 
@@ -126,10 +126,10 @@ def test_what_is_overdue_is_never_forgotten_and_counts_as_going(host):
     vm = host.start_guest('vm', os=False)
     first, second = plug(host, vm, 256)
     run(host, 'unplug', 'vm', second, '-t', '0', status=6)
-    # 128 MiB may still go: no more than that is given away, and it is not asked for twice over.
+    # 128 MiB may still go: no more than that is released, and it is not requested twice.
     result = run(host, 'set', 'vm', '--memory', '1152MiB', '-t', '0', status=6)
     assert [(step['alias'], step['state']) for step in result['steps']] == [(second, 'overdue')]
-    result = run(host, 'set', 'vm', '--memory', '1216MiB', '-t', '0')
+    result = run(host, 'set', 'vm', '--memory', '1216MiB', '-t', '0', status=9)
     assert [step['earlier'] for step in result['steps']] == [True]
     assert any('1152 MiB' in note for note in result['notes'])
     result = run(host, 'unplug', 'vm', first, '-t', '0', status=6)
@@ -179,7 +179,7 @@ def test_who_wants_the_memory_kept_is_not_unplugged_by_settle(host, releasing):
     releasing.set_deaf(True)
     run(host, 'set', 'vm', '--memory', '384MiB', '-t', '0', status=6)
     result = run(host, 'set', 'vm', '--memory', '512MiB')
-    assert any('if it still does, vm will have 384 MiB' in note for note in result['notes'])
+    assert any('if the guest still releases it, vm will have 384 MiB' in note for note in result['notes'])
     assert mib(show(host, 'vm')['request']['memory']) == 512
     releasing.set_refusing(True)
     releasing.set_deaf(False)
@@ -204,7 +204,7 @@ def test_interrupt_stops_waiting_and_says_what_is_pending(host, number):
     assert [step['state'] for step in show(host, 'vm')['request']['steps']] == ['overdue']
 
 
-def test_the_owner_is_told_however_often_it_is_asked_for(host):
+def test_the_owner_is_named_however_often_it_is_asked_for(host):
     vm = host.start_guest('vm', os=False)
     alias, _ = plug(host, vm, 256)
     process = host.dimmer_start('unplug', 'vm', alias)
@@ -231,10 +231,11 @@ def test_one_request_at_a_time(host):
 def test_nothing_fits(host):
     vm = host.start_guest('vm', os=False)
     plug(host, vm, 256)
-    result = run(host, 'set', 'vm', '--memory', '1200MiB', '--guaranteed', '800MiB')
+    result = run(host, 'set', 'vm', '--memory', '1200MiB', '--guaranteed', '800MiB', status=9)
     assert result['steps'] == []
-    note, = [note for note in result['notes'] if 'fits' in note]
+    note, = [note for note in result['notes'] if 'small enough' in note]
     assert note.count('would leave 1152 MiB') == 2
+    assert dict(zip(result['note_codes'], result['notes']))['nothing-fits'] == note
     assert values(host, 'vm') == (1280, 1280, 1200, 800)
 
 
@@ -248,12 +249,16 @@ def test_less_than_boot_memory_gives_back_all_devices(host, releasing):
 def test_an_inflated_balloon_is_named(host, releasing):
     plug(host, releasing, 256)
     host.virsh('setmem', 'vm', '460MiB', '--live')
-    releasing.wait_event('BALLOON_CHANGE')
+    releasing.wait_event('BALLOON_CHANGE', actual=460 << 20)
     result = run(host, 'set', 'vm', '--memory', '384MiB', '--dry-run')
-    note, = (note for note in result['notes'] if 'balloon of vm is inflated by' in note)
-    assert note.endswith('; deflate it first')
-    assert "-> deflate it first: 'virsh setmem vm " in host.dimmer('doctor', 'vm').stdout
-    host.virsh('setmem', 'vm', '512MiB', '--live')
+    assert any('balloon of vm holds 52 MiB: it gives 52 MiB back before DIMMs go' in note for note in result['notes'])
+    assert f"-> deflate it first: {host.printed('virsh setmem vm ')}" in host.dimmer('doctor', 'vm').stdout
+    plugged = run(host, 'plug', 'vm', '128MiB', '--dry-run')
+    note, = (note for note in plugged['notes'] if 'balloon of vm is inflated by 52 MiB and stays so' in note)
+    plugged = run(host, 'plug', 'vm', '128MiB')
+    held = mib(show(host, 'vm')['live']['memory'] - show(host, 'vm')['live']['balloon'])
+    assert 'balloon of vm is inflated by 52 MiB' in ' '.join(plugged['notes']) and held == 52
+    host.virsh('setmem', 'vm', '640MiB', '--live')
 
 
 def test_progress_is_plain_lines_without_a_terminal(host, releasing):
@@ -301,3 +306,11 @@ def test_many_devices_are_drawn_to_scale(host):
     plug(host, vm, 7168, '--policy', 'fine')
     bar, = [line for line in host.dimmer('show', 'vm', check=0).stdout.splitlines() if '·' in line]
     assert bar.strip().count('·') == 36  # half of the bar: 8 GiB of 16
+
+
+def test_how_far_it_got_is_reported(host, releasing):
+    plug(host, releasing, 256)
+    done = host.dimmer('set', 'vm', '--memory', '300MiB')
+    assert (done.returncode, done.stdout.splitlines()[-3]) == (0, 'vm: done: 384 of 300 MiB')
+    done = host.dimmer('set', 'vm', '--memory', '300MiB')
+    assert (done.returncode, done.stdout.splitlines()[-3]) == (9, 'vm: kept: the running VM has nothing that could go')

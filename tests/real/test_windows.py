@@ -29,7 +29,7 @@ def vm(host):
 
 @pytest.fixture
 def defined(host):
-    """One of which the definition alone says it: nobody answers in it."""
+    """One of which the definition alone says it: no agent answers in it."""
     return host.start_guest('vm', memory_mib=256, max_mib=2048, metadata=DEFINITION)
 
 
@@ -43,9 +43,9 @@ def test_it_tells(host, vm):
     findings = doctor(host)
     system = findings['guest-os', None]
     assert (system['verdict'], system['source']) == ('bad', 'qemu-guest-agent')
-    assert system['evidence'] == f'the guest is Windows ({NAME}), which {CANNOT}'
+    assert system['evidence'] == f'the guest is {NAME}, which {CANNOT}'
     assert system['remedy'] == 'change its memory for the next start'
-    assert system['command'] == 'dimmer set vm --next-run --memory SIZE'
+    assert system['command'] == host.printed('dimmer set vm --next-run --memory SIZE')
     plugged = findings['hot-plugged', None]
     assert (plugged['remedy'], plugged['command']) == (None, None)  # none that could go again
     assert not {('ports', None), ('onlining', None)} & set(findings)  # nothing to be mended
@@ -63,9 +63,9 @@ def test_what_is_plugged_stays(host, vm):
     asked = inside.times_asked(vm)
 
     message = fail(host, 'unplug', 'vm', alias, status=3, code='not-movable')
-    assert f'would stay: its guest is Windows, which {CANNOT}; change what it starts with' in message
+    assert f'would stay: its guest is Windows, which {CANNOT}; change the memory it starts with' in message
     assert '--next-run' in host.dimmer('unplug', 'vm', alias).stderr
-    result = run(host, 'set', 'vm', '--memory', '256MiB')
+    result = run(host, 'set', 'vm', '--memory', '256MiB', status=9)
     assert result['steps'] == [] and inside.times_asked(vm) == asked
     assert any(f'left out, as Windows {CANNOT}' in note for note in result['notes']), result
     assert values(host, 'vm') == (384, 384, 256, 256)

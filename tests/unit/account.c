@@ -59,6 +59,25 @@ static const Case cases[] = {
     "+d256@0:added => dimm0(0>256) | ="},
   {"plug/up-to-maximum", "running: 1024 max=2048/16 d1024 | 1024 max=2048/16 | plug +dimm0(1024):asked",
     "+d1024@0:added => dimm0(0>1024) | 2048 aside=2048/16"},
+  /* A virtio-mem device counts what its guest holds, and the next run follows that. */
+  {"plug/virtio-mem", "running: 1024 max=4096/16 v1024:256/256:2 | 1024 max=4096/16 | plug +virtiomem0(256):asked",
+    "+v1024:256@0:added => virtiomem0(0>256) | 1280 max=4096/16"},
+  {"plug/virtio-mem-not-taken",
+    "running: 1024 max=4096/16 g=900 v1024:256/0:2 | 1024 max=4096/16 | plug +virtiomem0(256):overdue",
+    "+v1024:256@0:overdue => nothing | ="},
+  {"plug/virtio-mem-partly",
+    "running: 1024 max=4096/16 v1024:256/100:2 | 1024 max=4096/16 | plug +virtiomem0(256):overdue",
+    "+v1024:256@0:overdue => virtiomem0(0>100) | 1124 max=4096/16"},
+  {"plug/beside-virtio-mem-not-taken",
+    "running: 1024 max=4096/16 v1024:256/0:2 d128 | 1024 max=4096/16 | plug +dimm0(128):asked +virtiomem0(256):overdue",
+    "+d128@0:added +v1024:256@0:overdue => dimm0(0>128) | 1152 max=4096/16"},
+  /* Its guest starts anew, and has not taken up again yet what it had. */
+  {"plug/while-the-guest-starts-anew",
+    "running: 1024 max=4096/16 g=1200 v1024:256/0:2 d128 | 1280 max=4096/16 | plug +dimm0(128):asked",
+    "+d128@0:added => dimm0(0>128) | 1408 max=4096/16"},
+  {"unplug/virtio-mem-not-taken",
+    "running: 1024 max=4096/16 v1024:0/0:2 | 1024 max=4096/16 | unplug virtiomem0(0>0):asked",
+    "virtiomem0(0>0):resized => nothing | ="},
   {"resize/partly", "running: 1024 max=4096/16 v1024:256/400:2 | 1536 max=4096/16 | unplug virtiomem0(512>256):asked",
     "virtiomem0(400>256):asked => virtiomem0(512>400) | 1424 max=4096/16"},
   {"resize/done", "running: 1024 max=4096/16 v1024:256/256:2 | 1424 max=4096/16 | unplug virtiomem0(400>256):overdue",
@@ -114,7 +133,7 @@ static char *apply(DmVm *vm, const DmAccount *account) {
     vm->live->guaranteed = account->guaranteed;
   if (!account->follows)
     return g_strdup("=");
-  DmConfig *next = dm_plan_follow(vm->next_run, account, vm->name, &error);
+  DmConfig *next = dm_plan_follow(vm->next_run, account, vm->name, NULL, &error);
   if (next == NULL)
     return text_or_error_take(NULL, error);
   dm_config_free(vm->next_run);
@@ -187,7 +206,7 @@ static void add_random_step(GRand *rand, GString *live, GString *steps, guint i,
       g_string_append_printf(steps, " dev%u(%u>%u):%s", i, size, size / 4, state);
       g_string_append_printf(live, " dev%u=v%u:%u/%u:2", i, size, size / 4, held);
       *before += size;
-      *now += MAX(held, size / 4);
+      *now += held;
       return;
   }
   if (there)

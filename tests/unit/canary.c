@@ -72,7 +72,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; argc == 2 && i < sizeof sins / sizeof sins[0]; i++) {
     if (strcmp(argv[1], sins[i].name) == 0) {
       sins[i].wrong(argc - 1);
-      puts("nobody noticed");
+      puts("not noticed");
       return 0;
     }
   }

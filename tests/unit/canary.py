@@ -23,10 +23,10 @@ def caught(program, sin, words):
     """None, or why the sanitizer has not done its duty."""
     done = subprocess.run([program, sin], capture_output=True, text=True, timeout=60, check=False)
     if words not in done.stderr:
-        return f'nobody said "{words}"'
+        return f'"{words}" was not reported'
     if done.returncode == 0:
         return 'said, but the program ended as if all were well'
-    if sin != 'leak' and 'nobody noticed' in done.stdout:
+    if sin != 'leak' and 'not noticed' in done.stdout:
         return 'said, but the program went on'
     return None
 

@@ -20,7 +20,9 @@ static const UnplugCase unplug_cases[] = {
   {"virtio-mem-shrinks", VM, "virtiomem0", "virtiomem0(512>0) => 1920/1920 | -"},
   {"all", VM, "dimm0 dimm1 virtiomem0 ua-5", "-dimm0(256) -dimm1(128) -ua-5(512) virtiomem0(512>0) => 1024/1024 | -"},
   {"virtio-mem-still-growing", "running: 1024 max=4096/16 v1024:512/128:2 | -", "virtiomem0",
-    "virtiomem0(512>0) => 1024/1024 | -"},
+    "virtiomem0(128>0) => 1024/1024 | -"},
+  {"virtio-mem-not-taken", "running: 1024 max=4096/16 v1024:512/0:2 | -", "virtiomem0",
+    "virtiomem0(0>0) => 1024/1024 | -"},
   {"virtio-mem-empty", "running: 1024 max=4096/16 v1024:0:2 | -", "virtiomem0", "nothing => 1024/1024 | -"},
   /* The specification: guaranteed is decremented if necessary, and only then. */
   {"next-run-follows", "running: 1024 max=4096/16 d256 | 1280 max=4096/16", "dimm0",
@@ -49,7 +51,7 @@ static void test_unplug(gconstpointer data) {
   g_autoptr(DmVm) vm = vm_from(c->vm);
   g_auto(GStrv) split = g_strsplit(c->names, " ", -1);
   const char *empty[] = {"", NULL};
-  DmPlan *plan = dm_plan_unplug_devices(vm, *c->names != '\0' ? (const char *const *)split : empty, 0, &error);
+  DmPlan *plan = unplug_plan(vm, *c->names != '\0' ? (const char *const *)split : empty, 0, &error);
   g_autofree char *text = plan_text_take(plan, error);
   g_assert_cmpstr(text, ==, c->expected);
 }
@@ -76,7 +78,7 @@ static void test_unplug_by_id(void) {
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
     GError *error = NULL;
     const char *names[] = {cases[i].name, NULL};
-    DmPlan *plan = dm_plan_unplug_devices(vm, names, 0, &error);
+    DmPlan *plan = unplug_plan(vm, names, 0, &error);
     g_autofree char *text = plan_text_take(plan, error);
     g_assert_cmpstr(text, ==, cases[i].expected);
   }
@@ -111,6 +113,8 @@ static const PlugCase plug_cases[] = {
     "+d128@0 +d896@0 => 2048/1 | -"},
   {"not-enabled", "running: ~1024 | ~1024", DIMM(128, 0, DM_POLICY_WHOLE), "error not-enabled"},
   {"no-slots", "running: 1024 max=4096/0 | -", DIMM(128, 0, DM_POLICY_WHOLE), "error not-enabled"},
+  {"no-slots-for-a-dimm", "running: 1024 max=4096/0 slotless | -", DIMM(128, 0, DM_POLICY_WHOLE), "error no-free-slot"},
+  {"no-slots-for-virtio-mem", "running: 1024 max=4096/0 slotless | -", VIRTIO(128, 0), "+v128:128@0 => 1152/1152 | -"},
   {"started-with-its-maximum", "running: 4096 aside=4096/16 | -", DIMM(128, 0, DM_POLICY_WHOLE), "error not-enabled"},
   {"paused", "paused: 1024 max=4096/16 | -", DIMM(128, 0, DM_POLICY_WHOLE), "error not-running"},
   {"shut-off", "shut-off: - | 1024 max=4096/16", DIMM(128, 0, DM_POLICY_WHOLE), "error not-running"},
@@ -154,7 +158,7 @@ static void test_plug(gconstpointer data) {
   g_autoptr(DmVm) vm = vm_from(c->vm);
   wish.size *= DM_MIB;
   wish.max_size *= DM_MIB;
-  DmPlan *plan = dm_plan_plug_devices(vm, &wish, &error);
+  DmPlan *plan = plug_plan(vm, &wish, &error);
   g_autofree char *text = plan_text_take(plan, error);
   g_assert_cmpstr(text, ==, c->expected);
 }
@@ -169,13 +173,13 @@ static void test_no_such_node(void) {
     g_autoptr(GError) error = NULL;
     g_autoptr(DmVm) vm = vm_from(cases[i].vm);
     DmPlugWish wish = DIMM(128 * DM_MIB, 7, DM_POLICY_WHOLE);
-    g_assert_null(dm_plan_plug_devices(vm, &wish, &error));
+    g_assert_null(plug_plan(vm, &wish, &error));
     g_assert_error(error, DM_ERROR, DM_ERROR_NO_SUCH_NODE);
     g_assert_nonnull(strstr(error->message, cases[i].words));
   }
 }
 
-/* DIMMs beside a host device stay below the hard limit, or QEMU ends; virtio-mem takes what it gets. */
+/* Memory stays below the host's hard limit, or QEMU ends: at once where host devices pin it. */
 static void test_pinned(void) {
   static const struct {
     const char *vm, *words;
@@ -186,9 +190,11 @@ static void test_pinned(void) {
   } cases[] = {
     {PLAIN, NULL, TRUE, 1536, DIMM(512, 0, DM_POLICY_WHOLE), TRUE},
     {PLAIN, "hard limit of 1535 MiB", TRUE, 1535, DIMM(512, 0, DM_POLICY_WHOLE), FALSE},
-    {PLAIN, NULL, FALSE, 1535, DIMM(512, 0, DM_POLICY_WHOLE), TRUE},
+    {PLAIN, "hard limit of 1535 MiB", FALSE, 1535, DIMM(512, 0, DM_POLICY_WHOLE), FALSE},
+    {PLAIN, NULL, FALSE, 1536, DIMM(512, 0, DM_POLICY_WHOLE), TRUE},
     {PLAIN, NULL, TRUE, 0, DIMM(512, 0, DM_POLICY_WHOLE), TRUE},
-    {PLAIN, NULL, TRUE, 1535, VIRTIO(512, 512), TRUE},
+    {PLAIN, NULL, TRUE, 1535, VIRTIO(512, 512), FALSE},
+    {PLAIN, NULL, FALSE, 1536, VIRTIO(512, 512), TRUE},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
     g_autoptr(GError) error = NULL, set_error = NULL;
@@ -198,18 +204,22 @@ static void test_pinned(void) {
     DmPlugWish wish = cases[i].wish;
     wish.size *= DM_MIB;
     wish.max_size *= DM_MIB;
-    g_autoptr(DmPlan) plan = dm_plan_plug_devices(vm, &wish, &error);
+    g_autoptr(DmPlan) plan = plug_plan(vm, &wish, &error);
     g_assert_cmpint(plan != NULL, ==, cases[i].possible);
     if (wish.kind != DM_DEVICE_DIMM)
       continue;
-    DmWish raise = {.has_memory = TRUE, .memory = 1536 * DM_MIB, .policy = DM_POLICY_WHOLE};
-    g_autoptr(DmPlan) set = dm_plan_set(vm, &raise, &set_error);
+    DmWish raise = {
+      .action = DM_ACTION_SET, .set = {.has_memory = TRUE, .memory = 1536 * DM_MIB, .policy = DM_POLICY_WHOLE}};
+    g_autoptr(DmPlan) set = dm_plan(vm, &raise, &set_error);
     g_assert_cmpint(set != NULL, ==, cases[i].possible);
     if (cases[i].possible)
       continue;
     g_assert_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM);
     g_assert_nonnull(strstr(error->message, cases[i].words));
     g_assert_cmpstr(set_error->message, ==, error->message);
+    DmWish force = {.action = DM_ACTION_PLUG, .flags = DM_PLAN_FORCE, .plug = wish};
+    g_autoptr(DmPlan) forced = dm_plan(vm, &force, NULL);
+    g_assert_cmpint(forced != NULL, ==, !vm->vfio); /* QEMU would end at once */
   }
 }
 
@@ -217,7 +227,7 @@ static void test_pinned(void) {
 static void test_plug_alias(void) {
   g_autoptr(DmVm) vm = vm_from(PLAIN);
   DmPlugWish wish = DIMM(512 * DM_MIB, 0, DM_POLICY_FINE);
-  g_autoptr(DmPlan) plan = dm_plan_plug_devices(vm, &wish, NULL);
+  g_autoptr(DmPlan) plan = plug_plan(vm, &wish, NULL);
   g_assert_cmpint(plan->action, ==, DM_ACTION_PLUG);
   for (guint i = 0; i < plan->steps->len; i++) {
     const DmStep *step = plan->steps->pdata[i];
@@ -259,7 +269,7 @@ static void test_enable(gconstpointer data) {
   const EnableCase *c = data;
   GError *error = NULL;
   g_autoptr(DmVm) vm = vm_from(c->vm);
-  DmPlan *plan = dm_plan_enable(vm, c->maximum * DM_MIB, c->slots, &error);
+  DmPlan *plan = enable_plan(vm, c->maximum * DM_MIB, c->slots, &error);
   g_autofree char *text = plan_text_take(plan, error);
   g_assert_cmpstr(text, ==, c->expected);
 }
@@ -276,6 +286,8 @@ static const struct {
     "-dimm0(256) => 1024/1024 | -"},
   {"virtio-mem", "running: 1024 max=4096/16 g=512 v1024:256/400:2 | - | set=1280 virtiomem0(512>256):overdue",
     "virtiomem0(512>256) => 1280/512 | -"},
+  {"virtio-mem-not-taken", "running: 1024 max=4096/16 g=512 v1024:256/100:2 | - | plug +virtiomem0(256):overdue",
+    "virtiomem0(0>256) => 1280/512 | -"},
   {"gone-meanwhile", "running: 1024 max=4096/16 g=512 d256 | - | set=1024 -dimm0(256):overdue -dimm7(128):overdue",
     "-dimm0(256) => 1024/512 | -"},
   {"refused-and-done", "running: 1024 max=4096/16 d256 d128 | - | set=1024 -dimm0(256):refused -dimm9(128):removed",
@@ -285,13 +297,73 @@ static const struct {
 static void test_settle(gconstpointer data) {
   const typeof(settle_cases[0]) *c = data;
   g_autoptr(DmVm) vm = vm_from(c->vm);
-  g_autofree char *text = plan_text_take(dm_plan_settle(vm, 0), NULL);
+  g_autofree char *text = plan_text_take(settle_plan(vm, 0), NULL);
   g_assert_cmpstr(text, ==, c->expected);
+}
+
+/* A request that goes on stays what it was, and asks for its own devices only; another one is left alone. */
+static void test_goes_on(void) {
+  g_autoptr(DmVm) vm = vm_from(
+    "running: 1024 max=4096/16 g=512 d256 d128 v1024:256/100:2 | - | "
+    "set=1024 -dimm0(256):asked -dimm1(128):overdue +virtiomem0(256):asked");
+  DmStep *carried = vm->request->steps->pdata[1];
+  carried->origin = g_new0(DmOrigin, 1);
+  DmWish wish = {.action = DM_ACTION_SETTLE, .settle = {.goes_on = vm->request->id}};
+  g_autoptr(DmPlan) plan = dm_plan(vm, &wish, NULL);
+  g_assert_cmpint(plan->action, ==, DM_ACTION_SET);
+  g_assert_cmpuint(plan->memory, ==, 1024 * DM_MIB);
+  g_autofree char *text = plan_text_take(g_steal_pointer(&plan), NULL);
+  g_assert_true(g_str_has_prefix(text, "-dimm0(256) =>"));
+  wish.settle.account_only = TRUE;
+  g_autoptr(DmPlan) nothing = dm_plan(vm, &wish, NULL);
+  g_assert_cmpint(nothing->action, ==, DM_ACTION_SET);
+  g_assert_cmpuint(nothing->steps->len, ==, 0);
+  wish.settle = (typeof(wish.settle)){.goes_on = (char *)"another"};
+  g_autoptr(DmPlan) other = dm_plan(vm, &wish, NULL);
+  g_assert_cmpint(other->action, ==, DM_ACTION_SETTLE);
+  g_assert_cmpuint(other->steps->len, ==, 0);
 }
 
 static void add(const char *group, const char *name, gconstpointer data, GTestDataFunc test) {
   g_autofree char *path = g_strdup_printf("/devices/%s/%s", group, name);
   g_test_add_data_func(path, data, test);
+}
+
+/* What cannot be asked again says so in a note, and no step is made. */
+static void test_settle_nothing(void) {
+  static const struct {
+    const char *vm;
+    gboolean withdrawn, saved;
+    DmNoteCode note;
+  } table[] = {
+    {"running: 1024 max=4096/16 d256 | - | unplug -dimm0(256):asked", TRUE, FALSE, DM_NOTE_WITHDRAWN},
+    {"shut-off: - | 1024", FALSE, TRUE, DM_NOTE_SAVED_REQUEST},
+    {"running: 1024 | -", FALSE, FALSE, DM_NOTE_NOTHING_OPEN},
+    {"paused: 1024 max=4096/16 d256 | - | unplug -dimm0(256):asked", FALSE, FALSE, DM_NOTE_CANNOT_ANSWER},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+    g_autoptr(DmVm) vm = vm_from(table[i].vm);
+    vm->saved_request = table[i].saved;
+    if (vm->request != NULL)
+      ((DmStep *)vm->request->steps->pdata[0])->withdrawn = table[i].withdrawn;
+    g_autoptr(DmPlan) plan = settle_plan(vm, 0);
+    g_assert_cmpuint(plan->steps->len, ==, 0);
+    g_assert_cmpuint(plan->notes->len, ==, 1);
+    g_assert_cmpint(((const DmNote *)plan->notes->pdata[0])->code, ==, table[i].note);
+  }
+}
+
+/* As the account would leave it: its device is not known for sure, and the rest is less than what must go. */
+static void test_settle_next_run_stays(void) {
+  g_autoptr(DmVm) vm =
+    vm_from("running: 128 max=4096/16 dimm1=d256#1~x | 128 max=4096/16 d256#0~x | unplug -dimm1(256):overdue");
+  g_autoptr(DmPlan) plan = settle_plan(vm, 0);
+  g_assert_cmpuint(plan->steps->len, ==, 1);
+  g_assert_null(plan->next_run_config);
+  guint found = 0;
+  for (guint i = 0; i < plan->notes->len; i++)
+    found += ((const DmNote *)plan->notes->pdata[i])->code == DM_NOTE_NEXT_RUN_STAYS;
+  g_assert_cmpuint(found, ==, 1);
 }
 
 int main(int argc, char **argv) {
@@ -305,9 +377,12 @@ int main(int argc, char **argv) {
     add("enable", enable_cases[i].name, &enable_cases[i], test_enable);
   for (gsize i = 0; i < G_N_ELEMENTS(settle_cases); i++)
     add("settle", settle_cases[i].name, &settle_cases[i], test_settle);
+  g_test_add_func("/devices/goes-on", test_goes_on);
   g_test_add_func("/devices/unplug-by-id", test_unplug_by_id);
   g_test_add_func("/devices/no-such-node", test_no_such_node);
   g_test_add_func("/devices/pinned", test_pinned);
   g_test_add_func("/devices/plug-alias", test_plug_alias);
+  g_test_add_func("/devices/settle-nothing", test_settle_nothing);
+  g_test_add_func("/devices/settle/next-run-stays", test_settle_next_run_stays);
   return g_test_run();
 }

@@ -14,7 +14,8 @@
 /* What is changed of the configuration as it was read, sizes in MiB, and which elements differ then. */
 typedef struct {
   const char *sample;
-  const char *changes; /* cellN=MIB max=MIB/SLOTS aside=MIB/SLOTS g=MIB drop=INDEX requested=INDEX:MIB numa */
+  const char *changes; /* cellN=MIB max=MIB/SLOTS aside=MIB/SLOTS g=MIB drop=INDEX requested=INDEX:MIB numa
+                          floor=MIB size=INDEX:MIB new=v|d reports */
   const char *difference;
 } Case;
 
@@ -100,7 +101,43 @@ static const Case cases[] = {
     "-/domain/devices/memory/target/size unit=KiB: 524288\n"
     "-/domain/devices/memory/target/node: 0\n"
     "-/domain/devices/memory/address type=dimm slot=1\n"},
+  /* Set up to shrink. */
+  {"plain", "numa max=4096/16 cell0=512 floor=512 new=v reports",
+    "-/domain/memory unit=KiB: 1048576\n"
+    "+/domain/metadata/" NS "memory floor=536870912 floor-kind=virtio-mem\n"
+    "+/domain/maxMemory unit=KiB slots=16: 4194304\n"
+    "+/domain/memory unit=KiB: 1572864\n"
+    "+/domain/cpu/numa\n"
+    "+/domain/cpu/numa/cell id=0 cpus=0-2 memory=524288 unit=KiB\n"
+    "-/domain/devices/memballoon model=virtio\n"
+    "+/domain/devices/memballoon model=virtio freePageReporting=on autodeflate=on\n"
+    "+/domain/devices/memory model=virtio-mem\n"
+    "+/domain/devices/memory/target\n"
+    "+/domain/devices/memory/target/size unit=KiB: 1048576\n"
+    "+/domain/devices/memory/target/node: 0\n"
+    "+/domain/devices/memory/target/block unit=KiB: 2048\n"
+    "+/domain/devices/memory/target/requested unit=KiB: 524288\n"
+    "+/domain/devices/memory/alias name=ua-new\n"},
+  {"virtio-config", "size=0:2048 requested=0:1024",
+    "-/domain/memory unit=KiB: 2097152\n"
+    "-/domain/currentMemory unit=KiB: 2097152\n"
+    "+/domain/memory unit=KiB: 3145728\n"
+    "+/domain/currentMemory unit=KiB: 3145728\n"
+    "-/domain/devices/memory/target/size unit=KiB: 1048576\n"
+    "+/domain/devices/memory/target/size unit=KiB: 2097152\n"
+    "-/domain/devices/memory/target/requested unit=KiB: 524288\n"
+    "+/domain/devices/memory/target/requested unit=KiB: 1048576\n"},
 };
+
+static void add_new(DmConfig *config, DmDeviceKind kind) {
+  DmMemoryDevice *device = dm_memory_device_new(kind);
+  device->index = DM_DEVICE_NEW;
+  device->alias = g_strdup("ua-new");
+  device->size = 1024 * DM_MIB;
+  device->requested = 512 * DM_MIB;
+  device->block = 2 * DM_MIB;
+  g_ptr_array_add(config->devices, device);
+}
 
 static void drop_index(DmConfig *config, guint index) {
   for (guint i = 0; i < config->devices->len; i++) {
@@ -127,6 +164,16 @@ static void change(DmConfig *config, const char *text) {
     config->guaranteed = a * DM_MIB;
   } else if (sscanf(text, "drop=%u", &a) == 1) {
     drop_index(config, a);
+  } else if (sscanf(text, "floor=%u", &a) == 1) {
+    uint64_t floor = a * DM_MIB;
+    g_array_set_size(config->floors, 0);
+    g_array_append_val(config->floors, floor);
+  } else if (sscanf(text, "size=%u:%u", &a, &b) == 2) {
+    ((DmMemoryDevice *)config->devices->pdata[a])->size = b * DM_MIB;
+  } else if (g_str_has_prefix(text, "new=")) {
+    add_new(config, text[4] == 'v' ? DM_DEVICE_VIRTIO_MEM : DM_DEVICE_DIMM);
+  } else if (strcmp(text, "reports") == 0) {
+    config->free_page_reporting = config->autodeflate = TRUE;
   } else if (sscanf(text, "requested=%u:%u", &a, &b) == 2) {
     ((DmMemoryDevice *)config->devices->pdata[a])->requested = b * DM_MIB;
   } else {
@@ -163,8 +210,8 @@ static void test_case(gconstpointer data) {
   g_autofree char *difference = edited != NULL ? xml_difference(text, edited) : g_strdup("");
   g_assert_cmpstr(difference, ==, c->difference);
 
-  /* And what is read back is what was wanted: the same changes change nothing more, but for a device that is gone. */
-  if (edited != NULL && strstr(c->changes, "drop=") == NULL) {
+  /* And what is read back is what was wanted: the same changes change nothing more, but for devices come and gone. */
+  if (edited != NULL && strstr(c->changes, "drop=") == NULL && strstr(c->changes, "new=") == NULL) {
     g_autofree char *again = edit(edited, c->changes);
     g_assert_null(again);
   }
@@ -211,6 +258,23 @@ static void test_request_stays(void) {
     "+/domain/metadata/" NS "memory other=kept\n");
 }
 
+/* Floors that are not those of the cells, or no numbers, are none. */
+static void test_floors(void) {
+  static const struct {
+    const char *attributes, *expected;
+  } floors[] = {{"floor='536870912'", "1024 floor=512"}, {"floor='536870912' floor-kind='dimm'", "1024 floor=512/dimm"},
+    {"floor='536870912 536870912'", "1024"}, {"floor=''", "1024"}, {"floor='-1'", "1024"}, {"floor='512x'", "1024"},
+    {"floor='99999999999999999999'", "1024"}, {"floor='0'", "1024"}};
+  for (gsize i = 0; i < G_N_ELEMENTS(floors); i++) {
+    g_autofree char *text = g_strdup_printf(
+      "<domain><memory unit='KiB'>1048576</memory><cpu><numa><cell id='0' memory='1048576'/></numa></cpu><metadata>"
+      "<d:memory xmlns:d='urn:dimmer:memory:1' %s/></metadata></domain>",
+      floors[i].attributes);
+    g_autofree char *spelled = read_back(text);
+    g_assert_cmpstr(spelled, ==, floors[i].expected);
+  }
+}
+
 /* Text that needs escaping, and what is not ASCII, is the same text afterwards. */
 static void test_escapes(void) {
   g_autofree char *text = sample("rich");
@@ -249,8 +313,8 @@ static void test_plug_xml(void) {
     "-/x\n+/memory model=dimm\n+/memory/target\n+/memory/target/size unit=KiB: 262144\n+/memory/target/node: 1\n"
     "+/memory/alias name=ua-1<&'\"\n");
 
-  dimm->address = 0x118000000;
-  dimm->slot = 2;
+  dimm->run.address = 0x118000000;
+  dimm->run.slot = 2;
   g_autofree char *placed_xml = device_xml_format(dimm);
   g_autofree char *placed = xml_difference(dimm_xml, placed_xml);
   g_assert_cmpstr(placed, ==, "+/memory/address type=dimm slot=2 base=0x118000000\n");
@@ -267,6 +331,11 @@ static void test_plug_xml(void) {
     "-/x\n+/memory model=virtio-mem\n+/memory/target\n+/memory/target/size unit=KiB: 1048576\n"
     "+/memory/target/node: 0\n+/memory/target/block unit=KiB: 2048\n+/memory/target/requested unit=KiB: 524288\n"
     "+/memory/alias name=ua-2\n");
+
+  virtio->run.dynamic_memslots = TRUE;
+  g_autofree char *divided_xml = device_xml_format(virtio);
+  g_autofree char *divided = xml_difference(virtio_xml, divided_xml);
+  g_assert_cmpstr(divided, ==, "-/memory/target\n+/memory/target dynamicMemslots=yes\n");
 }
 
 static void test_resize_xml(void) {
@@ -298,6 +367,7 @@ int main(int argc, char **argv) {
   }
   g_test_add_func("/domain-xml-edit/there-and-back", test_there_and_back);
   g_test_add_func("/domain-xml-edit/request-stays", test_request_stays);
+  g_test_add_func("/domain-xml-edit/floors", test_floors);
   g_test_add_func("/domain-xml-edit/escapes", test_escapes);
   g_test_add_func("/domain-xml-edit/new-cell", test_new_cell_for_each_number_of_processors);
   g_test_add_func("/domain-xml-edit/plug", test_plug_xml);

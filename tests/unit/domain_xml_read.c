@@ -26,7 +26,7 @@ static const struct {
   {"virtio-config", "virtio", "x86_64", "1024 max=4096/16 balloon=2048 " OURS "=v1024:512:2"},
   {"nvdimm-live", "nvdimm", "x86_64", "1024 max=4096/16 balloon=1280 nvdimm0=n256 dimm1=d256"},
   {"nvdimm-config", "nvdimm", "x86_64", "1024 max=4096/16 balloon=1280 n256"},
-  {"ppc64", "power", "ppc64le", "4096+4096 max=65536/32 page=16 balloon=9216 dimm0=d1024@1"},
+  {"ppc64", "power", "ppc64le", "4096+4096 max=65536/32 page=16 step=256 balloon=9216 dimm0=d1024@1"},
 };
 
 static DmConfig *read_config(const char *text, DmVm *vm) {
@@ -66,14 +66,41 @@ static const struct {
   {"unknown-unit-is-kib", "<domain><memory unit='parsec'>1048576</memory></domain>", "~1024"},
   {"no-unit-is-kib", "<domain><memory>1048576</memory></domain>", "~1024"},
   {"blanks", "<domain><memory unit='KiB'>\n  1048576\n</memory></domain>", "~1024"},
+  /* As libvirt rounds it at the start. */
+  {"rounded-up",
+    IN_DOMAIN("<os><type arch='x86_64'/></os><maxMemory slots='4' unit='KiB'>4194001</maxMemory><cpu><numa>"
+              "<cell memory='500001' unit='KiB'/><cell memory='512' unit='KiB'/></numa></cpu><devices><memory "
+              "model='dimm'><target><size unit='KiB'>131073</size></target></memory></devices>"),
+    "489+1 max=4096/4 d130"},
+  {"rounded-up-on-power",
+    IN_DOMAIN("<os><type arch='ppc64le'/></os><maxMemory slots='4' unit='KiB'>4194001</maxMemory><cpu><numa>"
+              "<cell memory='500001' unit='KiB'/><cell memory='512' unit='KiB'/></numa></cpu><devices><memory "
+              "model='dimm'><target><size unit='KiB'>131073</size></target></memory></devices>"),
+    "512+256 max=4096/4 step=256 d256"},
+  {"rounded-up-without-numa", "<domain><memory unit='KiB'>1000000</memory></domain>", "~977"},
   {"maximum-without-slots", IN_DOMAIN("<maxMemory unit='KiB'>4194304</maxMemory>"), "~1024 max=4096/0"},
   {"huge-pages-by-default", IN_DOMAIN("<memoryBacking><hugepages/></memoryBacking>"), "~1024 page=2"},
   {"huge-pages-in-units", IN_DOMAIN("<memoryBacking><hugepages><page size='1' unit='G'/></hugepages></memoryBacking>"),
     "~1024 page=1024"},
-  {"largest-huge-page",
+  {"huge-page-of-the-only-node",
     IN_DOMAIN("<memoryBacking><hugepages><page size='2048' unit='KiB' nodeset='0'/><page size='1048576' unit='KiB' "
               "nodeset='1'/></hugepages></memoryBacking>"),
-    "~1024 page=1024"},
+    "~1024 page=2"},
+  {"huge-pages-by-node",
+    IN_DOMAIN("<memoryBacking><hugepages><page size='2048' unit='KiB'/><page size='1048576' unit='KiB' "
+              "nodeset='0,2-3'/><page size='4' unit='KiB' nodeset='4'/></hugepages></memoryBacking><cpu><numa>"
+              "<cell memory='1048576'/><cell memory='2048'/><cell memory='1048576'/><cell memory='1048576'/>"
+              "<cell memory='1024'/></numa></cpu>"),
+    "1024+2+1024+1024+1 page=1024+2+1024+1024+0"},
+  {"cells-in-order",
+    IN_DOMAIN(
+      "<cpu><numa><cell cpus='0,4-5' memory='1024'/><cell cpus='1-3' memory='1024'/><cell memory='1024'/></numa></cpu>"),
+    "1+1+1"},
+  {"cell-without-cpus-first",
+    IN_DOMAIN("<cpu><numa><cell memory='1024'/><cell cpus='0-3' memory='1024'/></numa></cpu>"), "1+1 renumbers"},
+  {"cells-out-of-order",
+    IN_DOMAIN("<cpu><numa><cell cpus='2,3' memory='1024'/><cell cpus='8,0-1' memory='1024'/></numa></cpu>"),
+    "1+1 renumbers"},
   {"locked-memory-is-no-huge-page", IN_DOMAIN("<memoryBacking><locked/></memoryBacking>"), "~1024"},
   {"foreign-memory-elements",
     IN_DOMAIN("<metadata><a:memory xmlns:a='urn:a' guaranteed='1048576'/><memory guaranteed='1048576'/></metadata>"),
@@ -96,6 +123,26 @@ static const struct {
     "1024 n64 n512"},
 };
 
+/* What tells two devices of one size apart, live and in the definition. */
+static void test_backing(void) {
+  static const char xml[] =
+    "<domain><devices><memory model='dimm' access='shared' discard='yes'><source><pagesize "
+    "unit='KiB'>2048</pagesize><nodemask>0-1</nodemask></source><target><size "
+    "unit='KiB'>131072</size><node>0</node></target>%s</memory></devices></domain>";
+  static const char *const places[] = {
+    "<address type='dimm' slot='3'/>", "<alias name='dimm3'/><address type='dimm' slot='3' base='0x100000000'/>"};
+  for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
+    g_auto(GStrv) halves = g_strsplit(xml, "%s", 2);
+    g_autofree char *whole = g_strconcat(halves[0], places[i], halves[1], NULL);
+    g_autoptr(DmVm) vm = dm_vm_new();
+    g_autoptr(DmConfig) config = read_config(whole, vm);
+    const DmMemoryDevice *device = config->devices->pdata[0];
+    g_autofree char *place = dm_memory_device_place(device);
+    g_assert_cmpstr(device->backing, ==, "access=shared discard=yes source/nodemask=0-1 source/pagesize=2048");
+    g_assert_cmpstr(place, ==, "slot 3");
+  }
+}
+
 static void test_snippet(gconstpointer data) {
   const typeof(snippets[0]) *c = data;
   g_autoptr(DmVm) vm = dm_vm_new();
@@ -108,7 +155,7 @@ static void test_snippet(gconstpointer data) {
 static void test_malformed(void) {
   static const char *const texts[] = {"", " ", "x", "<", "<domain", "<domain>", "<domain></domian>",
     "<domain/><domain/>", "<domain a=1/>", "<domain>&unknown;</domain>", "<domain><name>\x01</name></domain>",
-    "<domain>\xff\xfe</domain>", "<a:domain/>x"};
+    "<domain>\xff\xfe</domain>", "<domain/>x"};
   for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
     g_autoptr(GError) error = NULL;
     g_autoptr(DmVm) vm = dm_vm_new();
@@ -117,6 +164,7 @@ static void test_malformed(void) {
     g_test_message("%s", printable);
     g_assert_null(domain_xml_read(texts[i], vm, &request, &error));
     g_assert_error(error, DM_ERROR, DM_ERROR_FAILED);
+    g_assert_nonnull(strstr(error->message, "cannot be read: line 1: "));
     g_assert_true(request == (DmRequest *)texts);
     g_assert_null(domain_xml_read(texts[i], vm, NULL, NULL));
 
@@ -196,6 +244,59 @@ static void test_vfio(void) {
   }
 }
 
+#define IN_MACHINE(xml) \
+  "<domain type='kvm'><name>x</name><memory unit='KiB'>1048576</memory><devices>" xml "</devices></domain>"
+#define PORT(index) "<controller type='pci' index='" index "' model='pcie-root-port'/>"
+#define ON(bus) "<disk type='file'><address type='pci' bus='" bus "' slot='0x00'/></disk>"
+
+static void test_pci_ports(void) {
+  static const struct {
+    const char *xml;
+    gboolean full;
+  } machines[] = {
+    {IN_MACHINE("<controller type='pci' index='0' model='pcie-root'/>" PORT("1") ON("0x01")), TRUE},
+    {IN_MACHINE("<controller type='pci' index='0' model='pcie-root'/>" PORT("1") PORT("26") ON("0x01")), FALSE},
+    {IN_MACHINE("<controller type='pci' index='0' model='pcie-root'/>" PORT("1") PORT("26") ON("0x1a") ON("0x01")),
+      TRUE},
+    {IN_MACHINE("<controller type='pci' index='0' model='pcie-root'/><controller type='pci' index='1' "
+                "model='pcie-root-port'><target hotplug='off'/></controller>"),
+      TRUE},
+    {IN_MACHINE("<controller type='pci' index='0' model='pci-root'/>" ON("0x00")), FALSE},
+    {IN_MACHINE(""), FALSE},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(machines); i++) {
+    g_autoptr(DmVm) vm = dm_vm_new();
+    g_autoptr(DmConfig) config = read_config(machines[i].xml, vm);
+    g_assert_cmpint(config->machine.pci_full, ==, machines[i].full);
+  }
+}
+
+static void test_vhost(void) {
+  static const struct {
+    const char *xml;
+    gboolean vhost, vhost_user;
+  } devices[] = {
+    {IN_DOMAIN("<devices><interface type='bridge'><model type='virtio'/></interface></devices>"), TRUE},
+    {IN_DOMAIN("<devices><vsock model='virtio'/></devices>"), TRUE},
+    {IN_DOMAIN("<devices><interface type='bridge'><model type='virtio'/><driver name='qemu'/></interface></devices>"),
+      FALSE},
+    {IN_DOMAIN("<devices><interface type='bridge'><model type='e1000'/></interface></devices>"), FALSE},
+    {IN_DOMAIN("<devices><interface type='user'><model type='virtio'/></interface></devices>"), FALSE},
+    {IN_DOMAIN("<devices><interface type='vhostuser'><model type='virtio'/></interface></devices>"), FALSE, TRUE},
+    {IN_DOMAIN("<devices><disk type='file'/><disk type='vhostuser'/></devices>"), FALSE, TRUE},
+    {IN_DOMAIN("<devices><filesystem><driver type='virtiofs'/></filesystem></devices>"), FALSE, TRUE},
+    {IN_DOMAIN("<devices><filesystem><driver type='path'/></filesystem></devices>"), FALSE},
+    {IN_DOMAIN("<devices><video><driver name='vhostuser'/></video></devices>"), FALSE, TRUE},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(devices); i++) {
+    g_autoptr(DmVm) vm = dm_vm_new();
+    g_autoptr(DmConfig) config = read_config(devices[i].xml, vm);
+    g_assert_nonnull(config);
+    g_assert_cmpint(vm->vhost, ==, devices[i].vhost);
+    g_assert_cmpint(vm->vhost_user, ==, devices[i].vhost_user);
+  }
+}
+
 static void test_hard_limit(void) {
   g_autoptr(DmVm) vm = dm_vm_new(), without = dm_vm_new();
   g_autoptr(DmConfig) config =
@@ -253,11 +354,14 @@ int main(int argc, char **argv) {
     g_autofree char *path = g_strconcat("/domain-xml-read/snippet/", snippets[i].name, NULL);
     g_test_add_data_func(path, &snippets[i], test_snippet);
   }
+  g_test_add_func("/domain-xml-read/backing", test_backing);
   g_test_add_func("/domain-xml-read/malformed", test_malformed);
   g_test_add_func("/domain-xml-read/entities", test_entities);
   g_test_add_func("/domain-xml-read/dimm-fields", test_dimm_fields);
   g_test_add_func("/domain-xml-read/virtio-fields", test_virtio_fields);
+  g_test_add_func("/domain-xml-read/vhost", test_vhost);
   g_test_add_func("/domain-xml-read/vfio", test_vfio);
+  g_test_add_func("/domain-xml-read/pci-ports", test_pci_ports);
   g_test_add_func("/domain-xml-read/hard-limit", test_hard_limit);
   g_test_add_func("/domain-xml-read/stable-ids", test_stable_ids);
   g_test_add_func("/domain-xml-read/odd-aliases", test_odd_aliases);

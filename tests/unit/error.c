@@ -3,7 +3,7 @@
 
 #include <gio/gio.h>
 
-#define LAST DM_ERROR_CHANGED
+#define LAST DM_ERROR_HOST_REFUSED
 
 /* Each code has its own row, and its name is its own: programs compare it. */
 static void test_table(void) {

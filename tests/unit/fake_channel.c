@@ -20,7 +20,7 @@ DmChannel *fake_channel_new(void) {
 void fake_channel_free(DmChannel *channel) {
   if (channel == NULL)
     return;
-  g_assert_true(channel->closed || channel->func == NULL); /* else somebody forgot it */
+  g_assert_true(channel->closed || channel->func == NULL); /* else it was leaked */
   g_string_free(channel->sent, TRUE);
   json_decref(channel->request);
   g_free(channel);

@@ -2,6 +2,7 @@
 #include "fake_kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <string.h>
 
@@ -10,7 +11,9 @@
 static char kernel[FAKE_BLOCKS + 1];
 static bool marked[FAKE_BLOCKS];
 static unsigned tries, lines;
+static guint folders[1024]; /* the block that each is of */
 int64_t fake_kernel_time;
+bool fake_kernel_unsettled;
 
 void fake_kernel_set(const char *text) {
   g_assert_cmpuint(strlen(text), <=, FAKE_BLOCKS);
@@ -96,6 +99,9 @@ static int set_state(char *block, const char *state) {
 }
 
 /* What the linker puts in place of those of the program. */
+int __wrap_system_open_folder(const char *path);
+bool __wrap_system_exists_in(int folder, const char *name);
+bool __wrap_system_read_in(int folder, const char *name, char *space, size_t size);
 bool __wrap_system_read(const char *path, char *space, size_t size);
 int __wrap_system_write(const char *path, const char *words);
 bool __wrap_system_exists(const char *path);
@@ -105,16 +111,34 @@ int64_t __wrap_system_now(void);
 void __wrap_say(const char *words, ...);
 bool __wrap_blocks_scan(Blocks *blocks);
 
-bool __wrap_system_read(const char *path, char *space, size_t size) {
-  const char *words = "", *block;
-  if ((block = block_of(path, "/state")) != NULL)
+/* A file that is really open, so that it can be closed. */
+int __wrap_system_open_folder(const char *path) {
+  const char *block = block_of(path, "");
+  int folder = block != NULL ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+  g_assert_cmpint(folder, <, (int)G_N_ELEMENTS(folders));
+  if (folder >= 0)
+    folders[folder] = (guint)(block - kernel);
+  return folder;
+}
+
+bool __wrap_system_exists_in(int folder, const char *name) {
+  return g_str_equal(name, "node0") && !fake_kernel_unsettled;
+}
+
+bool __wrap_system_read_in(int folder, const char *name, char *space, size_t size) {
+  const char *block = &kernel[folders[folder]], *words = "";
+  if (g_str_equal(name, "state"))
     words = state_of(*block);
-  else if ((block = block_of(path, "/valid_zones")) != NULL)
+  else if (g_str_equal(name, "valid_zones"))
     words = zones_of(block);
-  else if (strcmp(path, FOLDER "auto_online_blocks") == 0)
-    words = "offline";
+  g_assert_false(fake_kernel_unsettled && g_str_equal(name, "valid_zones")); /* the real one would crash */
   g_strlcpy(space, words, size);
   return *words != '\0';
+}
+
+bool __wrap_system_read(const char *path, char *space, size_t size) {
+  g_strlcpy(space, strcmp(path, FOLDER "auto_online_blocks") == 0 ? "offline" : "", size);
+  return *space != '\0';
 }
 
 int __wrap_system_write(const char *path, const char *words) {
@@ -123,7 +147,7 @@ int __wrap_system_write(const char *path, const char *words) {
 }
 
 bool __wrap_system_exists(const char *path) {
-  return g_str_has_suffix(path, "/node0");
+  return g_str_equal(path, "/sys/devices/system/node");
 }
 
 bool __wrap_system_lines(const char *path, void (*line)(const char *words, void *data), void *data) {

@@ -26,11 +26,14 @@ char *fake_kernel_text(void);
 unsigned fake_kernel_tries(void);
 unsigned fake_kernel_lines(void);
 
-/* Whether that block bears the mark of one that somebody wants to be offline. */
+/* Whether that block is marked as one to stay offline. */
 bool fake_kernel_marked(uint32_t index);
 
 /* What the clock shows, in milliseconds. */
 extern int64_t fake_kernel_time;
+
+/* Its blocks have no node yet: their zones must not be read. */
+extern bool fake_kernel_unsettled;
 
 /* Adds all its blocks to what the agent knows. */
 void fake_kernel_tell(Blocks *blocks);

@@ -24,7 +24,7 @@ static void tell(Agent *agent, const char *action, uint32_t index) {
   agent_uevent(agent, message, length);
 }
 
-/* As the loop of main.c does, when the kernel has told of all blocks. */
+/* As the loop of main.c does, when the kernel has reported all blocks. */
 static void tell_all(Agent *agent) {
   for (uint32_t i = 0; i < FAKE_BLOCKS; i++) {
     if (block_state(FAKE_FIRST + i) != BLOCK_GONE)
@@ -123,7 +123,7 @@ static void test_going_offline_at_the_start(void) {
   blocks_clear(&agent.blocks);
 }
 
-static void test_not_where_it_was_told_not_to(void) {
+static void test_not_where_it_was_forbidden(void) {
   static Agent agent;
   agent_set_up(&agent, "Nx");
   agent.onlines = false;
@@ -134,7 +134,7 @@ static void test_not_where_it_was_told_not_to(void) {
   blocks_clear(&agent.blocks);
 }
 
-/* What somebody takes offline is marked, for the next agent; what we or the kernel take offline is not. */
+/* What an administrator takes offline is marked, for the next agent; what we or the kernel take offline is not. */
 static void test_mark(void) {
   static const struct {
     uint8_t flags;
@@ -142,7 +142,7 @@ static void test_mark(void) {
     bool marked;
   } blocks[] = {
     {BLOCK_SEEN, 'm', true},
-    {BLOCK_SEEN | BLOCK_TOLD, 'm', true},
+    {BLOCK_SEEN | BLOCK_LOGGED, 'm', true},
     {BLOCK_SEEN, 'M', false}, /* it is online again by now */
     {0, 'm', false},          /* we never saw it online */
     {BLOCK_SEEN | BLOCK_OURS, 'm', false},
@@ -161,9 +161,9 @@ static void test_mark(void) {
   }
 }
 
-/* A host can look, and have a block taken offline, before we get to what the kernel told of it: then it is ours still.
+/* A host can look, and have a block taken offline, before we get to the kernel's event of it: then it is ours still.
  */
-static void test_told_late(void) {
+static void test_configured_late(void) {
   static Agent agent;
   agent_set_up(&agent, "m");
   fake_kernel_tell(&agent.blocks);
@@ -183,8 +183,8 @@ int main(int argc, char **argv) {
   g_test_add_func("/guest-agent/new-memory-meanwhile", test_new_memory_meanwhile);
   g_test_add_func("/guest-agent/not-during-a-job", test_not_during_a_job);
   g_test_add_func("/guest-agent/going-offline-at-the-start", test_going_offline_at_the_start);
-  g_test_add_func("/guest-agent/not-where-it-was-told-not-to", test_not_where_it_was_told_not_to);
+  g_test_add_func("/guest-agent/not-where-it-was-forbidden", test_not_where_it_was_forbidden);
   g_test_add_func("/guest-agent/mark", test_mark);
-  g_test_add_func("/guest-agent/told-late", test_told_late);
+  g_test_add_func("/guest-agent/configured-late", test_configured_late);
   return g_test_run();
 }

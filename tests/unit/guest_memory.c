@@ -29,7 +29,7 @@ static const struct {
   {"before-3.14", 1024, 192, -1, 0, 128, true},
   {"before-3.14-short", 1024, 191, -1, 0, 128, false},
   {"no-zones", 1024, 100, 192, -1, 128, true},
-  {"not-told", -1, -1, -1, -1, 128, true},
+  {"not-reported", -1, -1, -1, -1, 128, true},
 };
 
 static void add(GString *text, const char *name, int mib) {
@@ -109,12 +109,69 @@ static void test_room(gconstpointer data) {
   g_rmdir(root);
 }
 
+static void test_of_kernel(void) {
+  g_autofree char *root = g_dir_make_tmp("memory-XXXXXX", NULL);
+  g_autofree char *proc = g_build_filename(root, "proc", NULL);
+  uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), total = 1, available = 1;
+  g_mkdir(proc, 0700);
+  g_assert_true(system_set_root(root));
+  g_assert_false(memory_of_kernel(&total, &available));
+  write_below(root, "zoneinfo",
+    "Node 0, zone    DMA32\n  per-node stats\n      nr_inactive_file 99999\n  pages free     1000\n        min      50\n"
+    "        low      100\n        high     150\n        managed  20000\n      nr_zone_inactive_file 30\n"
+    "      nr_zone_active_file 4\n  pagesets\n    cpu: 0\n              high:  186\n"
+    "Node 0, zone  Movable\n  pages free     777\n        low      7\n        managed  7777\n"
+    "Node 1, zone   Normal\n  pages free     5\n        low      10\n        managed  3000\n");
+  g_assert_true(memory_of_kernel(&total, &available));
+  g_assert_cmpuint(total, ==, 23000 * page);
+  g_assert_cmpuint(available, ==, (1000 + 5 + 34 - 110) * page);
+  write_below(
+    root, "zoneinfo", "Node 0, zone   Normal\n  pages free     5\n        low      10\n        managed  3000\n");
+  g_assert_true(memory_of_kernel(&total, &available));
+  g_assert_cmpuint(available, ==, 0);
+  remove_below(root, "zoneinfo");
+  g_rmdir(proc);
+  g_rmdir(root);
+}
+
+static void test_of_nodes(void) {
+  g_autofree char *root = g_dir_make_tmp("memory-XXXXXX", NULL);
+  g_autofree char *proc = g_build_filename(root, "proc", NULL);
+  uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  MemoryNode found[MEMORY_NODES];
+  g_autoptr(GString) many = g_string_new(NULL);
+  g_mkdir(proc, 0700);
+  g_assert_true(system_set_root(root));
+  g_assert_cmpuint(memory_of_nodes(found), ==, 0);
+  write_below(root, "zoneinfo",
+    "Node 0, zone    DMA32\n  per-node stats\n      nr_inactive_file 99999\n  pages free     1000\n        min      50\n"
+    "        low      100\n        high     150\n        managed  20000\n      nr_zone_inactive_file 30\n"
+    "      nr_zone_active_file 4\n  pagesets\n    cpu: 0\n              high:  186\n"
+    "Node 0, zone  Movable\n  pages free     777\n        low      7\n        managed  7777\n"
+    "Node 2, zone   Normal\n  pages free     5\n        low      10\n        managed  3000\n"
+    "Node 3, zone   Normal\n  pages free     0\n        low      0\n        managed  0\n");
+  g_assert_cmpuint(memory_of_nodes(found), ==, 2);
+  g_assert_true(found[0].node == 0 && found[0].total == 27777 * page && found[0].free == 1777 * page);
+  g_assert_cmpuint(found[0].available, ==, (1000 + 34 - 100 + 777 - 7) * page);
+  g_assert_true(found[1].node == 2 && found[1].total == 3000 * page && found[1].free == 5 * page);
+  g_assert_cmpuint(found[1].available, ==, 0);
+  for (int i = 0; i <= MEMORY_NODES; i++)
+    g_string_append_printf(many, "Node %d, zone   Normal\n  pages free     5\n        managed  3000\n", i);
+  write_below(root, "zoneinfo", many->str);
+  g_assert_cmpuint(memory_of_nodes(found), ==, 0);
+  remove_below(root, "zoneinfo");
+  g_rmdir(proc);
+  g_rmdir(root);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(rooms); i++) {
     g_autofree char *path = g_strconcat("/guest-memory/", rooms[i].name, NULL);
     g_test_add_data_func(path, &rooms[i], test_room);
   }
+  g_test_add_func("/guest-memory/of-kernel", test_of_kernel);
+  g_test_add_func("/guest-memory/of-nodes", test_of_nodes);
   for (gsize i = 0; i < G_N_ELEMENTS(nodes); i++) {
     g_autofree char *path = g_strconcat("/guest-memory/node/", nodes[i].name, NULL);
     g_test_add_data_func(path, &nodes[i], test_node);

@@ -37,6 +37,7 @@ static gboolean read_word(DmGuest *guest, const char *word) {
     {"movable-node", &guest->movable_node},
     {"windows", &guest->windows},
     {"hot-remove", &guest->hot_remove},
+    {"virtio-mem", &guest->virtio_mem},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(facts); i++) {
     if (strcmp(facts[i].word, negative ? word + 3 : word) == 0) {
@@ -53,7 +54,22 @@ static gboolean read_word(DmGuest *guest, const char *word) {
   return g_strv_contains(others, word);
 }
 
+/* "node1=768/56/700": total, free, available. */
+static gboolean read_node(DmGuest *guest, const char *key, const char *value) {
+  if (!g_str_has_prefix(key, "node"))
+    return FALSE;
+  g_auto(GStrv) sizes = g_strsplit(value, "/", 3);
+  const DmGuestNode node = {g_ascii_strtoull(key + 4, NULL, 10), g_ascii_strtoull(sizes[0], NULL, 10) * DM_MIB,
+    g_ascii_strtoull(sizes[1], NULL, 10) * DM_MIB, g_ascii_strtoull(sizes[2], NULL, 10) * DM_MIB};
+  if (guest->nodes == NULL)
+    guest->nodes = g_array_new(FALSE, FALSE, sizeof(DmGuestNode));
+  g_array_append_val(guest->nodes, node);
+  return TRUE;
+}
+
 static gboolean read_value(DmGuest *guest, const char *key, const char *value) {
+  if (read_node(guest, key, value))
+    return TRUE;
   const struct {
     const char *key;
     uint64_t *size;
@@ -62,6 +78,8 @@ static gboolean read_value(DmGuest *guest, const char *key, const char *value) {
     {"block", &guest->block, NULL},
     {"total", &guest->total, NULL},
     {"avail", &guest->available, NULL},
+    {"kernel-total", &guest->kernel_total, NULL},
+    {"kernel-avail", &guest->kernel_available, NULL},
     {"boot", NULL, &guest->boot},
     {"kernel", NULL, &guest->kernel},
     {"os", NULL, &guest->os},

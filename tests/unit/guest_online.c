@@ -121,6 +121,24 @@ static void test_one_try_each(void) {
   blocks_clear(&blocks);
 }
 
+/* Before a block has a node its zone is not read; nor is another block's taken for it. */
+static void test_unsettled(void) {
+  Blocks blocks = {0};
+  BlockRun run;
+  size_t index = 0;
+  fake_kernel_set("mM");
+  fake_kernel_unsettled = true;
+  blocks_scan(&blocks);
+  g_assert_true(blocks_next_run(&blocks, &index, &run));
+  g_assert_cmpint(run.look.state, ==, BLOCK_OFFLINE);
+  g_assert_cmpint(run.look.zone, ==, ZONE_UNKNOWN);
+  fake_kernel_unsettled = false;
+  index = 0;
+  g_assert_true(blocks_next_run(&blocks, &index, &run));
+  g_assert_cmpint(run.look.zone, ==, ZONE_MOVABLE);
+  blocks_clear(&blocks);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(kernels); i++) {
@@ -132,5 +150,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/guest-online/any-order", test_any_order);
   g_test_add_func("/guest-online/every-kernel", test_every_kernel);
   g_test_add_func("/guest-online/one-try-each", test_one_try_each);
+  g_test_add_func("/guest-online/unsettled", test_unsettled);
   return g_test_run();
 }

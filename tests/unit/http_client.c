@@ -29,7 +29,7 @@ char *answer_header(const Answer *answer, const char *name) {
   return NULL;
 }
 
-static int open_socket(guint16 port, int *error) {
+static int open_socket(const char *from, guint16 port, int *error) {
   const struct timeval deadline = {.tv_sec = DEADLINE};
   const struct sockaddr_in to = {
     .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -37,20 +37,26 @@ static int open_socket(guint16 port, int *error) {
   g_assert_cmpint(fd, >=, 0);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &deadline, sizeof deadline);
+  const struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(from)};
+  g_assert_cmpint(bind(fd, (const struct sockaddr *)&own, sizeof own), ==, 0);
   *error = connect(fd, (const struct sockaddr *)&to, sizeof to) == 0 ? 0 : errno;
   return fd;
 }
 
 int client_connect(guint16 port) {
+  return client_connect_from("127.0.0.1", port);
+}
+
+int client_connect_from(const char *address, guint16 port) {
   int error;
-  int fd = open_socket(port, &error);
+  int fd = open_socket(address, port, &error);
   g_assert_cmpint(error, ==, 0);
   return fd;
 }
 
 int client_try_connect(guint16 port) {
   int error;
-  close(open_socket(port, &error));
+  close(open_socket("127.0.0.1", port, &error));
   return error;
 }
 

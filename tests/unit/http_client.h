@@ -18,6 +18,7 @@ char *answer_header(const Answer *answer, const char *name);
 
 /* A socket with a deadline for reading and writing. */
 int client_connect(guint16 port);
+int client_connect_from(const char *address, guint16 port); /* "127.0.0.2" */
 /* 0, or the errno of a connection that did not come about. */
 int client_try_connect(guint16 port);
 

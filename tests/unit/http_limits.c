@@ -143,13 +143,118 @@ static void slow(guint16 port) {
   close(fd);
 }
 
-/* The second of the two has to wait for the first to go. */
+static void release(int fd, const char *pending, int waiting) {
+  check(fd, "/release", pending);
+  g_autoptr(Answer) answer = client_read(waiting, "GET");
+  g_assert_cmpint(answer->status, ==, 201);
+}
+
+/* The handler has it. */
+static int open_waiting(guint16 port) {
+  int fd = client_connect(port), held = g_atomic_int_get(&site.held);
+  client_send(fd, "GET /wait " HOST "\r\n");
+  while (g_atomic_int_get(&site.held) == held)
+    g_thread_yield();
+  return fd;
+}
+
+/* Of three places, one is kept by whom we answer, one by who is logged in, and the newcomers have the third. */
 static void full(guint16 port) {
-  int first = client_connect(port), second = client_connect(port);
-  check(first, "/x", "GET /x 127.0.0.1 plain []");
+  int known = client_connect(port), waits = open_waiting(port), last = client_connect(port);
+  check(known, "/login", "logged in");
+  check(last, "/x", "GET /x 127.0.0.1 plain []");
+  for (guint i = 0; i < 20; i++) {
+    int next = client_connect(port);
+    client_send(next, i % 2 == 0 ? "GET /x?" : "PUT /x " HOST "Content-Length: 5\r\n\r\na");
+    g_assert_true(client_at_end(last));
+    close(last);
+    last = next;
+  }
+  check(known, "/x", "GET /x 127.0.0.1 plain []");
+  release(known, "2 pending", waits);
+  close(known);
+  close(waits);
+  close(last);
+}
+
+/* Who is logged in and idle goes before who is answered is disturbed. */
+static void full_of_known(guint16 port) {
+  int known = client_connect(port), waits = open_waiting(port);
+  check(known, "/login", "logged in");
+  int fd = client_connect(port);
+  g_assert_true(client_at_end(known));
+  release(fd, "2 pending", waits);
+  close(known);
+  close(waits);
+  close(fd);
+}
+
+static void full_of_busy(guint16 port) {
+  int first = open_waiting(port), second = open_waiting(port);
+  g_test_expect_message(NULL, G_LOG_LEVEL_WARNING, "2 clients are being answered*max-connections*");
+  for (guint i = 0; i < 5; i++) {
+    int fd = client_connect(port);
+    g_assert_true(client_at_end(fd));
+    close(fd);
+  }
   close(first);
-  check(second, "/x", "GET /x 127.0.0.1 plain []");
   close(second);
+}
+
+/* An address has as many as it may, and its next costs it its own. */
+static void full_of_one_address(guint16 port) {
+  int other = client_connect(port);
+  int first = client_connect_from("127.0.0.2", port), second = client_connect_from("127.0.0.2", port);
+  check(first, "/x", "GET /x 127.0.0.2 plain []");
+  int third = client_connect_from("127.0.0.2", port);
+  g_assert_true(client_at_end(first));
+  check(second, "/x", "GET /x 127.0.0.2 plain []");
+  check(third, "/x", "GET /x 127.0.0.2 plain []");
+  check(other, "/x", "GET /x 127.0.0.1 plain []");
+  close(first);
+  close(second);
+  close(third);
+  close(other);
+}
+
+/* The address that has the most loses first, though another's connection is older. */
+static void most_go_first(guint16 port) {
+  int other = client_connect(port), many[3];
+  for (guint i = 0; i < 3; i++)
+    many[i] = client_connect_from("127.0.0.2", port);
+  int fd = client_connect(port);
+  g_assert_true(client_at_end(many[0]));
+  check(other, "/x", "GET /x 127.0.0.1 plain []");
+  check(fd, "/x", "GET /x 127.0.0.1 plain []");
+  for (guint i = 0; i < 3; i++)
+    close(many[i]);
+  close(other);
+  close(fd);
+}
+
+/* A proxy that is trusted may have all, and names its clients. */
+static void proxy(guint16 port) {
+  int fds[6];
+  for (guint i = 0; i < 6; i++)
+    fds[i] = client_connect_from("127.0.0.3", port);
+  client_send(fds[0],
+    "GET /x " HOST
+    "X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-For: 192.0.2.7, 127.0.0.3\r\n"
+    "X-Forwarded-Proto: https\r\n\r\n");
+  g_autoptr(Answer) answer = client_read(fds[0], "GET");
+  g_assert_cmpstr(answer->body->str, ==, "GET /x 192.0.2.7 tls []");
+  for (guint i = 1; i < 6; i++)
+    check(fds[i], "/x", "GET /x 127.0.0.3 plain []");
+  client_send(fds[1], "GET /x " HOST "Forwarded: for=10.0.0.1, for=\"[2001:db8::7]:80\";proto=http\r\n\r\n");
+  g_autoptr(Answer) newer = client_read(fds[1], "GET");
+  g_assert_cmpstr(newer->body->str, ==, "GET /x 2001:db8::7 plain []");
+  int other = client_connect(port);
+  client_send(other, "GET /x " HOST "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\r\n");
+  g_autoptr(Answer) own = client_read(other, "GET");
+  g_assert_cmpstr(own->body->str, ==, "GET /x 127.0.0.1 plain []");
+  for (guint i = 0; i < 6; i++)
+    close(fds[i]);
+  close(other);
 }
 
 /* Who is silent is closed after a second; who waits for us is not. */
@@ -260,27 +365,28 @@ static void closed_by_server(guint16 port) {
   close(fd);
 }
 
-static void run(void (*client)(guint16 port), const DmHttpOptions *options) {
-  site_open(options);
-  client_run(client, dm_http_server_port(site.server));
-  site_close();
-}
-
 static void test(gconstpointer client) {
   const DmHttpOptions options = site_options();
-  run((void (*)(guint16))client, &options);
+  site_run((void (*)(guint16))client, &options);
 }
 
-static void test_full(void) {
+static void test_full(gconstpointer client) {
+  static const char *const proxies[] = {"127.0.0.3", "10.0.0.0/24", NULL};
   DmHttpOptions options = site_options();
-  options.max_connections = 1;
-  run(full, &options);
+  options.max_connections = client == full ? 3 : client == most_go_first ? 4 : 2;
+  if (client == full_of_one_address || client == proxy) {
+    options.max_connections = 100;
+    options.max_per_address = 2;
+    options.trusted_proxies = client == proxy ? proxies : NULL;
+  }
+  site_run((void (*)(guint16))client, &options);
+  g_test_assert_expected_messages();
 }
 
 static void test_idle_goes(void) {
   DmHttpOptions options = site_options();
   options.idle_seconds = 1;
-  run(idle_goes, &options);
+  site_run(idle_goes, &options);
 }
 
 static void test_slow(gconstpointer client) {
@@ -288,7 +394,7 @@ static void test_slow(gconstpointer client) {
   options.request_seconds = REQUEST_SECONDS;
   options.idle_seconds = client == slow_second_request ? 1 : 60;
   options.max_connections = client == patient ? 10 : 2;
-  run((void (*)(guint16))client, &options);
+  site_run((void (*)(guint16))client, &options);
 }
 
 /* Everything is open when the server goes. */
@@ -361,7 +467,7 @@ static void test_both_versions(void) {
     return;
   }
   close(fd);
-  run(slow, &options);
+  site_run(slow, &options);
 }
 
 static void raise_limit(void) {
@@ -382,7 +488,12 @@ int main(int argc, char **argv) {
   g_test_add_data_func("/http/stream/too-much", stream_too_much, test);
   g_test_add_data_func("/http/many-idle", many_idle, test);
   g_test_add_data_func("/http/slow/answered", slow, test);
-  g_test_add_func("/http/full", test_full);
+  g_test_add_data_func("/http/full", full, test_full);
+  g_test_add_data_func("/http/full/of-known", full_of_known, test_full);
+  g_test_add_data_func("/http/full/of-busy", full_of_busy, test_full);
+  g_test_add_data_func("/http/full/of-one-address", full_of_one_address, test_full);
+  g_test_add_data_func("/http/full/most-go-first", most_go_first, test_full);
+  g_test_add_data_func("/http/full/proxy", proxy, test_full);
   g_test_add_func("/http/idle-goes", test_idle_goes);
   g_test_add_data_func("/http/slow/first-line", slow_first_line, test_slow);
   g_test_add_data_func("/http/slow/head", slow_head, test_slow);

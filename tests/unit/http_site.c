@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http_site.h"
 
+#include "http_client.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +39,7 @@ static void on_later(DmHttpRequest *request) {
 
 static void on_wait(DmHttpRequest *request) {
   g_ptr_array_add(site.waiting, request);
+  g_atomic_int_inc(&site.held);
 }
 
 static void on_release(DmHttpRequest *request) {
@@ -100,6 +103,11 @@ static void on_end(DmHttpRequest *request) {
   reply_text(request, 200, "ended");
 }
 
+static void on_login(DmHttpRequest *request) {
+  dm_http_request_set_logged_in(request);
+  reply_text(request, 200, "logged in");
+}
+
 static void on_stop(DmHttpRequest *request) {
   dm_http_server_stop_listening(site.server);
   /* The second time it must not close who has the number of its socket by now. */
@@ -130,6 +138,7 @@ static void on_request(DmHttpRequest *request, gpointer data) {
     void (*answer)(DmHttpRequest *request);
   } pages[] = {
     {"/later", on_later},
+    {"/login", on_login},
     {"/wait", on_wait},
     {"/release", on_release},
     {"/pieces", on_pieces},
@@ -182,4 +191,10 @@ void site_close(void) {
   g_ptr_array_unref(site.waiting);
   g_assert_null(site.stream);
   g_assert_cmpuint(site.destroyed, ==, site.requests);
+}
+
+void site_run(void (*client)(guint16 port), const DmHttpOptions *options) {
+  site_open(options);
+  client_run(client, dm_http_server_port(site.server));
+  site_close();
 }

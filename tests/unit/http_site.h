@@ -11,6 +11,7 @@
 typedef struct {
   DmHttpServer *server;
   GPtrArray *waiting;   /* requests of /wait, answered by /release */
+  int held;             /* atomic: those that ever were */
   DmHttpStream *stream; /* of /stream; /send, /flood and /end do that to it */
   guint closed;         /* streams */
   guint destroyed;      /* the data of requests */
@@ -23,3 +24,5 @@ extern Site site;
 DmHttpOptions site_options(void);
 void site_open(const DmHttpOptions *options);
 void site_close(void);
+/* Opens it, runs @client in a thread of its own beside it, and closes it. */
+void site_run(void (*client)(guint16 port), const DmHttpOptions *options);

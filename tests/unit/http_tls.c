@@ -76,6 +76,7 @@ static void check_served(const char *version, const char *shown) {
     "GET /few HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   g_assert_nonnull(strstr(said, shown));
   g_assert_nonnull(strstr(said, "PUT /later 127.0.0.1 tls [abc]"));
+  g_assert_nonnull(strstr(said, "\r\nStrict-Transport-Security: max-age=31536000\r\n"));
   g_assert_nonnull(strstr(said, "<0><1><2><4>"));
   g_assert_nonnull(strstr(said, "<19998><19999>"));
   g_assert_nonnull(strstr(said, "\r\n<0><1><2>"));

@@ -85,34 +85,34 @@ static void on_released(gpointer data) {
 /* A watch tells of the end once, and not before. */
 static void test_watched(void) {
   g_autofree char *uuid = g_uuid_string_random();
-  gboolean told = FALSE, other_told = FALSE;
-  g_assert_null(dm_lock_watch(uuid, on_released, &told));
+  gboolean released = FALSE, other_released = FALSE;
+  g_assert_null(dm_lock_watch(uuid, on_released, &released));
   DmLock *lock = dm_lock_take(uuid, "web1", NULL);
-  g_assert_nonnull(dm_lock_watch(uuid, on_released, &told));
-  DmLockWatch *other = dm_lock_watch(uuid, on_released, &other_told);
+  g_assert_nonnull(dm_lock_watch(uuid, on_released, &released));
+  DmLockWatch *other = dm_lock_watch(uuid, on_released, &other_released);
   for (guint i = 0; i < 100; i++) {
     g_assert_cmpint(dm_lock_owner(uuid), ==, getpid());
     g_main_context_iteration(NULL, FALSE);
   }
-  g_assert_false(told);
+  g_assert_false(released);
   dm_lock_unwatch(other);
   g_main_context_iteration(NULL, FALSE);
   dm_lock_free(lock);
-  while (!told)
+  while (!released)
     g_main_context_iteration(NULL, TRUE);
   while (g_main_context_iteration(NULL, FALSE))
     ;
-  g_assert_false(other_told);
+  g_assert_false(other_released);
   dm_lock_unwatch(NULL);
 }
 
 static void test_watched_process_is_killed(void) {
   g_autofree char *uuid = g_uuid_string_random();
-  gboolean told = FALSE;
+  gboolean released = FALSE;
   pid_t child = holder(uuid);
-  g_assert_nonnull(dm_lock_watch(uuid, on_released, &told)); /* though its main loop does not run */
+  g_assert_nonnull(dm_lock_watch(uuid, on_released, &released)); /* though its main loop does not run */
   g_assert_cmpint(kill(child, SIGKILL), ==, 0);
-  while (!told)
+  while (!released)
     g_main_context_iteration(NULL, TRUE);
   g_assert_cmpint(waitpid(child, NULL, 0), ==, child);
 }

@@ -50,7 +50,7 @@ static DmStep *random_step(GRand *rand, guint i) {
     step->origin->id = g_uuid_string_random();
     step->origin->action = (DmAction)g_rand_int_range(rand, 0, DM_ACTION_SETTLE + 1);
     step->origin->user = g_rand_boolean(rand) ? g_strdup("a<&\"@internal") : NULL;
-    step->origin->started = g_rand_int_range(rand, 0, G_MAXINT);
+    step->origin->started_s = g_rand_int_range(rand, 0, G_MAXINT);
     step->origin->memory = random_size(rand);
   }
   return step;
@@ -60,11 +60,12 @@ static DmRequest *random_request(GRand *rand) {
   DmRequest *request = dm_request_new((DmAction)g_rand_int_range(rand, 0, DM_ACTION_SETTLE + 1));
   request->asked = g_rand_boolean(rand);
   request->user = g_rand_boolean(rand) ? g_strdup("a<&\"@internal") : NULL;
+  request->correlation_id = g_rand_boolean(rand) ? g_uuid_string_random() : NULL;
   request->flags = (DmPlanFlags)g_rand_int_range(rand, 0, 4);
   request->host = g_strdup("host<&>\xc3\xa9");
   request->pid = g_rand_int_range(rand, 0, 1 << 22);
-  request->started = g_rand_int_range(rand, 0, G_MAXINT);
-  request->deadline = g_rand_int_range(rand, 0, G_MAXINT);
+  request->started_s = g_rand_int_range(rand, 0, G_MAXINT);
+  request->deadline_s = g_rand_int_range(rand, 0, G_MAXINT);
   request->memory = random_size(rand);
   request->guaranteed = random_size(rand);
   request->next_run.memory = random_size(rand);
@@ -84,7 +85,7 @@ static void assert_same_origins(const DmOrigin *a, const DmOrigin *b) {
   g_assert_cmpstr(a->id, ==, b->id);
   g_assert_cmpint(a->action, ==, b->action);
   g_assert_cmpstr(a->user, ==, b->user);
-  g_assert_cmpint(a->started, ==, b->started);
+  g_assert_cmpint(a->started_s, ==, b->started_s);
   g_assert_cmpuint(a->memory, ==, b->memory);
 }
 
@@ -102,7 +103,7 @@ static void assert_same_steps(const GPtrArray *a, const GPtrArray *b) {
     g_assert_cmpuint(left->from, ==, right->from);
     g_assert_cmpuint(left->to, ==, right->to);
     g_assert_cmpuint(left->block, ==, right->block);
-    g_assert_true(right->seconds < 0);
+    g_assert_true(right->run.answer_s < 0);
     assert_same_origins(left->origin, right->origin);
   }
 }
@@ -110,13 +111,14 @@ static void assert_same_steps(const GPtrArray *a, const GPtrArray *b) {
 static void assert_same_requests(const DmRequest *a, const DmRequest *b) {
   g_assert_cmpstr(a->id, ==, b->id);
   g_assert_cmpstr(a->user, ==, b->user);
+  g_assert_cmpstr(a->correlation_id, ==, b->correlation_id);
   g_assert_cmpint(a->flags, ==, b->flags);
   g_assert_cmpstr(a->host, ==, b->host);
   g_assert_cmpint(a->action, ==, b->action);
   g_assert_cmpint(a->asked, ==, b->asked);
   g_assert_cmpint(a->pid, ==, b->pid);
-  g_assert_cmpint(a->started, ==, b->started);
-  g_assert_cmpint(a->deadline, ==, b->deadline);
+  g_assert_cmpint(a->started_s, ==, b->started_s);
+  g_assert_cmpint(a->deadline_s, ==, b->deadline_s);
   g_assert_cmpuint(a->memory, ==, b->memory);
   g_assert_cmpuint(a->guaranteed, ==, b->guaranteed);
   g_assert_cmpuint(a->next_run.memory, ==, b->next_run.memory);
@@ -159,7 +161,7 @@ static void test_format(void) {
 
 #define STEP(rest) "<memory><request id='x' action='set' state='asked'><step " rest "/></request></memory>"
 
-/* What somebody else wrote there: numbers that are none or absurd, states and operations that are not. */
+/* What another program wrote there: numbers that are none or absurd, states and operations that are not. */
 static const struct {
   const char *name, *element;
   const char *config, *steps; /* NULL: no request is seen */
@@ -218,15 +220,15 @@ static char *refusals_text(const GPtrArray *refusals) {
   GString *text = g_string_new(NULL);
   for (guint i = 0; i < refusals->len; i++) {
     const DmRefusal *refusal = refusals->pdata[i];
-    g_string_append_printf(text, "%s%s %" G_GINT64_FORMAT " %s", i > 0 ? ", " : "", refusal->alias, refusal->at,
+    g_string_append_printf(text, "%s%s %" G_GINT64_FORMAT " %s", i > 0 ? ", " : "", refusal->alias, refusal->at_s,
       refusal->guest != NULL ? refusal->guest : "-");
   }
   return g_string_free(text, FALSE);
 }
 
 static void test_refusals_round_trip(void) {
-  DmRefusal known = {.alias = (char *)"ua-<&'\"\xc3\xa9", .at = 1795405679, .guest = (char *)"3c1f"};
-  DmRefusal unknown = {.alias = (char *)"dimm1", .at = G_MAXINT64};
+  DmRefusal known = {.alias = (char *)"ua-<&'\"\xc3\xa9", .at_s = 1795405679, .guest = (char *)"3c1f"};
+  DmRefusal unknown = {.alias = (char *)"dimm1", .at_s = G_MAXINT64};
   g_autoptr(GPtrArray) refusals = g_ptr_array_new();
   g_ptr_array_add(refusals, &known);
   g_ptr_array_add(refusals, &unknown);
@@ -243,7 +245,7 @@ static void test_refusals_round_trip(void) {
   g_assert_null(metadata_format(0, config, NULL, none));
 }
 
-/* What somebody else wrote there. */
+/* What another program wrote there. */
 static const struct {
   const char *name, *element;
   const char *refusals;
@@ -306,10 +308,10 @@ static void test_hostile_request_is_planned(void) {
       step->alias = g_strdup(aliases[g_rand_int_range(rand, 0, 4)]);
       step->node = g_rand_int_range(rand, -3, 3);
     }
-    g_autoptr(DmPlan) settle = dm_plan_settle(vm, 0);
-    g_assert_cmpuint(settle->memory_after, <=, dm_config_memory(vm->live));
+    g_autoptr(DmPlan) settle = settle_plan(vm, 0);
+    g_assert_cmpuint(settle->memory_after, <=, (1024 + 256 + 128 + 1024) * DM_MIB);
     DmWish wish = wish_from("memory=1500");
-    g_autoptr(DmPlan) set = dm_plan_set(vm, &wish, NULL);
+    g_autoptr(DmPlan) set = dm_plan(vm, &wish, NULL);
     if (set != NULL)
       g_assert_cmpuint(set->memory_after, >=, 1500 * DM_MIB);
     g_autoptr(DmAccount) account = dm_plan_account(vm, vm->request);

@@ -83,6 +83,7 @@ static void number_device(DmMemoryDevice *device, const DmConfig *config, gboole
   }
   device->index = config->devices->len;
   device->slot = virtio ? -1 : (int)like_it;
+  device->live = virtio && live;
   if (device->alias == NULL && live)
     device->alias = g_strdup_printf("%s%u", prefixes[device->kind], like_it);
   if (device->alias != NULL)
@@ -102,14 +103,28 @@ static void read_device(DmConfig *config, const char *text, gboolean live) {
     device->movable = DM_MOVABLE_NO;
   else if (take(&rest, "+"))
     device->movable = DM_MOVABLE_YES;
+  number_device(device, config, live);
+  if (take(&rest, "#")) {
+    device->slot = (int)take_number(&rest);
+    expect(&rest, "~");
+    device->backing = g_strdup(rest);
+    rest += strlen(rest);
+  }
   if (*rest != '\0')
     g_error("notation: what is '%s' in '%s'?", rest, text);
-  number_device(device, config, live);
   g_ptr_array_add(config->devices, device);
 }
 
 static void read_token(DmConfig *config, const char *text, gboolean live) {
-  if (take(&text, "max=")) {
+  if (strcmp(text, "slotless") == 0) {
+    config->slotless_virtio = TRUE;
+  } else if (strcmp(text, "renumbers") == 0) {
+    config->renumbers = TRUE;
+  } else if (strcmp(text, "divides") == 0) {
+    config->dynamic_memslots = TRUE;
+  } else if (strcmp(text, "keeps") == 0) {
+    config->keeps_addresses = TRUE;
+  } else if (take(&text, "max=")) {
     config->maximum = take_mib(&text);
     expect(&text, "/");
     config->slots = (guint)take_number(&text);
@@ -120,7 +135,27 @@ static void read_token(DmConfig *config, const char *text, gboolean live) {
   } else if (take(&text, "g=")) {
     config->guaranteed = take_mib(&text);
   } else if (take(&text, "page=")) {
-    config->page = take_mib(&text);
+    do {
+      uint64_t page = take_mib(&text);
+      g_array_append_val(config->pages, page);
+    } while (take(&text, "+"));
+    while (config->pages->len < config->cells->len) /* the last one is that of the others */
+      g_array_append_val(config->pages, g_array_index(config->pages, uint64_t, config->pages->len - 1));
+  } else if (take(&text, "step=")) {
+    config->step = take_mib(&text);
+  } else if (take(&text, "floor=")) {
+    do {
+      uint64_t floor = take_mib(&text);
+      g_array_append_val(config->floors, floor);
+    } while (take(&text, "+"));
+    config->floor_kind = take(&text, "/dimm") ? DM_DEVICE_DIMM : DM_DEVICE_VIRTIO_MEM;
+  } else if (take(&text, "held=")) {
+    config->balloon_held = take_mib(&text);
+  } else if (take(&text, "others=")) {
+    config->balloon_others = take_mib(&text);
+  } else if (take(&text, "use=")) {
+    if (!dm_balloon_use_from_name(text, &config->balloon_use))
+      g_error("notation: what is '%s'?", text);
   } else if (take(&text, "balloon=")) {
     config->balloon = take_mib(&text);
   } else {
@@ -146,13 +181,13 @@ static DmStep *read_step(const char *text, const DmConfig *live) {
   const char *alias = resize ? parts[0] : parts[0] + 1;
   const char *state = strrchr(text, ':') != NULL ? strrchr(text, ':') + 1 : "planned";
   const DmMemoryDevice *device = live != NULL ? dm_config_find_alias(live, alias) : NULL;
-  DmMemoryDevice gone = {.alias = (char *)alias, .kind = resize ? DM_DEVICE_VIRTIO_MEM : DM_DEVICE_DIMM};
+  DmMemoryDevice gone = {.alias = (char *)alias, .kind = resize ? DM_DEVICE_VIRTIO_MEM : DM_DEVICE_DIMM, .slot = -1};
   DmStep *step = dm_step_new(plug ? DM_OP_PLUG : unplug ? DM_OP_UNPLUG : DM_OP_RESIZE, device != NULL ? device : &gone);
   uint64_t first = (uint64_t)atoll(parts[1]) * DM_MIB;
   step->from = plug ? 0 : first;
   step->to = plug ? first : resize ? (uint64_t)atoll(parts[2]) * DM_MIB : 0;
   step->size = device != NULL ? device->size : first;
-  step->size_before = step->reached = step->from;
+  step->run.size_before = step->run.reached = step->from;
   if (!dm_step_state_from_name(state, &step->state))
     g_error("notation: there is no state '%s'", state);
   return step;
@@ -200,36 +235,63 @@ DmVm *vm_from(const char *text) {
   vm->state = read_state(words[0]);
   vm->live = config_from(parts[0], TRUE);
   vm->next_run = config_from(parts[1], FALSE);
+  vm->balloon = vm->live != NULL && vm->live->balloon != 0;
   vm->request = parts[2] != NULL ? read_request(parts[2], vm->live) : NULL;
   return vm;
 }
 
 DmWish wish_from(const char *text) {
-  DmWish wish = {0};
+  DmWish wish = {.action = DM_ACTION_SET};
   g_auto(GStrv) tokens = g_strsplit(text, " ", -1);
   for (guint i = 0; tokens[i] != NULL; i++) {
     const char *rest = tokens[i];
     if (take(&rest, "memory=")) {
-      wish.has_memory = TRUE;
-      wish.memory = take_mib(&rest);
+      wish.set.has_memory = TRUE;
+      wish.set.memory = take_mib(&rest);
     } else if (take(&rest, "guaranteed=")) {
-      wish.has_guaranteed = TRUE;
-      wish.guaranteed = take_mib(&rest);
+      wish.set.has_guaranteed = TRUE;
+      wish.set.guaranteed = take_mib(&rest);
     } else if (take(&rest, "max=")) {
-      wish.has_maximum = TRUE;
-      wish.maximum = take_mib(&rest);
+      wish.set.has_maximum = TRUE;
+      wish.set.maximum = take_mib(&rest);
+    } else if (take(&rest, "node=")) {
+      wish.set.one_node = (guint)take_number(&rest) + 1;
     } else if (take(&rest, "try")) {
       wish.flags |= DM_PLAN_TRY_UNMOVABLE;
+    } else if (take(&rest, "balloon")) {
+      wish.flags |= DM_PLAN_BALLOON;
+    } else if (take(&rest, "live")) {
+      wish.set.live_only = TRUE;
     } else if (take(&rest, "force")) {
       wish.flags |= DM_PLAN_FORCE;
     } else {
       expect(&rest, "next-run");
-      wish.next_run_only = TRUE;
+      wish.set.next_run_only = TRUE;
     }
     if (*rest != '\0')
       g_error("notation: what is '%s' in '%s'?", rest, text);
   }
   return wish;
+}
+
+DmPlan *plug_plan(const DmVm *vm, const DmPlugWish *plug, GError **error) {
+  const DmWish wish = {.action = DM_ACTION_PLUG, .plug = *plug};
+  return dm_plan(vm, &wish, error);
+}
+
+DmPlan *unplug_plan(const DmVm *vm, const char *const *devices, DmPlanFlags flags, GError **error) {
+  const DmWish wish = {.action = DM_ACTION_UNPLUG, .flags = flags, .unplug = {.devices = (char **)devices}};
+  return dm_plan(vm, &wish, error);
+}
+
+DmPlan *enable_plan(const DmVm *vm, uint64_t maximum, guint slots, GError **error) {
+  const DmWish wish = {.action = DM_ACTION_ENABLE, .enable = {.maximum = maximum, .slots = slots}};
+  return dm_plan(vm, &wish, error);
+}
+
+DmPlan *settle_plan(const DmVm *vm, DmPlanFlags flags) {
+  const DmWish wish = {.action = DM_ACTION_SETTLE, .flags = flags};
+  return dm_plan(vm, &wish, NULL);
 }
 
 /* ---- writing ---- */
@@ -251,7 +313,7 @@ static void add_named(GString *text, const char *name, uint64_t bytes) {
 static void add_device(GString *text, const DmMemoryDevice *device) {
   static const char letters[] = {[DM_DEVICE_DIMM] = 'd', [DM_DEVICE_VIRTIO_MEM] = 'v', [DM_DEVICE_OTHER] = 'n'};
   g_string_append_c(text, ' ');
-  if (device->alias != NULL)
+  if (device->alias != NULL && device->index != DM_DEVICE_NEW)
     g_string_append_printf(text, "%s=", device->alias);
   g_string_append_c(text, letters[device->kind]);
   add_mib(text, device->size);
@@ -264,6 +326,8 @@ static void add_device(GString *text, const DmMemoryDevice *device) {
   }
   if (device->node != 0)
     g_string_append_printf(text, "@%d", device->node);
+  if (device->backing != NULL && *device->backing != '\0' && device->kind != DM_DEVICE_OTHER)
+    g_string_append_printf(text, "#%d~%s", device->slot, device->backing);
 }
 
 char *config_text(const DmConfig *config) {
@@ -281,7 +345,22 @@ char *config_text(const DmConfig *config) {
   if (config->hidden_maximum != 0)
     g_string_append_printf(text, "/%u", config->hidden_slots);
   add_named(text, " g=", config->guaranteed);
-  add_named(text, " page=", config->page);
+  guint pages = config->pages->len;
+  while (pages > 1 && dm_config_page(config, (int)pages - 1) == dm_config_page(config, (int)pages - 2))
+    pages--;
+  for (guint i = 0; i < pages && dm_config_largest_page(config) > 0; i++) {
+    g_string_append(text, i == 0 ? " page=" : "+");
+    add_mib(text, dm_config_page(config, (int)i));
+  }
+  if (config->step != DM_MIB)
+    add_named(text, " step=", config->step);
+  for (guint i = 0; i < config->floors->len; i++) {
+    g_string_append(text, i == 0 ? " floor=" : "+");
+    add_mib(text, g_array_index(config->floors, uint64_t, i));
+  }
+  if (config->floors->len > 0 && config->floor_kind == DM_DEVICE_DIMM)
+    g_string_append(text, "/dimm");
+  g_string_append(text, config->renumbers ? " renumbers" : "");
   add_named(text, " balloon=", config->balloon);
   for (guint i = 0; i < config->devices->len; i++)
     add_device(text, config->devices->pdata[i]);
@@ -295,7 +374,7 @@ static void add_step(GString *text, const DmStep *step) {
     if (step->kind == DM_DEVICE_VIRTIO_MEM)
       g_string_append_printf(text, ":%" G_GUINT64_FORMAT, step->to / DM_MIB);
     g_string_append_printf(text, "@%d", step->node);
-    add_named(text, "^", step->address);
+    add_named(text, "^", step->run.address);
   } else {
     g_string_append_printf(text, "%s%s(", step->op == DM_OP_UNPLUG ? "-" : "", step->alias);
     add_mib(text, step->from);
@@ -343,7 +422,7 @@ char *plan_text_take(DmPlan *plan, GError *error) {
   add_mib(text, plan->guaranteed_after);
   g_string_append_printf(text, " | %s", next);
   for (guint i = 0; i < plan->notes->len; i++)
-    g_test_message("note: %s", (char *)plan->notes->pdata[i]);
+    g_test_message("note: %s", ((const DmNote *)plan->notes->pdata[i])->text);
   dm_plan_free(plan);
   return g_string_free(text, FALSE);
 }

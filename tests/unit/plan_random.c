@@ -41,16 +41,18 @@ static DmVm *random_vm(GRand *rand, char **text) {
 }
 
 static DmWish random_wish(GRand *rand, const DmVm *vm) {
-  DmWish wish = {.has_memory = g_rand_boolean(rand), .has_guaranteed = g_rand_boolean(rand)};
+  DmWish wish = {
+    .action = DM_ACTION_SET, .set = {.has_memory = g_rand_boolean(rand), .has_guaranteed = g_rand_boolean(rand)}};
   uint64_t memory = dm_config_memory(vm->live) / DM_MIB;
-  wish.has_maximum = g_rand_int_range(rand, 0, 5) == 0;
-  wish.next_run_only = g_rand_int_range(rand, 0, 5) == 0;
-  wish.memory = (uint64_t)g_rand_int_range(rand, 1, (int)memory * 2);
+  wish.set.has_maximum = g_rand_int_range(rand, 0, 5) == 0;
+  wish.set.next_run_only = g_rand_int_range(rand, 0, 5) == 0;
+  wish.set.memory = (uint64_t)g_rand_int_range(rand, 1, (int)memory * 2);
   if (g_rand_boolean(rand)) /* else nearly all raises are no multiple */
-    wish.memory = memory + 128 * (uint64_t)g_rand_int_range(rand, 0, 10) - MIN(memory - 1, 512);
-  wish.memory *= DM_MIB;
-  wish.guaranteed = (uint64_t)g_rand_int_range(rand, 1, (int)memory) * DM_MIB + (uint64_t)g_rand_int_range(rand, 0, 99);
-  wish.maximum = (uint64_t)g_rand_int_range(rand, 1, 20000) * DM_MIB;
+    wish.set.memory = memory + 128 * (uint64_t)g_rand_int_range(rand, 0, 10) - MIN(memory - 1, 512);
+  wish.set.memory *= DM_MIB;
+  wish.set.guaranteed =
+    (uint64_t)g_rand_int_range(rand, 1, (int)memory) * DM_MIB + (uint64_t)g_rand_int_range(rand, 0, 99);
+  wish.set.maximum = (uint64_t)g_rand_int_range(rand, 1, 20000) * DM_MIB;
   return wish;
 }
 
@@ -84,12 +86,12 @@ static void check_steps(const DmVm *vm, const DmPlan *plan) {
 }
 
 static void check_live(const DmVm *vm, const DmWish *wish, const DmPlan *plan) {
-  uint64_t before = dm_config_memory(vm->live), wanted = dm_size_floor_mib(wish->memory);
+  uint64_t before = dm_config_memory(vm->live), wanted = dm_size_floor_mib(wish->set.memory);
   g_assert_cmpuint(plan->memory_before, ==, before);
   g_assert_cmpuint(plan->memory_after, ==, sum_of_steps(plan, before));
   g_assert_cmpuint(plan->guaranteed_after, <=, plan->memory_after);
   check_steps(vm, plan);
-  if (!wish->has_memory || wish->next_run_only) {
+  if (!wish->set.has_memory || wish->set.next_run_only) {
     g_assert_cmpuint(plan->memory_after, ==, before);
     g_assert_cmpuint(plan->steps->len, ==, 0);
   } else if (wanted >= before) {
@@ -98,8 +100,8 @@ static void check_live(const DmVm *vm, const DmWish *wish, const DmPlan *plan) {
     g_assert_cmpuint(plan->memory_after, >=, wanted);
     g_assert_cmpuint(plan->memory_after, <=, before);
   }
-  if (wish->has_guaranteed && !wish->next_run_only && (!wish->has_memory || plan->memory_after != before))
-    g_assert_cmpuint(plan->guaranteed_after, ==, dm_size_floor_mib(wish->guaranteed));
+  if (wish->set.has_guaranteed && !wish->set.next_run_only && (!wish->set.has_memory || plan->memory_after != before))
+    g_assert_cmpuint(plan->guaranteed_after, ==, dm_size_floor_mib(wish->set.guaranteed));
 }
 
 static void check_next_run(const DmVm *vm, const DmWish *wish, const DmPlan *plan) {
@@ -109,13 +111,13 @@ static void check_next_run(const DmVm *vm, const DmWish *wish, const DmPlan *pla
     return;
   }
   /* Exactly as asked; what is not named stays. */
-  uint64_t memory = wish->has_memory ? dm_size_floor_mib(wish->memory) : dm_config_memory(before);
+  uint64_t memory = wish->set.has_memory ? dm_size_floor_mib(wish->set.memory) : dm_config_memory(before);
   g_assert_cmpuint(dm_config_memory(next), ==, memory);
   g_assert_cmpuint(
-    next->guaranteed, ==, wish->has_guaranteed ? dm_size_floor_mib(wish->guaranteed) : before->guaranteed);
-  if (before->maximum != 0 || wish->has_maximum)
-    g_assert_cmpuint(
-      dm_config_maximum(next), ==, wish->has_maximum ? dm_size_floor_mib(wish->maximum) : dm_config_maximum(before));
+    next->guaranteed, ==, wish->set.has_guaranteed ? dm_size_floor_mib(wish->set.guaranteed) : before->guaranteed);
+  if (before->maximum != 0 || wish->set.has_maximum)
+    g_assert_cmpuint(dm_config_maximum(next), ==,
+      wish->set.has_maximum ? dm_size_floor_mib(wish->set.maximum) : dm_config_maximum(before));
   g_assert_cmpuint(next->guaranteed, <=, dm_config_memory(next));
   g_assert_cmpuint(dm_config_memory(next), <=, dm_config_maximum(next));
   g_assert_cmpint(next->has_numa, ==, before->has_numa);
@@ -163,7 +165,7 @@ static void carry_out(DmVm *vm, const DmPlan *plan) {
   g_autoptr(DmAccount) account = dm_plan_account(vm, request);
   if (account->guaranteed != 0)
     vm->live->guaranteed = account->guaranteed;
-  DmConfig *next = account->follows ? dm_plan_follow(vm->next_run, account, vm->name, NULL) : NULL;
+  DmConfig *next = account->follows ? dm_plan_follow(vm->next_run, account, vm->name, NULL, NULL) : NULL;
   if (next != NULL) {
     dm_config_free(vm->next_run);
     vm->next_run = next;
@@ -184,7 +186,7 @@ static void check_carried_out(const DmVm *vm, const DmPlan *plan) {
   g_assert_cmpstr(next, ==, predicted);
 }
 
-/* ---- dm_plan_set() ---- */
+/* ---- set ---- */
 
 /* Whether the virtio-mem devices from number @from on can take some of @added so that the rest is whole DIMMs. */
 static gboolean can_grow_by(const DmVm *vm, guint from, uint64_t added) {
@@ -203,11 +205,11 @@ static gboolean can_grow_by(const DmVm *vm, guint from, uint64_t added) {
   return FALSE;
 }
 
-/* A rule that forbids: never an error that nobody foresaw, and no step refused that there is a way to take. */
+/* A rule that forbids: never an unexpected error, and no step refused that there is a way to take. */
 static void check_error(const DmVm *vm, const DmWish *wish, const GError *error) {
   g_assert_cmpuint(error->domain, ==, DM_ERROR);
   g_assert_cmpint(dm_error_info_of(error)->exit_status, !=, DM_EXIT_FAILED);
-  uint64_t wanted = dm_size_floor_mib(wish->memory), before = dm_config_memory(vm->live);
+  uint64_t wanted = dm_size_floor_mib(wish->set.memory), before = dm_config_memory(vm->live);
   if (error->code == DM_ERROR_NOT_A_MULTIPLE)
     g_assert_false(can_grow_by(vm, 0, wanted - before));
   if (error->code == DM_ERROR_SIZE_ZERO)
@@ -217,8 +219,8 @@ static void check_error(const DmVm *vm, const DmWish *wish, const GError *error)
 static void print_case(const char *vm, const DmWish *wish) {
   g_test_message("%s: memory %d %" G_GUINT64_FORMAT ", guaranteed %d %" G_GUINT64_FORMAT
                  ", maximum %d %" G_GUINT64_FORMAT ", next run only %d",
-    vm, wish->has_memory, wish->memory / DM_MIB, wish->has_guaranteed, wish->guaranteed / DM_MIB, wish->has_maximum,
-    wish->maximum / DM_MIB, wish->next_run_only);
+    vm, wish->set.has_memory, wish->set.memory / DM_MIB, wish->set.has_guaranteed, wish->set.guaranteed / DM_MIB,
+    wish->set.has_maximum, wish->set.maximum / DM_MIB, wish->set.next_run_only);
 }
 
 static void test_set(void) {
@@ -230,7 +232,7 @@ static void test_set(void) {
     g_autoptr(DmVm) vm = random_vm(rand, &text);
     DmWish wish = random_wish(rand, vm);
     g_autoptr(GError) error = NULL;
-    g_autoptr(DmPlan) plan = dm_plan_set(vm, &wish, &error);
+    g_autoptr(DmPlan) plan = dm_plan(vm, &wish, &error);
     if (plan == NULL) {
       check_error(vm, &wish, error);
       forbidden++;
@@ -269,7 +271,7 @@ static void test_unplug(void) {
     }
     vm->live->guaranteed = (uint64_t)g_rand_int_range(rand, 0, (int)(dm_config_memory(vm->live) / DM_MIB)) * DM_MIB;
     g_autoptr(GError) error = NULL;
-    g_autoptr(DmPlan) plan = dm_plan_unplug_devices(vm, names, 0, &error);
+    g_autoptr(DmPlan) plan = unplug_plan(vm, names, 0, &error);
     g_assert_no_error(error);
     check_carried_out(vm, plan);
     followed += plan->next_run_config != NULL;
@@ -290,7 +292,7 @@ static void test_plug(void) {
       .node = g_rand_int_range(rand, 0, 2),
       .policy = (DmPlugPolicy)g_rand_int_range(rand, 0, 3)};
     g_autoptr(GError) error = NULL;
-    g_autoptr(DmPlan) plan = dm_plan_plug_devices(vm, &wish, &error);
+    g_autoptr(DmPlan) plan = plug_plan(vm, &wish, &error);
     if (plan != NULL) {
       g_assert_cmpuint(plan->memory_after, ==, plan->memory_before + wish.size);
       check_carried_out(vm, plan);

@@ -103,14 +103,14 @@ static void test_new_step(void) {
   g_assert_cmpuint(unplug->size, ==, 256);
   g_assert_cmpuint(unplug->from, ==, 256);
   g_assert_cmpuint(unplug->to, ==, 0);
-  g_assert_cmpuint(unplug->size_before, ==, 256);
+  g_assert_cmpuint(unplug->run.size_before, ==, 256);
   g_assert_cmpint(unplug->node, ==, 1);
-  g_assert_true(unplug->seconds < 0);
+  g_assert_true(unplug->run.answer_s < 0);
 
   g_autoptr(DmStep) plug = make_step(DM_OP_PLUG);
   g_assert_cmpuint(plug->from, ==, 0);
   g_assert_cmpuint(plug->to, ==, 256);
-  g_assert_cmpuint(plug->size_before, ==, 0);
+  g_assert_cmpuint(plug->run.size_before, ==, 0);
 }
 
 /* A copy shares nothing, and the newest step of a device is the one that counts. */
@@ -120,15 +120,15 @@ static void test_copy_and_find(void) {
   g_assert_null(dm_request_find_step(request, "ua-1"));
   g_ptr_array_add(request->steps, make_step(DM_OP_UNPLUG));
   g_ptr_array_add(request->steps, make_step(DM_OP_RESIZE));
-  ((DmStep *)request->steps->pdata[1])->reason = g_strdup("why");
+  ((DmStep *)request->steps->pdata[1])->run.reason = dm_note_new(DM_NOTE_NOT_FREED, "why");
   request->host = g_strdup("h");
 
   g_autoptr(DmRequest) copy = dm_request_copy(request);
   const DmStep *found = dm_request_find_step(copy, "ua-1");
   g_assert_true(found == copy->steps->pdata[1]);
   g_assert_true(found != request->steps->pdata[1]);
-  g_assert_cmpstr(found->reason, ==, "why");
-  g_assert_true(found->reason != ((DmStep *)request->steps->pdata[1])->reason);
+  g_assert_cmpstr(dm_step_reason(found), ==, "the guest cannot free it: why");
+  g_assert_true(found->run.reason != ((DmStep *)request->steps->pdata[1])->run.reason);
   g_assert_cmpstr(copy->id, ==, request->id);
   g_assert_cmpstr(copy->host, ==, "h");
   g_assert_null(dm_request_find_step(copy, "ua-2"));

@@ -8,3 +8,6 @@
  * virtio-mem's. The caller g_frees.
  */
 char *runs_text(const GArray *runs);
+
+/* "NODE:TOTAL/FREE/AVAILABLE", in MiB; "": not known. The caller frees. */
+char *nodes_text(const DmGuest *guest);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dm_plan_set() as a table: the specification, decisions.md, and section 5 of ovirt-wire.md where neither says
+ * dm_plan() of "set" as a table: the specification, decisions.md, and section 5 of ovirt-wire.md where neither says
  * otherwise. The notation is notation.h's: VM, wish, and "STEPS => MEMORY/GUARANTEED | NEXT RUN" or "error NAME".
  */
 #include "set_table.h"
@@ -79,9 +79,15 @@ static const SetCase raise_by_dimms[] = {
   {"no-numa", "running: ~1024 max=4096/16 | ~1024 max=4096/16", "memory=1152", "error not-enabled"},
   {"no-slots", "running: 1024 max=4096/0 | 1024 max=4096/0", "memory=1152", "error not-enabled"},
   {"started-with-its-maximum", "running: 2048 aside=2048/16 | 2048 max=4096/16", "memory=2176", "error not-enabled"},
-  /* ovirt-wire.md 5.5: the node is always 0. */
+  /* ovirt-wire.md 5.5: the node is always 0. The next run goes along, so that the way back leads to where it began. */
   {"two-cells", "running: 512+512 max=4096/16 g=512 | 512+512 max=4096/16 g=512", "memory=1152",
-    "+d128@0 => 1152/512 | 576+576 max=4096/16 g=512"},
+    "+d128@0 => 1152/512 | 640+512 max=4096/16 g=512"},
+  {"its-twin-goes", "running: 512 max=4096/16 d256+#0~a d256!#1~b | 512 max=4096/16 d256#0~a d256#1~b", "memory=768",
+    "-dimm0(256) => 768/768 | 512 max=4096/16 d256#1~b"},
+  {"and-back", "running: 512+512 max=4096/16 d128 | 640+512 max=4096/16", "memory=1024",
+    "-dimm0(128) => 1024/1024 | 512+512 max=4096/16"},
+  {"and-back-from-another-node", "running: 512+512+256 max=4096/16 d256@2 | 512+512+512 max=4096/16", "memory=1280",
+    "-dimm0(256) => 1280/1280 | 512+512+256 max=4096/16"},
   {"power", "running ppc64: 1024 max=4096/16 g=512 | 1024 max=4096/16 g=512", "memory=1536",
     "+d256@0 +d256@0 => 1536/512 | 1536 max=4096/16 g=512"},
   {"power-not-a-multiple", "running ppc64: 1024 max=4096/16 | 1024 max=4096/16", "memory=1152", "error not-a-multiple"},

@@ -7,7 +7,7 @@ static void test_case(gconstpointer data) {
   g_autoptr(DmVm) vm = vm_from(c->vm);
   DmWish wish = wish_from(c->wish);
   g_autofree char *live = config_text(vm->live), *next = config_text(vm->next_run);
-  DmPlan *plan = dm_plan_set(vm, &wish, &error);
+  DmPlan *plan = dm_plan(vm, &wish, &error);
   g_autofree char *text = plan_text_take(plan, error);
   g_assert_cmpstr(text, ==, c->expected);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One line for each case of dm_plan_set(), in the notation of notation.h. */
+/* One line for each case of a plan of "set", in the notation of notation.h. */
 #pragma once
 
 #include "notation.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dm_plan_set() with virtio-mem devices, and with requests whose answers are still out. */
+/* Plans of "set" with virtio-mem devices, and with requests whose answers are still out. */
 #include "set_table.h"
 
 static const SetCase lower[] = {
@@ -14,7 +14,11 @@ static const SetCase lower[] = {
   {"less-than-a-block", "running: 1024 max=4096/16 v1024:512/512:128 | 1536 max=4096/16", "memory=1409 guaranteed=1000",
     "nothing => 1536/1536 | 1409 max=4096/16 g=1000"},
   {"still-growing", "running: 1024 max=4096/16 v1024:512/256:2 | 1536 max=4096/16", "memory=1280",
-    "virtiomem0(512>256) => 1280/1280 | 1280 max=4096/16"},
+    "virtiomem0(256>256) => 1280/1280 | 1280 max=4096/16"},
+  {"still-growing-and-lower", "running: 1024 max=4096/16 v1024:512/256:2 | 1536 max=4096/16", "memory=1152",
+    "virtiomem0(256>128) => 1152/1152 | 1152 max=4096/16"},
+  {"not-taken", "running: 1024 max=4096/16 d256 v1024:512/0:2 | 1280 max=4096/16", "memory=1024",
+    "-dimm0(256) virtiomem0(0>0) => 1024/1024 | 1024 max=4096/16"},
   {"two-devices", "running: 1024 max=8192/16 v1024:512/512:128 v1024:512/512:2 | 2048 max=8192/16", "memory=1400",
     "virtiomem0(512>0) virtiomem1(512>376) => 1400/1400 | 1400 max=8192/16"},
   {"below-boot", "running: 1024 max=4096/16 v1024:512/512:2 | 1536 max=4096/16", "memory=512",
@@ -44,6 +48,18 @@ static const SetCase higher[] = {
   {"two-devices-of-different-blocks",
     "running: 1024 max=4096/16 g=512 v128:28/28:2 v128:0:128 | 1052 max=4096/16 g=512", "memory=1182",
     "virtiomem1(0>128) virtiomem0(28>30) => 1182/512 | 1182 max=4096/16 g=512"},
+};
+
+/* A device still grows for an earlier request, or its guest has no driver for it. */
+static const SetCase growing[] = {
+  {"as-it-is", "running: 1024 max=4096/16 v1024:512/256:2 | 1280 max=4096/16", "memory=1280",
+    "virtiomem0(256>256) => 1280/1280 | 1280 max=4096/16"},
+  {"as-asked", "running: 1024 max=4096/16 g=512 v1024:512/256:2 | 1280 max=4096/16 g=512", "memory=1536",
+    "virtiomem0(256>512) => 1536/512 | 1536 max=4096/16 g=512"},
+  {"not-so-far", "running: 1024 max=4096/16 g=512 v1024:512/0:2 | 1024 max=4096/16 g=512", "memory=1152",
+    "virtiomem0(0>128) => 1152/512 | 1152 max=4096/16 g=512"},
+  {"a-dimm-instead", "running: 1024 max=4096/16 g=512 v256:256/0:256 | 1024 max=4096/16 g=512", "memory=1152",
+    "+d128@0 virtiomem0(0>0) => 1152/512 | 1152 max=4096/16 g=512"},
 };
 
 /* A device still shrinks for an earlier request: this one is newer, and wins. */
@@ -89,6 +105,7 @@ int main(int argc, char **argv) {
   g_test_set_nonfatal_assertions();
   set_table_add("virtio/lower", lower, G_N_ELEMENTS(lower));
   set_table_add("virtio/raise", higher, G_N_ELEMENTS(higher));
+  set_table_add("virtio/growing", growing, G_N_ELEMENTS(growing));
   set_table_add("virtio/shrinking", shrinking, G_N_ELEMENTS(shrinking));
   set_table_add("pending", pending, G_N_ELEMENTS(pending));
   return g_test_run();

@@ -171,7 +171,7 @@ static void test_wrong(void) {
   }
 }
 
-/* "MB" is refused for a reason of its own, which the user is told. */
+/* "MB" is refused with its own message. */
 static void test_decimal_unit(void) {
   g_autoptr(GError) error = NULL;
   uint64_t bytes = 0;

@@ -38,7 +38,7 @@ static const struct {
   {"virtio-not-below-a-block", "v1024:512/512:128", 127, ""},
   {"virtio-all-it-has", "v1024:512/512:2", 4096, "virtiomem0=512"},
   {"virtio-empty", "v1024:0:2", 512, ""},
-  {"virtio-still-growing", "v1024:512/128:2", 4096, "virtiomem0=512"},
+  {"virtio-still-growing", "v1024:512/128:2", 4096, "virtiomem0=128"},
   {"virtio-still-shrinking", "v1024:128/512:2", 4096, "virtiomem0=512"},
   {"dimms-before-virtio", "v1024:512/512:2 d256", 256, "dimm0=256"},
   {"sum-before-dimms", "d256 v1024:512/512:128", 384, "dimm0=256 virtiomem0=128"},

@@ -227,6 +227,7 @@ static DmMemoryDevice *random_virtio(GRand *rand, const Regime *regime) {
   memory = device->block * (uint64_t)g_rand_int_range(rand, 0, MAX_BLOCKS + 1);
   other = g_rand_boolean(rand) ? memory : memory / device->block / 2 * device->block;
   device->size = memory + device->block;
+  device->live = g_rand_boolean(rand);
   device->requested = g_rand_boolean(rand) ? memory : other;
   device->current = device->requested == memory ? other : memory;
   return device;

@@ -165,17 +165,17 @@ static void test_broken(void) {
     {"\xff@internal:admin:" HASH, NULL},
     {"admin@internal:root:" HASH, "its role is neither admin nor viewer"},
     {"admin@internal::" HASH, "its role is neither admin nor viewer"},
-    {"admin@internal:admin:", "its hash is none that crypt(5) makes: remove the line, and add the user anew"},
-    {"admin@internal:admin:secret", "its hash is none that crypt(5) makes: remove the line, and add the user anew"},
-    {"admin@internal:admin:" HASH "\r", "its hash is none that crypt(5) makes: remove the line, and add the user anew"},
-    {"first@internal:admin:" HASH, "its user stands in an earlier line too: remove one of them"},
+    {"admin@internal:admin:", "its hash is not one of crypt(5): remove the line, and add the user anew"},
+    {"admin@internal:admin:secret", "its hash is not one of crypt(5): remove the line, and add the user anew"},
+    {"admin@internal:admin:" HASH "\r", "its hash is not one of crypt(5): remove the line, and add the user anew"},
+    {"first@internal:admin:" HASH, "its user is in an earlier line too: remove one of them"},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
     g_autofree char *text = g_strdup_printf("# a comment\nfirst@internal:admin:%s\n%s\n", HASH, cases[i].line);
     g_autofree char *expected = g_strdup_printf("the users file PATH is broken in line 3: %s",
       cases[i].problem != NULL
         ? cases[i].problem
-        : "its name is none: write user@profile, without white space and control characters, at most 255 bytes");
+        : "its name is not valid: write user@profile, without white space and control characters, at most 255 bytes");
     check_load_refused(&scratch, text, 0600, expected);
   }
   g_autoptr(GError) error = NULL;
@@ -195,7 +195,7 @@ static void test_refused_file(void) {
     check_load_refused(&scratch, "admin@internal:admin:" HASH "\n", modes[i], expected);
   }
   g_autofree char *large = g_strnfill(2 << 20, '#');
-  check_load_refused(&scratch, large, 0600, "the users file PATH is larger than 1 MiB; it cannot be one");
+  check_load_refused(&scratch, large, 0600, "the users file PATH is larger than 1 MiB; name the right one");
 
   g_assert_cmpint(g_unlink(scratch.path), ==, 0);
   g_assert_cmpint(mkfifo(scratch.path, 0600), ==, 0);
@@ -207,7 +207,7 @@ static void test_refused_file(void) {
   g_autofree char *nowhere = g_build_filename(scratch.folder, "nowhere", "users", NULL);
   g_assert_false(dm_users_add(nowhere, "admin@internal", DM_ROLE_ADMIN, "secret", &error));
   check_error(&error, DM_ERROR_FAILED,
-    "cannot change the users file PATH: No such file or directory; its folder must be there, and both be writable for "
+    "cannot change the users file PATH: No such file or directory; create its folder, and make both writable for "
     "this user",
     nowhere);
 }
@@ -240,7 +240,7 @@ static void test_names(void) {
     g_autoptr(GError) error = NULL;
     g_autofree char *printable = g_strescape(cases[i].name, NULL);
     g_autofree char *expected = g_strdup_printf(
-      "\"%s\" cannot be a user's name: %s; a name is user@profile, as admin@internal", printable, cases[i].problem);
+      "\"%s\" cannot be a user's name: %s; a name is user@profile, like admin@internal", printable, cases[i].problem);
     g_assert_false(dm_users_add(scratch.path, cases[i].name, DM_ROLE_ADMIN, "secret", &error));
     check_error(&error, DM_ERROR_USAGE, expected, NULL);
     g_assert_false(dm_users_set_password(scratch.path, cases[i].name, "secret", &error));
@@ -267,7 +267,7 @@ static void test_passwords(void) {
   };
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
     g_autoptr(GError) error = NULL;
-    g_autofree char *expected = g_strdup_printf("no password of the user a@i: %s", cases[i].problem);
+    g_autofree char *expected = g_strdup_printf("wrong password for the user a@i: %s", cases[i].problem);
     g_assert_false(dm_users_add(scratch.path, "a@i", DM_ROLE_ADMIN, cases[i].password, &error));
     check_error(&error, DM_ERROR_USAGE, expected, NULL);
     g_assert_false(dm_users_set_password(scratch.path, "a@i", cases[i].password, &error));
@@ -328,7 +328,7 @@ static void test_replaced(void) {
   g_assert_cmpstr(left, ==, "real users ");
 }
 
-/* Two processes add and delete at the same time, from no file on; nobody's user is lost, and readers never see half. */
+/* Two processes add and delete at the same time, from no file on; no user is lost, and readers never see half. */
 static void test_together(void) {
   g_auto(Scratch) scratch = scratch_new("users");
   pid_t children[2];

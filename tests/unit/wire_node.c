@@ -269,6 +269,7 @@ static void test_negotiate(void) {
     {"text/html", NULL},
     {"*/*;q=0", NULL},
     {"application/xml;q=0.0", NULL},
+    {"image/xml, x/json, application/xmlfoo, application/json-seq, xml", NULL},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
     DmFormat format = DM_FORMAT_XML;
@@ -278,11 +279,43 @@ static void test_negotiate(void) {
   }
 }
 
+static void test_type(void) {
+  static const struct {
+    const char *type, *expected; /* NULL: neither */
+  } cases[] = {
+    {"application/xml", "xml"},
+    {"text/xml ; charset=utf-8", "xml"},
+    {"Application/VND.x+XML", "xml"},
+    {"application/json", "json"},
+    {"text/json", "json"},
+    {"application/x+json;a=/xml", "json"},
+    {"multipart/form-data; boundary=x/xml", NULL},
+    {"multipart/form-data; boundary=application/json", NULL},
+    {"application/x-www-form-urlencoded", NULL},
+    {"text/plain; x=application/xml", NULL},
+    {"text/plain", NULL},
+    {"application/xmlx", NULL},
+    {"application/json, application/xml", NULL},
+    {"image/svg+xml", NULL},
+    {"xml", NULL},
+    {"/xml", NULL},
+    {";application/xml", NULL},
+    {"", NULL},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    DmFormat format = DM_FORMAT_XML;
+    gboolean known = dm_format_of_type(cases[i].type, &format);
+    g_test_message("%s", cases[i].type);
+    g_assert_cmpstr(known ? (format == DM_FORMAT_XML ? "xml" : "json") : NULL, ==, cases[i].expected);
+  }
+}
+
 int main(int argc, char **argv) {
   setlocale(LC_ALL, "de_DE.UTF-8"); /* a decimal comma, where that locale is installed */
   g_test_init(&argc, &argv, NULL);
   g_test_set_nonfatal_assertions();
   g_test_add_func("/wire/negotiate", test_negotiate);
+  g_test_add_func("/wire/type", test_type);
   g_test_add_func("/wire/node/kinds", test_kinds);
   g_test_add_func("/wire/node/items", test_items);
   g_test_add_func("/wire/node/adopt", test_adopt);

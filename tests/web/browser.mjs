@@ -34,7 +34,7 @@ export async function open({ scheme = 'light', width = 1280, height = 800 } = {}
   const browser = await chromium.launch({ executablePath: process.env.DIMMER_CHROMIUM, args: ['--no-sandbox'] });
   const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height } });
   const page = await context.newPage();
-  page.setDefaultTimeout(Number(process.env.DIMMER_WEB_TIMEOUT ?? 20000));
+  page.setDefaultTimeout(Number(process.env.DIMMER_WEB_TIMEOUT ?? 60000));
   page.problems = [];
   page.strangers = [];
   page.on('pageerror', (error) => page.problems.push(error.stack));
@@ -92,6 +92,10 @@ export async function figure(page) {
   return (await page.textContent('.figure-size')).trim();
 }
 
-export async function waitFigure(page, text) {
-  await page.waitForFunction((wanted) => document.querySelector('.figure-size')?.textContent.trim() === wanted, text);
+export async function waitFigure(page, text, options) {
+  await page.waitForFunction(
+    (wanted) => document.querySelector('.figure-size')?.textContent.trim() === wanted,
+    text,
+    options,
+  );
 }

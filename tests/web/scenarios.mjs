@@ -3,11 +3,17 @@
 // What a person does with WebAdmin, each as a function; test_web.py prepares the guests and says which.
 
 import { check, deviceCount, equal, figure, login, look, open, openVm, tell, waitFigure } from './browser.mjs';
+import { choices } from './choices.mjs';
 import { guest } from './guest.mjs';
+import { memory } from './memory.mjs';
+import { setup } from './setup.mjs';
 import { trouble } from './trouble.mjs';
 
 const scenarios = {
+  ...choices,
   ...guest,
+  ...memory,
+  ...setup,
   ...trouble,
 
   async logging_in(page) {
@@ -165,7 +171,7 @@ const scenarios = {
     await tell('plug'); // the dialog follows what happens behind it
     const before = started + 128;
     await page.waitForSelector(`dialog .after tr:has-text("Now") >> text=${before} MiB`);
-    equal(await page.inputValue('dialog #memory'), String(before), 'the memory that nobody has changed yet');
+    equal(await page.inputValue('dialog #memory'), String(before), 'the memory, unchanged so far');
     const plans = [];
     page.on('request', (request) => /memoryplan/.test(request.url()) && plans.push(request.url()));
     for (const [text, said] of [
@@ -188,9 +194,24 @@ const scenarios = {
       (await page.getAttribute('dialog footer button', 'aria-disabled')) === 'true',
       'a plan that cannot be can be sent',
     );
+    await page.click(`dialog .near >> text=${before + 896} MiB`);
+    await page.waitForSelector('dialog .map-new');
+    equal(await page.inputValue('dialog #memory'), String(before + 896), 'the size that was offered');
+    // Each stop of the slider can be had.
+    await page.focus('dialog input[type=range]');
+    for (const more of [1024, 1152]) {
+      await page.keyboard.press('ArrowRight');
+      await page.waitForSelector(`dialog .after tr:has-text("Running VM afterwards") >> text=${before + more} MiB`);
+    }
+    const slid = await page.locator('dialog input[type=range]').boundingBox();
+    await page.mouse.click(slid.x + slid.width * 0.71, slid.y + slid.height / 2);
+    equal((Number(await page.inputValue('dialog #memory')) - before) % 128, 0, 'where the slider stops');
+    equal(await page.locator('dialog [role=alert]').count(), 0, 'complaints of the slider');
+    await page.fill('dialog #memory', String(before + 1000));
+    await page.waitForSelector('dialog .near');
     await look(page, 'change-memory-wrong');
     await page.fill('dialog #memory', String(before + 1024));
-    await page.click('dialog >> text=Many devices');
+    await page.selectOption('dialog #kind', 'fine');
     // 256, 512 and 256 MiB, beside the 128 that are there
     await page.waitForFunction(() => document.querySelectorAll('dialog .map-new').length === 3);
     await look(page, 'change-memory-grow');
@@ -201,7 +222,7 @@ const scenarios = {
     };
     await page.route('**/vms/*?async=true*', faster, { times: 1 });
     await page.click('dialog footer >> text=Hot plug');
-    await page.waitForSelector(`dialog [role=alert] >> text=/has ${before + 128} MiB by now/`);
+    await page.waitForSelector(`dialog [role=alert] >> text=/it is ${before + 128} MiB, expected/`);
     await page.waitForSelector(`dialog .after tr:has-text("Now") >> text=${before + 128} MiB`);
     await page.waitForFunction(() => document.querySelectorAll('dialog .map-new').length === 3);
     await page.click('dialog footer >> text=Hot plug');
@@ -244,6 +265,7 @@ const scenarios = {
   async refusal(page) {
     await login(page);
     await openVm(page, 'web1', 'VM Devices');
+    await page.waitForSelector('.can-go summary >> text=Yes');
     await page.click('[aria-label^="Hot Unplug"]');
     await page.waitForSelector('dialog .after');
     await page.click('dialog footer >> text=Hot Unplug');
@@ -251,7 +273,10 @@ const scenarios = {
     await page.waitForSelector('.jobs .step >> text=/refused after .*: the guest refused/');
     equal(await deviceCount(page), 1, 'devices');
     await page.waitForSelector('table[aria-label="Memory devices"] >> text=Present');
-    equal(await page.locator('.toasts .pf-v6-c-alert').count(), 0, 'a refusal that is told a second time');
+    equal(await page.locator('.toasts .pf-v6-c-alert').count(), 0, 'a refusal that is shown a second time');
+    await page.waitForSelector('.can-go summary >> text=Refused before');
+    equal(await page.locator('.can-go summary >> text=Yes').count(), 0, 'what can go, just after it was refused');
+    await page.waitForSelector('.jobs .pf-m-danger >> text=/What helps:/');
     await look(page, 'refused');
   },
 
@@ -268,12 +293,12 @@ const scenarios = {
     await page.waitForSelector('table[aria-label="Memory devices"] >> text=Overdue');
     await look(page, 'overdue');
     await page.click('[aria-label^="Hot Unplug"]');
-    await page.waitForSelector('dialog >> text=/asked for dimm .* already and has not answered yet/');
+    await page.waitForSelector('dialog >> text=/already asked to release dimm .* and has not answered yet/');
     await look(page, 'hot-unplug-again');
     await page.keyboard.press('Escape');
     await page.click('text=Change memory');
     await page.fill('dialog #memory', '1280');
-    await page.waitForSelector('dialog >> text=/an earlier request asked for 128 MiB to go/');
+    await page.waitForSelector('dialog >> text=/an earlier request to release 128 MiB is still unanswered/');
     await look(page, 'change-memory-while-going');
     await page.keyboard.press('Escape');
     await page.click('text=Virtual Machines');

@@ -9,6 +9,9 @@ import uuid
 
 import pytest
 
+import testbed
+from testbed import inside
+
 DEVICE = '<memory_device><size>{}</size></memory_device>'
 MIB = 1 << 20
 
@@ -70,7 +73,7 @@ def test_files(host, started):
 
 
 def test_without_page(host, serve, tmp_path):
-    """The API is served all the same."""
+    """The API is still served."""
     daemon = serve(web='/nonexistent/web')
     daemon.wait_log('there is no WebAdmin page')
     assert ask(daemon, '/ovirt-engine/webadmin/')[0].status == 404
@@ -109,11 +112,113 @@ def test_unplug(host, started, browse):
 
 
 def test_refusal(host, started, browse):
-    vm = host.start_guest('web1', memory_mib=256, max_mib=2048)
+    vm = host.start_guest('web1', memory_mib=256, max_mib=2048, qga=True)
     daemon = started()
     plug(daemon, vm, 128)
     vm.set_refusing(True)
     browse(daemon, 'refusal')
+
+
+def test_balloon(host, started, browse):
+    host.start_guest('web1', memory_mib=1024, max_mib=None)
+    browse(started(), 'balloon',
+           never=lambda: host.dimmer('enable', 'web1', '--balloon-use', 'never', check=0))
+
+
+def test_virtio_mem(host, started, browse):
+    """A guest whose driver comes late, and whose kernel keeps some of the device later."""
+    vm = host.start_guest('web1', memory_mib=256, max_mib=2048, pci_ports=2,
+                          files=inside.without_module('virtio_mem'))
+    daemon = started(guest_timeout=3, answer_timeout=1)
+    client = daemon.client()
+    resource = f"vms/{host.virsh('domuuid', 'web1').strip()}"
+
+    def plug_virtio(mib):
+        body = f'<memory_device><size>{int(mib) * MIB}</size><kind>virtio-mem</kind><max_size>{1024 * MIB}</max_size>'
+        answer = client.post(f'{resource}/memorydevices', f'{body}</memory_device>')
+        assert answer.status == 202, answer
+
+    def change(mib):
+        flags = 'try_unmovable=true&force=true&async=true'
+        answer = client.put(f'{resource}?{flags}', f'<vm><memory>{int(mib) * MIB}</memory></vm>')
+        assert answer.status == 200, answer
+
+    browse(daemon, 'virtio_mem', plug=plug_virtio, load=lambda: inside.load_module(vm, 'virtio_mem'), set=change,
+           kernel=lambda: vm.set_auto_online('online_kernel'), pin=lambda: vm.pin_memory(64))
+
+
+def test_setting_up(host, started, browse):
+    """As virt-install makes it, to one that gives back all above its floor."""
+    vm = host.start_guest('web1', memory_mib=1024, max_mib=None, qga=True)
+    daemon = started()
+    client = daemon.client()
+    resource = f"vms/{host.virsh('domuuid', 'web1').strip()}"
+
+    def go_down():
+        vm.wait_event('POWERDOWN')
+        with pytest.raises(ConnectionError):
+            vm.guest('poweroff -f')
+
+    def lower():
+        answer = client.put(f'{resource}?async=true', f'<vm><memory>{512 * MIB}</memory></vm>')
+        assert answer.status == 200, answer
+
+    browse(daemon, 'setting_up', go_down=go_down, lower=lower,
+           agent=lambda: vm.wait_port('org.qemu.guest_agent.0', 'connected'))
+
+
+def describe(daemon, host, name):
+    identity = host.virsh('domuuid', name).strip()
+    answer = daemon.client().put(f'vms/{identity}', '<vm><description>described anew</description></vm>')
+    assert answer.status == 200, answer
+
+
+def test_plans(host, started, browse):
+    vm = host.start_guest('web1', os=False)
+    daemon = started()
+    browse(daemon, 'plans', describe=lambda: describe(daemon, host, 'web1'), plug=lambda: plug(daemon, vm, 128))
+
+
+def test_balloon_choices(host, started, browse):
+    host.start_guest('web1', os=False, max_mib=None)
+    browse(started(), 'balloon_choices')
+
+
+def test_transient(host, started, browse):
+    vm = host.create('web1', os=False, max_mib=None)
+
+    def define():
+        path = vm.folder / 'defined.xml'
+        path.write_text(host.virsh('dumpxml', '--inactive', 'web1'))
+        host.user.give(path)
+        host.virsh('define', path)
+
+    browse(started(), 'transient', define=define)
+
+
+def test_small(host, started, browse):
+    for name, mib in (('web1', 256), ('web2', 1024)):
+        host.define(name, os=False, memory_mib=mib, max_mib=None)
+    browse(started(), 'small')
+
+
+def test_preparing(host, started, browse):
+    vm = host.start_guest('web1', os=False)
+    daemon = started()
+    identity = host.virsh('domuuid', 'web1').strip()
+
+    def prepare():
+        answer = daemon.client().post(f'vms/{identity}/prepareguest', '<action/>')
+        assert answer.status in (200, 409), answer
+
+    browse(daemon, 'preparing', prepare=prepare, destroy=vm.destroy)
+
+
+def test_to_scale(host, started, browse):
+    vm = host.start_guest('web1', os=False, memory_mib=1024, max_mib=32768, slots=64)
+    daemon = started()
+    plug(daemon, vm, 128, times=64)
+    browse(daemon, 'to_scale')
 
 
 def test_silence(host, started, browse):
@@ -143,9 +248,11 @@ def test_guest_tells(host, started, browse):
 
 
 def test_guest_is_silent(host, started, browse):
+    """And reported nothing before, for a device that another program plugged."""
     vm = host.start_guest('web1', memory_mib=256, max_mib=2048, qga=True)
-    daemon = started(answer_timeout=2)
-    plug(daemon, vm, 128)
+    vm.attach(testbed.dimm_xml(128))
+    vm.wait_plugged('dimm0')
+    daemon = started(answer_timeout=4)
     vm.guest('kill -STOP $(pidof qemu-ga)')
     browse(daemon, 'guest_is_silent', wake=lambda: vm.guest('kill -CONT $(pidof qemu-ga)'))
 
@@ -165,8 +272,15 @@ def test_expiry(host, started, browse):
     browse(daemon, 'expiry', expire=daemon.anonymous().logout)
 
 
+def test_session(host, started, browse):
+    vm = host.start_guest('web1', os=False)
+    daemon = started()
+    plug(daemon, vm, 128)
+    browse(daemon, 'session')
+
+
 def test_logging_out(host, started, browse):
-    """The token lives on where the server does not hear of it, or cannot write it down."""
+    """The session lives on where the server does not hear of it, or cannot write it down."""
     host.define('web1', os=False)
     daemon = started(port=free_port())
     browse(daemon, 'logging_out', stop=daemon.stop, start=daemon.restart)

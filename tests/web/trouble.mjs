@@ -90,14 +90,14 @@ export const trouble = {
   },
 
   async expiry(page) {
-    const answered = page.waitForResponse('**/oauth/token');
     await login(page);
-    const token = (await (await answered).json()).access_token;
+    await page.waitForSelector('table');
+    const token = (await page.context().cookies()).find((cookie) => cookie.name.startsWith('dimmer_session')).value;
     await openVm(page, 'web1', 'VM Devices');
     await page.click('[aria-label^="Hot Unplug"]');
     await page.waitForSelector('dialog .after');
     const place = page.url();
-    await tell(`expire ${token}`); // nobody clicks: the server ends the stream
+    await tell(`expire ${token}`); // without a click: the server ends the stream
     await page.waitForSelector('text=Your session has expired');
     equal(await page.locator('dialog, table').count(), 0, 'what is left to see');
     await look(page, 'expired');
@@ -108,13 +108,40 @@ export const trouble = {
     equal(page.url(), place, 'the place after the login');
   },
 
+  // It survives a reload and holds in a second tab, and no script can read it.
+  async session(page) {
+    await login(page);
+    await openVm(page, 'web1', 'VM Devices');
+    await page.waitForSelector('table[aria-label="Memory devices"]');
+    const place = page.url();
+    const [cookie, ...more] = await page.context().cookies();
+    equal([cookie.httpOnly, cookie.sameSite, cookie.expires, more.length], [true, 'Strict', -1, 0], 'the cookie');
+    equal(await page.evaluate(() => document.cookie), '', 'what a script can read');
+    await page.reload();
+    await page.waitForSelector('table[aria-label="Memory devices"]');
+    equal(page.url(), place, 'the place after a reload');
+    const tab = await page.context().newPage();
+    await tab.goto(page.url_);
+    await tab.waitForSelector('td >> text=web1');
+    check(await tab.isVisible('text=admin@internal'), 'who it is, in the second tab');
+    await tab.click('text=Log out');
+    await tab.waitForSelector('#password');
+    await page.waitForSelector('text=Your session has expired');
+    await login(tab);
+    await tab.waitForSelector('td >> text=web1');
+    await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange'))); // as when one comes back to it
+    await page.waitForSelector('table[aria-label="Memory devices"]');
+    equal(page.url(), place, 'the place, logged in by the other tab');
+    await tab.close();
+  },
+
   async logging_out(page) {
     await login(page);
     await page.waitForSelector('table');
     await tell('stop');
     await page.waitForSelector('text=The connection to dimmerd is lost');
     await page.click('text=Log out');
-    await page.waitForSelector('.toasts >> text=/token was not revoked: dimmerd does not answer/');
+    await page.waitForSelector('.toasts >> text=/it was not ended: dimmerd does not answer/');
     check(!(await page.isVisible('text=You are logged out')), 'the page says that the session has ended');
     await look(page, 'logout-failed');
     await page.click('.toasts [aria-label^=Close]');
@@ -122,11 +149,11 @@ export const trouble = {
     await login(page);
     await page.waitForSelector('table');
     // In the server's words, as where its database is full.
-    const full = { status: 400, json: { error_code: 'server_error', error: 'cannot write the database' } };
-    await page.route('**/sso-logout', (route) => route.fulfill(full));
+    const full = { status: 500, json: { reason: 'Operation Failed', detail: '[cannot write the database]' } };
+    await page.route('**/webadmin/session', (route) => route.fulfill(full));
     await page.click('text=Log out');
-    await page.waitForSelector('.toasts >> text=/token was not revoked: cannot write the database/');
-    await page.unroute('**/sso-logout');
+    await page.waitForSelector('.toasts >> text=/it was not ended: cannot write the database/');
+    await page.unroute('**/webadmin/session');
     await login(page);
     await page.waitForSelector('table');
     await page.click('text=Log out');

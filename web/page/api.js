@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The REST API, in JSON. The token lives in this module and nowhere else: with the page it is gone.
+// The REST API, in JSON. The session's token is in a cookie, out of this page's reach; with each request goes what proves
+// that it is this page's: see src/api/session.c.
 
 const BASE = '/ovirt-engine/api';
+const SESSION = '/ovirt-engine/webadmin/session';
 const LIMIT_MS = 20000;
 
-let token = null;
+let csrf = null;
 let onExpired = () => {};
 
 // What the server said, in its words.
 export class ApiError extends Error {
-  constructor(status, reason, detail, job) {
+  constructor(status, reason, detail, job, code) {
     super(detail || reason);
     this.status = status;
     this.reason = reason;
+    this.code = code; // stable: see docs/api.md
     this.job = job; // the id of the job that tells of it as well
   }
 }
@@ -23,14 +26,14 @@ export class Offline extends Error {
   }
 }
 
-// Called when a token that was good is good no longer.
+// Called when a session that was good is good no longer.
 export function whenExpired(callback) {
   onExpired = callback;
 }
 
 async function reach(url, options) {
   try {
-    return await fetch(url, { cache: 'no-store', credentials: 'omit', ...options });
+    return await fetch(url, { cache: 'no-store', credentials: 'same-origin', ...options });
   } catch (error) {
     throw error.name === 'AbortError' || error instanceof Offline ? error : new Offline();
   }
@@ -50,54 +53,37 @@ async function limited(signal, run) {
   }
 }
 
-async function sendForm(path, fields, signal) {
-  return reach(path, {
-    method: 'POST',
-    headers: { Accept: 'application/json' },
-    body: new URLSearchParams(fields),
-    signal,
-  });
-}
-
-function formFault(answer, body, reason) {
-  return new ApiError(answer.status, reason, body.error || body.error_code || answer.statusText);
-}
-
-// { user, role }
-export async function login(username, password) {
-  const answer = await sendForm('/ovirt-engine/sso/oauth/token', {
-    grant_type: 'password',
-    scope: 'ovirt-app-api',
-    username,
-    password,
-  });
+// { user, role } of what the server answered; null: there is no session.
+async function sessionOf(answer) {
+  if (answer.status === 204) return null;
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw formFault(answer, body, 'Login failed');
-  token = body.access_token;
-  const root = await get('');
-  const self = await get(root.authenticated_user.href.slice(BASE.length + 1));
-  return { user: self.user_name, role: self.roles?.role?.[0]?.name ?? 'viewer' };
+  if (!answer.ok) throw faultOf(answer.status, body, answer.statusText);
+  csrf = body.csrf_token;
+  return { user: body.user_name, role: body.role };
 }
 
-// The page forgets the token in any case. Throws where the server did not revoke it.
+export async function login(username, password) {
+  const body = new URLSearchParams({ username, password });
+  return sessionOf(await reach(SESSION, { method: 'POST', headers: { Accept: 'application/json' }, body }));
+}
+
+// The session of this browser, as after a reload or in a second tab; null: none.
+export async function resume() {
+  return limited(null, async (signal) => sessionOf(await reach(SESSION, { signal })));
+}
+
+// The page leaves the session in any case. Throws where the server did not end it.
 export async function logout() {
-  const old = token;
-  token = null;
-  if (!old) return;
-  const fields = { scope: 'ovirt-app-api', token: old };
-  const run = async (until) => {
-    const answer = await sendForm('/ovirt-engine/services/sso-logout', fields, until);
-    return [answer, await answer.json().catch(() => ({}))];
-  };
-  const [answer, body] = await limited(null, run);
-  if (!answer.ok) throw formFault(answer, body, 'Logout failed');
+  const headers = { Accept: 'application/json', 'X-CSRF-Token': csrf };
+  csrf = null;
+  await limited(null, async (signal) => sessionOf(await reach(SESSION, { method: 'DELETE', headers, signal })));
 }
 
 function faultOf(status, body, statusText) {
   const fault = body?.fault ?? body ?? {};
   const detail = (fault.detail ?? '').replace(/^\[([^]*)\]$/, '$1');
   const reason = fault.reason ?? `${status} ${statusText}`;
-  return new ApiError(status, reason, detail || noDetail(status, statusText), body?.job?.id);
+  return new ApiError(status, reason, detail || noDetail(status, statusText), body?.job?.id, fault.code);
 }
 
 function noDetail(status, statusText) {
@@ -105,8 +91,8 @@ function noDetail(status, statusText) {
 }
 
 export async function raw(path, { method = 'GET', body, signal, accept = 'application/json' } = {}) {
-  const used = token;
-  const headers = { Accept: accept, Authorization: `Bearer ${used}` };
+  const used = csrf;
+  const headers = { Accept: accept, 'X-CSRF-Token': used };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   const answer = await reach(path ? `${BASE}/${path}` : BASE, {
     method,
@@ -115,8 +101,8 @@ export async function raw(path, { method = 'GET', body, signal, accept = 'applic
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   if (answer.status === 401) {
-    if (token === used && used !== null) {
-      token = null;
+    if (csrf === used && used !== null) {
+      csrf = null;
       onExpired();
     }
     throw new ApiError(401, 'Not logged in', 'Your session has expired.');

@@ -12,10 +12,10 @@
  *   go(query)         optional: the same view with other parameters
  *   leave()           it is not seen any longer
  *
- * Whoever changes state calls app.update(), and everything is described anew; dom.js changes only what differs.
+ * Code that changes state calls app.update(), and everything is described anew; dom.js changes only what differs.
  */
 
-import { get, login, logout, whenExpired } from './api.js';
+import { get, login, logout, resume, whenExpired } from './api.js';
 import { closeDialogs, updateDialogs } from './dialog.js';
 import { h, render } from './dom.js';
 import { follow } from './live.js';
@@ -28,6 +28,8 @@ import { vmsView } from './vms.js';
 
 const state = {
   session: null, // { user, role }
+  asked: false, // whether this browser has a session
+  left: false, // on purpose, though the server may not know of it
   expired: false,
   lost: false, // the live connection
   hosts: new Map(),
@@ -57,11 +59,13 @@ export const app = {
   retry: () => live?.now(),
   async login(user, password) {
     state.session = await login(user, password);
+    state.left = false;
     state.expired = false;
     start();
   },
   async logout() {
     end();
+    state.left = true;
     try {
       await logout();
       toast('success', 'You are logged out');
@@ -69,8 +73,8 @@ export const app = {
       toast(
         'danger',
         'Your session was not ended on the server',
-        `This page has left it, and forgotten its token, but the token was not revoked: ${error.message} ` +
-          'It expires by itself when it has not been used for a while.',
+        `This page has left it, but it was not ended: ${error.message} ` +
+          'A reload of the page is in it again. It expires by itself when it has not been used for a while.',
       );
     }
   },
@@ -82,11 +86,12 @@ function draw() {
   const focused = document.activeElement;
   drawInto(root);
   updateDialogs();
-  // What had the focus may be gone, such as the row of a device: whoever uses the keyboard goes on from the heading.
+  // What had the focus may be gone, such as the row of a device: users of the keyboard go on from the heading.
   if (focused !== document.body && !focused.isConnected) root.querySelector('[autofocus], h1')?.focus();
 }
 
 function drawInto(root) {
+  if (!state.asked) return;
   if (!state.session) {
     document.title = 'Log in - dimmer';
     render(root, loginView(app));
@@ -160,7 +165,7 @@ function start() {
       const wasLost = state.lost;
       state.lost = false;
       if (again) loadHosts();
-      view?.load(); // the first time too: what happened before the stream began was not told
+      view?.load(); // the first time too: what happened before the stream began was not sent
       if (wasLost) toast('success', 'Connected again');
       app.update();
     },
@@ -202,13 +207,32 @@ async function loadHosts() {
   }
 }
 
+// Goes on in the session of this browser, which another tab may have begun.
+async function goOn() {
+  try {
+    state.session = await resume();
+  } catch {
+    // The login tells of it.
+  }
+  state.asked = true;
+  if (state.session) {
+    state.expired = false;
+    start();
+  }
+  app.update();
+}
+
 whenExpired(() => {
   if (!state.session) return;
   end();
   state.expired = true;
-  app.update();
+  goOn();
+});
+
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible' && !state.session && !state.left) goOn();
 });
 
 window.addEventListener('hashchange', route);
 applyTheme();
-app.update();
+goOn();

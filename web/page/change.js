@@ -4,31 +4,41 @@
 
 import { anywayChoice, anywayFlags, planFor } from './anyway.js';
 import { ask, query } from './api.js';
-import { checkbox, mibField, policyChoice, readMib, stepOf } from './change_fields.js';
+import { checkbox, kindChoice, kindParameters, mibField, readMib } from './change_fields.js';
 import { dialog } from './dialog.js';
 import { h } from './dom.js';
-import { isOut, MIB, shortName, size, statusWords } from './model.js';
-import { alert, errorAlert, legend, memoryMap, spinner, toast } from './parts.js';
+import { devicesKey, isRunning, MIB, shortName, size, statusWords, usable } from './model.js';
+import { alert, button, legendOf, memoryMap, spinner, toast, errorAlert } from './parts.js';
+import { neighbours, stopSlider, stopsOf, stopsOfNextRun } from './stops.js';
 import { afterwards, limitations, noPlan, notes, vmIsGone } from './unplug.js';
 
 const TYPING_MS = 120;
 // now: the VM's view, of which vm and next change while the dialog is open. Returns { refresh() }, for when they have.
 export function changeDialog(app, now) {
   // What was typed; null: nothing yet, it is as it is, or for the server to choose.
-  const wish = { memory: null, guaranteed: null, policy: 'ovirt', nextRun: false, anyway: false };
-  const ranAtFirst = now.vm.status === 'up';
+  const wish = {
+    memory: null,
+    guaranteed: null,
+    kind: '',
+    nextRun: false,
+    live: null,
+    balloon: false,
+    anyway: false,
+  };
+  const ranAtFirst = isRunning(now.vm);
   let plan = null;
   let seen = 0; // the memory that the plan was made for
   let error = null;
   let failed = null; // of the change itself
   let stale = true; // the plan is of an earlier wish
+  let madeOf = null; // what the plan depends on, as it was when it was asked for
   let sending = false;
   let submitted = false; // by Enter, before the plan was there
   let open = true;
   let timer = null;
   let asked = null;
 
-  const running = () => now.vm.status === 'up';
+  const running = () => isRunning(now.vm);
   const onlyNextRun = () => wish.nextRun || !running();
   const base = () => (onlyNextRun() ? (now.next ?? now.vm) : now.vm); // what the fields begin with
   const memory = () => readMib(wish.memory ?? String(base().memory / MIB), base().memory / MIB);
@@ -37,14 +47,24 @@ export function changeDialog(app, now) {
   const falls = () => !onlyNextRun() && bytes() < now.vm.memory;
   const tries = () => wish.anyway && falls();
   // A next run of its own is replaced by whatever is set here.
-  const replaces = () => !onlyNextRun() && now.vm.nextRun && now.next && now.next.memory !== now.vm.memory;
+  const replaces = () =>
+    !onlyNextRun() && !liveOnly() && now.vm.nextRun && now.next && now.next.memory !== now.vm.memory;
 
-  // Guaranteed is the server's to choose until the user names it, or memory falls below it.
-  const named = () => wish.guaranteed !== null || bytes() < base().guaranteed;
+  // What the balloon holds is given back when memory is asked for, though it is what the VM has already.
+  const inflated = () => !onlyNextRun() && now.vm.ballooned > 0;
+  const balloons = () => !onlyNextRun() && now.vm.ballooning && (wish.balloon || now.vm.balloonUse === 'allow');
+
+  // A VM that cannot hot plug has no way up again while it runs, so its next run better stays where the balloon takes.
+  const livesOn = () => wish.balloon && balloons() && falls() && now.vm.max <= now.vm.memory;
+  const liveOnly = () => !onlyNextRun() && (wish.live ?? livesOn());
+
+  // Guaranteed is the server's to choose until the user names it, or memory falls below it, by more than a balloon.
+  const named = () => wish.guaranteed !== null || (bytes() < base().guaranteed && !balloons());
   const guaranteed = () =>
     readMib(wish.guaranteed ?? String(Math.min(base().guaranteed, bytes()) / MIB), base().guaranteed / MIB);
   const problem = () => memory().problem ?? guaranteed().problem;
-  const changed = () => bytes() !== base().memory || (named() && guaranteed().value * MIB !== base().guaranteed);
+  const asks = () => bytes() !== base().memory || (inflated() && wish.memory !== null);
+  const changed = () => asks() || (named() && guaranteed().value * MIB !== base().guaranteed);
 
   // What stands in the field.
   function guaranteedText() {
@@ -54,15 +74,22 @@ export function changeDialog(app, now) {
     return String(named() || !after ? guaranteed().value : after.guaranteed / MIB);
   }
 
+  // How it is to be done: of the plan, and of the change.
+  const ways = () => ({
+    next_run: onlyNextRun() ? 'true' : '',
+    live: liveOnly() ? 'true' : '',
+    balloon: wish.balloon && balloons() && asks() ? 'true' : '',
+    ...(grows() ? kindParameters(wish.kind) : {}),
+  });
+
   async function askPlan() {
     asked?.abort();
     const mine = (asked = new AbortController());
     const mineSeen = base().memory;
     const parameters = {
-      memory: bytes() !== base().memory ? bytes() : '',
+      memory: asks() ? bytes() : '',
       guaranteed: named() ? guaranteed().value * MIB : '',
-      next_run: onlyNextRun() ? 'true' : '',
-      policy: wish.policy,
+      ...ways(),
     };
     try {
       plan = await planFor(now.vm.id, parameters, tries(), mine.signal);
@@ -82,6 +109,7 @@ export function changeDialog(app, now) {
   function later() {
     clearTimeout(timer);
     asked?.abort();
+    madeOf = planKey(now);
     stale = !problem() && changed();
     if (stale) {
       timer = setTimeout(askPlan, TYPING_MS);
@@ -103,12 +131,11 @@ export function changeDialog(app, now) {
     failed = null;
     handle.update();
     const nextRun = onlyNextRun();
-    const body = bytes() !== base().memory ? { memory: String(bytes()) } : {};
+    const body = asks() ? { memory: String(bytes()) } : {};
     if (named()) body.memory_policy = { guaranteed: String(guaranteed().value * MIB) };
     const parameters = {
       async: 'true',
-      next_run: nextRun ? 'true' : '',
-      policy: grows() ? wish.policy : '',
+      ...ways(),
       if_memory: seen,
       ...anywayFlags(tries()),
     };
@@ -123,34 +150,45 @@ export function changeDialog(app, now) {
     if (open) later();
   }
 
-  const unplugs = () => (plan?.steps ?? []).filter((planned) => planned.op !== 'plug');
+  // Steps of the devices that are there, and those of them that take memory from the guest.
+  const moves = () => (plan?.steps ?? []).filter((planned) => planned.op !== 'plug');
+  const releases = () => moves().filter(({ op, from, to }) => op === 'unplug' || to < from);
+
+  const going = () => now.vm.devices.filter((one) => releases().some((planned) => planned.deviceId === one.id));
 
   // What the VM is made of afterwards: the running one, or its next run.
   function picture() {
     if (onlyNextRun()) {
-      const after = plan.nextRun ?? plan.live;
-      return [
-        h('p', { class: 'hint' }, 'The next run:'),
-        memoryMap({ ...now.vm, ...after, boot: after.memory, devices: [] }),
-        legend('boot', 'mark', 'free'),
-      ];
+      const after = { ...now.vm, ...(plan.nextRun ?? plan.live), devices: [], ballooned: 0 };
+      return [h('p', { class: 'hint' }, 'The next run:'), memoryMap(after), legendOf(after)];
     }
-    const goes = unplugs().filter((planned) => planned.op === 'unplug');
-    const marks = Object.fromEntries(goes.map((planned) => [planned.deviceId, 'goes']));
+    const marks = Object.fromEntries(moves().map((planned) => [planned.deviceId, markOf(planned)]));
     const added = plan.steps.filter((planned) => planned.op === 'plug').map((planned) => planned.size);
-    const out = now.vm.devices.some((device) => isOut(device) && !marks[device.id]);
+    const some = (what) => Object.values(marks).some((mark) => mark[what] > 0);
     return [
-      memoryMap({ ...now.vm, guaranteed: plan.live.guaranteed }, { marks, added }),
-      legend(
-        'boot',
-        now.vm.devices.length > 0 && 'device',
-        out && 'out',
-        goes.length > 0 && 'goes',
-        added.length > 0 && 'new',
-        'mark',
-        'free',
+      memoryMap(
+        { ...now.vm, guaranteed: plan.live.guaranteed },
+        { marks, added, ballooned: plan.ballooned, end: plan.live.memory },
+      ),
+      legendOf(
+        { ...now.vm, ballooned: plan.ballooned },
+        some('goes') && 'goes',
+        (added.length > 0 || some('comes')) && 'new',
       ),
     ];
+  }
+
+  function markOf({ op, deviceId, to }) {
+    const has = now.vm.devices.find((one) => one.id === deviceId)?.size ?? 0;
+    return op === 'unplug' ? { goes: has, comes: 0 } : { goes: Math.max(has - to, 0), comes: Math.max(to - has, 0) };
+  }
+
+  // What the balloon does, in words.
+  function balloonWords({ from, to }) {
+    const can = `the guest can use ${size(plan.live.memory - plan.ballooned)} then`;
+    return from > to
+      ? `The balloon takes ${size(from - to)} from the guest: ${can}`
+      : `The balloon gives ${size(to - from)} back: ${can}`;
   }
 
   function words(planned) {
@@ -163,8 +201,13 @@ export function changeDialog(app, now) {
 
   function whatHappens() {
     if (!plan || error) return null;
-    const none = onlyNextRun() ? 'The running VM stays as it is.' : 'No memory device comes or goes.';
-    const lines = plan.steps.length > 0 ? plan.steps.map(words) : now.vm.status === 'down' ? [] : [none];
+    const none = onlyNextRun()
+      ? 'The running VM stays as it is.'
+      : falls()
+        ? 'Nothing of the running VM can go by that: it keeps its memory.'
+        : 'No memory device comes or goes.';
+    const done = [...plan.steps.map(words), ...(plan.balloon ? [balloonWords(plan.balloon)] : [])];
+    const lines = done.length > 0 ? done : now.vm.status === 'down' ? [] : [none];
     return [
       picture(),
       h(
@@ -172,7 +215,7 @@ export function changeDialog(app, now) {
         { class: 'points plan', 'aria-live': 'polite', 'aria-label': 'What would happen' },
         lines.map((line, i) => h('li', { key: `${i} ${line}` }, line)),
       ),
-      afterwards(now.vm, plan),
+      afterwards(now.vm, plan, now.next),
       notes(plan),
     ];
   }
@@ -209,13 +252,75 @@ export function changeDialog(app, now) {
 
   const nextRunChoice = () =>
     checkbox('next-run', 'Only for the next run', wish.nextRun, (nextRun) =>
-      set({ nextRun, memory: null, guaranteed: null }),
+      set({ nextRun, live: null, balloon: false, memory: null, guaranteed: null }),
     );
+
+  const liveChoice = () =>
+    !onlyNextRun() &&
+    now.next &&
+    checkbox('live', 'Only while it runs: the next run stays as it is', liveOnly(), (live) => set({ live }));
+
+  function balloonChoice() {
+    const { ballooning, balloonUse } = now.vm;
+    if (onlyNextRun() || !ballooning || !(falls() || inflated())) return null;
+    const text = 'Let the balloon take what no memory device can give';
+    const why =
+      balloonUse === 'never'
+        ? 'This VM is set up never to use its balloon'
+        : balloonUse === 'allow'
+          ? 'This VM is set up to use its balloon'
+          : undefined;
+    return checkbox('balloon', text, balloons() && balloonUse !== 'never', (balloon) => set({ balloon }), why);
+  }
+
+  const inflatedAlert = () =>
+    inflated() &&
+    alert('info', `The balloon holds ${size(now.vm.ballooned)}: the guest can use ${size(usable(now.vm))}`, {
+      actions:
+        now.vm.balloonUse !== 'never' &&
+        button('Have it give all back', {
+          kind: 'link pf-m-inline',
+          onclick: () => set({ memory: String(now.vm.memory / MIB), guaranteed: null, balloon: true }),
+        }),
+    });
+
+  const stops = () => (onlyNextRun() ? stopsOfNextRun(base()) : stopsOf(now.vm, { balloon: balloons() }));
+
+  // Sizes that can be had instead.
+  function near() {
+    const all = stops();
+    if (!error?.status || all.includes(bytes())) return null;
+    const sizes = neighbours(all, bytes()).filter((stop) => stop !== undefined);
+    return (
+      sizes.length > 0 &&
+      h(
+        'p',
+        { class: 'near' },
+        'The nearest sizes: ',
+        sizes.map((stop) =>
+          button(size(stop), {
+            kind: 'link pf-m-inline',
+            key: String(stop),
+            onclick: () => set({ memory: String(stop / MIB) }),
+          }),
+        ),
+      )
+    );
+  }
 
   // Worth offering where a rule stands in the way, or a device that would help is left out.
   const mayTry = () => falls() && (wish.anyway || error?.anyway || now.vm.devices.some((one) => one.movable === false));
 
-  const deed = () => (unplugs().length > 0 ? 'Hot unplug' : grows() ? 'Hot plug' : 'Change');
+  const takes = () => plan?.balloon && plan.balloon.from > plan.balloon.to;
+
+  const deed = () =>
+    !error && releases().length > 0
+      ? 'Hot unplug'
+      : !error && takes()
+        ? 'Take by balloon'
+        : grows()
+          ? 'Hot plug'
+          : 'Change';
 
   const view = (close) => ({
     title: `Change memory of ${now.vm.name}`,
@@ -238,34 +343,37 @@ export function changeDialog(app, now) {
         wish.memory ?? String(base().memory / MIB),
         memory(),
         (event) => set({ memory: typed(event) }),
-        h('input', {
-          type: 'range',
-          class: 'slider',
-          'aria-label': 'Memory, by dragging',
-          'aria-valuetext': `${memory().value ?? 'no'} MiB`,
-          min: String(stepOf(base().max)),
-          max: String(base().max / MIB),
-          step: String(stepOf(base().max)),
-          value: String(memory().value ?? base().memory / MIB),
-          oninput: (event) => set({ memory: typed(event) }),
+        stopSlider({
+          stops: stops(),
+          bytes: memory().problem ? base().memory : bytes(),
+          vm: onlyNextRun() ? null : now.vm,
+          balloon: balloons(),
+          take: (to) => set({ memory: String(to / MIB) }),
         }),
       ),
-      h('div', { class: 'side-by-side' }, guaranteedField(), running() && nextRunChoice()),
-      grows() && policyChoice(wish.policy, (policy) => set({ policy })),
+      inflatedAlert(),
+      h(
+        'div',
+        { class: 'side-by-side' },
+        guaranteedField(),
+        running() && !now.transient && [nextRunChoice(), liveChoice()],
+      ),
+      balloonChoice(),
+      grows() && kindChoice(wish.kind, (kind) => set({ kind })),
       replaces() &&
         alert('warning', 'The next run has values of its own', {
           body: h('p', null, `It would start with ${size(now.next.memory)}; what is set here takes the place of that.`),
         }),
-      error && noPlan(error, 'This cannot be', askPlan),
+      error && noPlan(error, 'This cannot be', askPlan, near()),
       mayTry() && anywayChoice(wish.anyway, (anyway) => set({ anyway })),
       failed && errorAlert(failed),
       !plan && !error && !problem() && spinner('Asking for the plan'),
       whatHappens(),
-      unplugs().length > 0 && !error && limitations(now.vm),
+      releases().length > 0 && !error && limitations(now, going()),
     ),
     action: {
       text: sending ? 'Asking' : deed(),
-      risky: unplugs().length > 0,
+      risky: !error && releases().length > 0,
       type: 'submit',
       form: 'change',
       why: blocked(),
@@ -293,11 +401,31 @@ export function changeDialog(app, now) {
   later();
   now.check.ask();
   return {
+    // A plan can itself have the VM told of anew, as it may ask the guest: only what changes it is worth another.
     refresh() {
-      if (open && !sending) later();
+      if (!open || sending) return;
+      if (passing(error) || madeOf !== planKey(now)) later();
+      else handle.update();
     },
   };
 }
 
+// Why there is no plan, where the next event may be the end of that.
+const passing = (error) => error && (!error.status || error.code === 'busy');
+
+// What a plan depends on: the VM, its next run, and what its guest tells.
+function planKey({ vm, next, check }) {
+  const values = (one) => one && [one.memory, one.boot, one.guaranteed, one.max, one.ballooned, one.balloonUse];
+  const devices = vm.devices.map((one) => [one.requested, one.state, one.use, one.movable]);
+  return JSON.stringify([vm.status, values(vm), devicesKey(vm), devices, values(next), check.found]);
+}
+
 // The plan of no change.
-const unchanged = ({ vm, next }) => ({ now: vm, live: vm, nextRun: next ?? undefined, steps: [], notes: [] });
+const unchanged = ({ vm, next }) => ({
+  now: vm,
+  live: vm,
+  ballooned: vm.ballooned ?? 0,
+  nextRun: next ?? undefined,
+  steps: [],
+  notes: [],
+});

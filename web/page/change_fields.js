@@ -4,17 +4,35 @@
 import { h } from './dom.js';
 import { MIB } from './model.js';
 
-const policies = [
-  ['ovirt', 'As oVirt does', 'the smallest device first, where there is none, then the rest as one'],
-  ['whole', 'One device', 'it can go only as a whole'],
-  ['fine', 'Many devices', 'sizes of powers of two, so that nearly any part can go again'],
+// [name, text, why, parameters]
+const kinds = [
+  ['', 'As its host is set up', 'by plug-kind and plug-policy of dimmerd, else DIMMs as oVirt does', {}],
+  [
+    'auto',
+    'What suits the VM',
+    'virtio-mem where its guest can drive it and nothing speaks against it, else DIMMs',
+    { kind: 'auto' },
+  ],
+  ['virtio-mem', 'virtio-mem', 'one device that grows and shrinks in small steps', { kind: 'virtio-mem' }],
+  [
+    'ovirt',
+    'DIMMs, as oVirt does',
+    'the smallest first, where there is none, then the rest as one',
+    { kind: 'dimm', policy: 'ovirt' },
+  ],
+  ['whole', 'One DIMM', 'it can go only as a whole', { kind: 'dimm', policy: 'whole' }],
+  [
+    'fine',
+    'Many DIMMs',
+    'sizes of powers of two, so that nearly any part can go again',
+    { kind: 'dimm', policy: 'fine' },
+  ],
 ];
 
-// Fine enough to aim with a mouse, whatever the maximum.
-export function stepOf(max) {
-  const gib = max / MIB / 1024;
-  return gib <= 16 ? 64 : gib <= 256 ? 256 : 1024;
-}
+const kindOf = (chosen) => kinds.find(([name]) => name === chosen);
+
+// Of a plan or a change that adds memory.
+export const kindParameters = (chosen) => kindOf(chosen)[3];
 
 // What was typed, as MiB, or why it is none. now: the value as it is, which need not be whole MiB.
 export function readMib(text, now) {
@@ -61,36 +79,43 @@ export function mibField(name, text, value, is, oninput, more) {
   );
 }
 
-export function policyChoice(chosen, choose) {
+export function kindChoice(chosen, choose) {
   return h(
-    'fieldset',
-    { class: 'policy' },
-    h('legend', null, 'How it is split into devices'),
-    policies.map(([name, text, why]) =>
+    'div',
+    { class: 'pf-v6-c-form__group kind' },
+    h(
+      'div',
+      { class: 'pf-v6-c-form__group-label' },
       h(
-        'div',
-        { class: 'pf-v6-c-radio' },
-        h('input', {
-          class: 'pf-v6-c-radio__input',
-          type: 'radio',
-          name: 'policy',
-          id: `policy-${name}`,
-          checked: chosen === name,
-          onchange: () => choose(name),
-        }),
+        'label',
+        { class: 'pf-v6-c-form__label', for: 'kind' },
+        h('span', { class: 'pf-v6-c-form__label-text' }, 'New devices'),
+      ),
+    ),
+    h(
+      'div',
+      { class: 'pf-v6-c-form__group-control with-unit' },
+      h(
+        'span',
+        { class: 'pf-v6-c-form-control kind-select' },
         h(
-          'label',
-          { class: 'pf-v6-c-radio__label', for: `policy-${name}` },
-          text,
-          h('span', { class: 'hint' }, `: ${why}`),
+          'select',
+          {
+            id: 'kind',
+            'aria-describedby': 'kind-why',
+            onchange: (event) => choose(event.target.value),
+            value: chosen,
+          },
+          kinds.map(([name, text]) => h('option', { key: name, value: name }, text)),
         ),
       ),
+      h('span', { class: 'hint', id: 'kind-why' }, kindOf(chosen)[2]),
     ),
   );
 }
 
-// take(checked)
-export function checkbox(id, text, checked, take) {
+// take(checked); why: it cannot be changed, and that is the reason.
+export function checkbox(id, text, checked, take, why) {
   return h(
     'div',
     { class: 'pf-v6-c-check' },
@@ -99,8 +124,11 @@ export function checkbox(id, text, checked, take) {
       type: 'checkbox',
       id,
       checked,
+      disabled: Boolean(why),
+      'aria-describedby': why ? `${id}-why` : undefined,
       onchange: (event) => take(event.target.checked),
     }),
     h('label', { class: 'pf-v6-c-check__label', for: id }, text),
+    why && h('span', { class: 'pf-v6-c-check__description', id: `${id}-why` }, why),
   );
 }

@@ -4,7 +4,7 @@
 
 import { get } from './api.js';
 import { h } from './dom.js';
-import { checkOf, devicesKey, MIB, shortName, size } from './model.js';
+import { checkOf, devicesKey, isRunning, MIB, shortName, size } from './model.js';
 import { button, card, errorAlert, label, pairs, spinner, table } from './parts.js';
 
 const CALM_MS = 400; // several devices come or go at once
@@ -16,7 +16,9 @@ export function checker(app, now, wanted) {
   let timer = null;
   const asked = new AbortController();
 
-  const keyNow = () => `${now.vm.status} ${devicesKey(now.vm)}`;
+  // With the last job that ended: a guest that refused is asked why.
+  const ended = () => now.jobs.find((job) => job.status !== 'started' && job.steps.length > 0)?.id;
+  const keyNow = () => `${now.vm.status} ${devicesKey(now.vm)} ${ended()}`;
   // A guest speaks with one at a time, and now with the request that is under way.
   const busy = () =>
     now.jobs.some((job) => job.status === 'started' && job.steps.some((one) => /planned|asked/.test(one.state)));
@@ -41,6 +43,7 @@ export function checker(app, now, wanted) {
       if (!error.status) key = null; // dimmerd itself was not there: again when it is
     }
     check.asking = false;
+    now.dialog?.refresh(); // plans heed what the guest tells
     follow();
     app.update();
   }
@@ -75,8 +78,11 @@ const names = {
   room: 'Room below the maximum',
   slots: 'Memory slots',
   balloon: 'Memory balloon',
+  'free-page-reporting': 'Free page reporting',
+  autodeflate: 'Autodeflate',
   'huge-pages': 'Huge pages',
   vfio: 'Host devices (VFIO)',
+  vhost: 'vhost devices',
   migration: 'Migration',
   request: 'Earlier requests',
   ports: 'Agent in the guest',
@@ -84,13 +90,15 @@ const names = {
   onlining: 'What becomes of plugged memory',
   'block-size': 'Size of memory blocks',
   spare: 'Memory that the guest can spare',
+  'kernel-memory': 'Memory for the kernel',
   movable: 'Can it go',
   refused: 'Refused before',
+  taken: 'Taken by the guest',
 };
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-const words = (finding) => [
+export const findingWords = (finding) => [
   h('p', null, `${capital(finding.evidence)}.`),
   finding.remedy && h('p', { class: 'remedy' }, h('strong', null, 'What helps: '), `${finding.remedy}.`),
   finding.command && h('p', { class: 'remedy' }, "In a shell on the VM's host: ", h('code', null, finding.command)),
@@ -98,29 +106,41 @@ const words = (finding) => [
 
 // ---- one device ----
 
-function deviceLabel(device, findings) {
+function deviceLabel(device, findings, refused) {
   if (device.movable === false) return device.kind === 'virtio-mem' ? label('In part', 'orange') : label('No', 'red');
   if (findings.some((finding) => finding.verdict === 'bad')) return label('No', 'red');
-  if (findings.some((finding) => finding.check === 'refused')) return label('Refused before', 'orange');
+  if (refused || findings.some((finding) => finding.check === 'refused')) return label('Refused before', 'orange');
   return device.movable ? label('Yes', 'green') : label('Not known', 'grey');
+}
+
+// The last request for it was refused.
+export function wasRefused({ jobs }, device) {
+  const last = jobs.find((job) => job.steps.some((step) => step.deviceId === device.id));
+  return Boolean(last?.steps.some((step) => step.deviceId === device.id && step.state === 'refused'));
 }
 
 // Whether it can go, and behind that, why.
 export function canGo(now, device) {
   const { found, asking } = now.check;
   const findings = (found?.findings ?? []).filter((finding) => finding.deviceId === device.id);
+  const refused = wasRefused(now, device);
   if (findings.length === 0)
-    return asking && device.movable === null ? spinner('Asking the guest') : deviceLabel(device, findings);
+    return asking && device.movable === null ? spinner('Asking the guest') : deviceLabel(device, findings, refused);
   return h(
     'details',
     { class: 'can-go' },
-    h('summary', null, deviceLabel(device, findings), h('span', { class: 'hidden' }, `: why, of ${shortName(device)}`)),
+    h(
+      'summary',
+      null,
+      deviceLabel(device, findings, refused),
+      h('span', { class: 'hidden' }, `: why, of ${shortName(device)}`),
+    ),
     findings.map((finding) =>
       h(
         'div',
         { class: 'can-go-why', key: finding.check },
-        words(finding),
-        finding.source && h('p', { class: 'hint' }, `Told by ${finding.source}`),
+        findingWords(finding),
+        finding.source && h('p', { class: 'hint' }, `Reported by ${finding.source}`),
       ),
     ),
   );
@@ -130,7 +150,7 @@ export function canGo(now, device) {
 
 function guestWords({ guest, answers }) {
   const system = [guest.os, guest.kernel && `kernel ${guest.kernel}`].filter(Boolean).join(', ');
-  return system || (answers.length > 0 ? 'It does not tell' : 'Nobody in the guest answers');
+  return system || (answers.length > 0 ? 'Unknown' : 'No agent in the guest answers');
 }
 
 const whole = (bytes) => size(Math.floor(bytes / MIB) * MIB);
@@ -139,7 +159,10 @@ const summary = (found) =>
   pairs(
     ['Guest', guestWords(found)],
     ['Who answers', found.answers.join(', ') || '–'],
-    ['Can spare', found.spare === null ? 'Not known' : `${whole(found.spare)} of ${whole(found.guest.available)} available`],
+    [
+      'Can spare',
+      found.spare === null ? 'Not known' : `${whole(found.spare)} of ${whole(found.guest.available)} available`,
+    ],
     ['Memory block', found.guest.block ? size(found.guest.block) : 'Not known'],
     ...found.notes.map((note) => ['Note', `${capital(note)}.`]),
   );
@@ -157,21 +180,28 @@ const findingsTable = (now, found) =>
     { class: 'table-box findings' },
     table(
       'Findings',
-      ['Verdict', 'Check', 'What was seen', 'Who told'],
+      ['Verdict', 'Check', 'What was seen', 'Reported by'],
       found.findings.map((finding) => ({
         key: `${finding.check} ${finding.deviceId ?? ''}`,
         cells: [
           verdictLabel(finding.verdict),
           h('span', null, subject(now, finding)),
-          h('div', null, words(finding)),
+          h('div', null, findingWords(finding)),
           h('span', { class: 'nowrap' }, finding.source ?? '–'),
         ],
       })),
     ),
   );
 
-export function checkTab(app, now) {
+function whyNoPreparing(app, now) {
+  if (now.preparation.under) return 'The guest is being prepared';
+  return app.whyNot() ?? (isRunning(now.vm) ? undefined : 'Only the guest of a running VM can be prepared');
+}
+
+// prepared: what came of preparing the guest.
+export function checkTab(app, now, prepared) {
   const { found, error, asking, ask } = now.check;
+  const { preparation } = now;
   return h(
     'div',
     { class: 'checked' },
@@ -190,14 +220,25 @@ export function checkTab(app, now) {
               ? ['Altogether:', verdictLabel(found.verdict)]
               : 'Nothing is known of this guest yet',
         ),
-        button('Check again', {
-          kind: 'secondary',
-          why: asking ? 'The guest is being asked' : app.state.lost ? 'dimmerd cannot be reached' : undefined,
-          onclick: ask,
-        }),
+        h(
+          'div',
+          { class: 'check-actions' },
+          button(preparation.under ? 'Preparing' : 'Prepare guest', {
+            kind: 'secondary',
+            title: 'Has hot plugged memory come online as movable, so that it can be hot unplugged',
+            why: whyNoPreparing(app, now),
+            onclick: preparation.prepare,
+          }),
+          button('Check again', {
+            kind: 'secondary',
+            why: asking ? 'The guest is being asked' : app.state.lost ? 'dimmerd cannot be reached' : undefined,
+            onclick: ask,
+          }),
+        ),
       ),
       found && h('div', { class: 'check-summary' }, summary(found)),
     ),
+    prepared,
     error && errorAlert(error, 'The guest could not be checked'),
     found && findingsTable(now, found),
   );

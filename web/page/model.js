@@ -17,8 +17,8 @@ export function deviceOf(json) {
     id: json.id,
     alias: json.alias ?? '',
     kind: json.kind,
-    size: number(json.size),
-    max: number(json.max_size ?? json.size),
+    size: number(json.current ?? json.size), // what it counts for: the API's size of virtio-mem is the most it can hold
+    max: number(json.size),
     requested: number(json.requested ?? json.size),
     block: number(json.block),
     node: json.node,
@@ -26,14 +26,15 @@ export function deviceOf(json) {
     address: json.address,
     busAddress: json.bus_address,
     state: json.state,
-    movable: json.movable === undefined ? null : json.movable === 'true', // null: nobody has told
+    use: json.use ?? 'unknown',
+    movable: json.movable === undefined ? null : json.movable === 'true', // null: not known
   };
 }
 
 // A device that dimmer plugged has a UUID for a name; eight characters tell them apart.
 export const shortName = (device) => (device.alias || device.id).replace(/^(?:ua-)?([0-9a-f]{8})-[0-9a-f-]{27}$/, '$1');
 
-// Its memory devices, as far as it matters to what a guest told of them.
+// Its memory devices, as far as it matters to what a guest reports of them.
 export const devicesKey = (vm) => vm.devices.map((device) => `${device.id} ${device.size}`).join();
 
 export const devicesOf = (json) => (json?.memory_device ?? []).map(deviceOf);
@@ -41,15 +42,18 @@ export const devicesOf = (json) => (json?.memory_device ?? []).map(deviceOf);
 export function vmOf(json) {
   const devices = devicesOf(json.memory_devices);
   const memory = number(json.memory);
-  const plugged = devices.reduce((sum, device) => sum + device.size, 0);
   return {
     id: json.id,
     name: json.name,
     description: json.description ?? '',
     status: json.status ?? 'unknown',
     hostId: json.host?.id,
+    architecture: json.cpu?.architecture,
     memory,
-    boot: Math.max(memory - plugged, 0),
+    boot: number(json.boot),
+    // In whole MiB, as the driver counts in pages; null: it is not known.
+    ballooned: json.ballooned === undefined ? null : Math.floor(number(json.ballooned) / MIB) * MIB,
+    balloonUse: json.balloon_use,
     guaranteed: number(json.memory_policy?.guaranteed),
     max: number(json.memory_policy?.max),
     ballooning: json.memory_policy?.ballooning === 'true',
@@ -58,16 +62,34 @@ export function vmOf(json) {
   };
 }
 
-export const isOut = (device) => device.state !== 'present';
+// What is on its way out of a device: all of a DIMM, and of virtio-mem what is above the size that was requested.
+export const leaving = (device) =>
+  device.kind === 'virtio-mem'
+    ? Math.max(device.size - device.requested, 0)
+    : device.state === 'present'
+      ? 0
+      : device.size;
 
-// What is on its way out of the devices.
-export const going = (vm) => vm.devices.filter(isOut).reduce((sum, device) => sum + device.size, 0);
+// What a virtio-mem device was asked to take, and has not taken yet.
+export const awaited = (device) => (device.kind === 'virtio-mem' ? Math.max(device.requested - device.size, 0) : 0);
+
+const sum = (vm, of) => vm.devices.reduce((all, device) => all + of(device), 0);
+export const going = (vm) => sum(vm, leaving);
+export const coming = (vm) => sum(vm, awaited);
+
+// Without a maximum libvirt says that of boot memory.
+export const canHotPlug = (vm) => vm.max > vm.boot;
+
+// What the guest can use of its memory, as far as that is known.
+export const usable = (vm) => vm.memory - (vm.ballooned ?? 0);
 
 export function stepOf(json) {
   return {
     id: json.id,
     op: json.op,
     size: number(json.size),
+    from: number(json.from),
+    to: number(json.to),
     state: json.state,
     reason: json.reason,
     seconds: json.seconds === undefined ? null : Number(json.seconds),
@@ -82,6 +104,7 @@ export function jobOf(json) {
     vmId: json.vm?.id,
     description: json.description,
     status: json.status,
+    outcome: json.outcome,
     started: number(json.start_time),
     ended: json.end_time === undefined ? null : number(json.end_time),
     fault: (json.fault?.detail ?? '').replace(/^\[([^]*)\]$/, '$1'),
@@ -115,7 +138,9 @@ export function planOf(json) {
   return {
     now: values(json.now),
     live: { memory: number(json.memory), guaranteed: number(json.guaranteed), max: number(json.now?.max) },
-    nextRun: values(json.next_run),
+    ballooned: number(json.ballooned), // afterwards, of the running VM
+    balloon: json.balloon_step && { from: number(json.balloon_step.from), to: number(json.balloon_step.to) },
+    nextRun: values(json.next_run) && { ...values(json.next_run), boot: number(json.next_run.boot) },
     steps: (json.steps?.step ?? []).map((step) => ({
       op: step.op,
       deviceId: step.device?.id,
@@ -144,7 +169,12 @@ export function checkOf(json) {
   return {
     verdict: json.verdict,
     spare: json.spare === undefined ? null : number(json.spare),
-    guest: { os: guest.os, kernel: guest.kernel, block: number(guest.block), available: number(guest.available) },
+    guest: {
+      os: guest.os,
+      kernel: guest.kernel,
+      block: number(guest.memory_block),
+      available: number(guest.available),
+    },
     answers: [guest.agent, guest.qemu_agent === 'true' && 'qemu-guest-agent'].filter(Boolean),
     notes: guest.notes?.note ?? [],
     findings: findings.sort((a, b) => order.indexOf(a.verdict) - order.indexOf(b.verdict)),
@@ -152,6 +182,7 @@ export function checkOf(json) {
 }
 
 const stepWords = {
+  ballooned: 'done',
   planned: 'not asked yet',
   asked: 'asked; waiting for the guest',
   removed: 'removed',
@@ -171,10 +202,12 @@ export function stepText(step, over) {
     over && pending
       ? 'not done'
       : step.state === 'overdue' && step.op === 'plug'
-      ? 'overdue: it has not appeared in time'
-      : step.state === 'overdue' && step.op === 'resize'
-        ? 'overdue: the guest has not reached the size in time; it can still do so'
-        : (stepWords[step.state] ?? step.state);
+        ? 'overdue: it has not appeared in time'
+        : step.state === 'overdue' && step.op !== 'unplug'
+          ? 'overdue: the guest has not reached the size in time; it can still do so'
+          : step.state === 'refused' && step.op === 'balloon'
+            ? 'stopped short'
+            : (stepWords[step.state] ?? step.state);
   const reason = step.reason ? `: ${step.reason}` : '';
   const time =
     step.seconds !== null && step.seconds >= 0 && step.state !== 'asked' && step.state !== 'overdue'
@@ -183,6 +216,9 @@ export function stepText(step, over) {
   return `${words}${time}${reason}`;
 }
 
+// Its memory can be changed now, whatever its guest is at.
+export const isRunning = (vm) => ['up', 'powering_up', 'powering_down', 'reboot_in_progress'].includes(vm.status);
+
 export const statusWords = {
   up: 'Up',
   down: 'Down',
@@ -190,6 +226,8 @@ export const statusWords = {
   suspended: 'Suspended',
   unknown: 'Unknown',
   powering_down: 'Powering down',
+  powering_up: 'Powering up',
+  reboot_in_progress: 'Rebooting',
   wait_for_launch: 'Starting',
 };
 

@@ -2,7 +2,7 @@
 // What several pages are made of: PatternFly's parts, and the pictures of memory.
 
 import { h, render } from './dom.js';
-import { going, isOut, shortName, size, statusWords } from './model.js';
+import { awaited, coming, going, leaving, shortName, size, statusWords, usable } from './model.js';
 
 const paths = {
   danger: 'M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm-.9 3.5h1.8v4.8H7.1zm0 6.2h1.8v1.7H7.1z',
@@ -141,7 +141,7 @@ export function card(title, ...children) {
   );
 }
 
-// columns: [text, ...]; rows: [{ key, cells: [...] }]. On a narrow screen each cell says its column.
+// columns: [text, ...]; rows: [{ key, cells: [...], class, on: listeners }]. On a narrow screen each cell says its column.
 export function table(caption, columns, rows) {
   // The roles are said, because a table that is shown as a grid loses its own.
   return h(
@@ -164,7 +164,7 @@ export function table(caption, columns, rows) {
       rows.map((row) =>
         h(
           'tr',
-          { class: `pf-v6-c-table__tr ${row.class ?? ''}`, key: row.key, role: 'row' },
+          { ...row.on, class: `pf-v6-c-table__tr ${row.class ?? ''}`, key: row.key, role: 'row' },
           row.cells.map((cell, i) =>
             h('td', { class: 'pf-v6-c-table__td', role: 'cell', 'data-label': columns[i].label ?? columns[i] }, cell),
           ),
@@ -178,22 +178,28 @@ const percent = (part, whole) => `${whole > 0 ? Math.min((100 * part) / whole, 1
 
 function describe(vm) {
   const out = going(vm);
-  const plugged = vm.memory - vm.boot;
-  return (
-    `${size(vm.memory)} of at most ${size(vm.max)}: boot memory ${size(vm.boot)}, ` +
-    `${vm.devices.length} memory devices with ${size(plugged)}` +
-    `${out ? `, of which ${size(out)} are on their way out` : ''}, ` +
-    `guaranteed ${size(vm.guaranteed)}`
-  );
+  const asked = coming(vm);
+  return [
+    `${size(vm.memory)} of at most ${size(vm.max)}: boot memory ${size(vm.boot)}`,
+    `${vm.devices.length} memory devices with ${size(vm.memory - vm.boot)}`,
+    out && `of which ${size(out)} are on their way out`,
+    asked && `${size(asked)} more are asked for`,
+    vm.ballooned && `ballooned ${size(vm.ballooned)}`,
+    `guaranteed ${size(vm.guaranteed)}`,
+  ]
+    .filter(Boolean)
+    .join(', ');
 }
 
-// One line of the list: boot memory, devices, what is on its way out; a mark at guaranteed; the end is maximum.
+// One line of the list: boot memory, devices, what is on its way out, and to its end what the balloon holds of it; a
+// mark at guaranteed; the end is maximum.
 export function memoryBar(vm) {
   const out = going(vm);
-  const rect = (part, from, width) =>
-    width > 0 &&
-    h('rect', { class: `bar-${part}`, x: percent(from, vm.max), y: '2', width: percent(width, vm.max), height: '12' });
-  const mark = percent(vm.guaranteed, vm.max);
+  const asked = coming(vm);
+  const whole = Math.max(vm.max, vm.memory + asked);
+  const rect = (part, from, width, y = 2, height = 12) =>
+    width > 0 && h('rect', { class: `bar-${part}`, x: percent(from, whole), y, width: percent(width, whole), height });
+  const mark = percent(vm.guaranteed, whole);
   return h(
     'svg',
     { class: 'bar', role: 'img', 'aria-label': describe(vm), width: '100%', height: '16' },
@@ -201,51 +207,122 @@ export function memoryBar(vm) {
     rect('boot', 0, vm.boot),
     rect('device', vm.boot, vm.memory - vm.boot - out),
     rect('out', vm.memory - out, out),
+    rect('asked', vm.memory, asked),
+    rect('ballooned', usable(vm), vm.ballooned ?? 0, 5, 6),
     h('line', { class: 'bar-mark', x1: mark, x2: mark, y1: '0', y2: '16' }),
   );
 }
 
-function segment(kind, bytes, whole, name, title) {
+// What a VM is made of, in the order of its addresses: [{ kind, bytes, name, title, ids }].
+function partsOf(vm, marks, added) {
+  const devices = [...vm.devices].sort((a, b) => Number(a.address ?? 0) - Number(b.address ?? 0));
+  const other = vm.memory - vm.boot - devices.reduce((sum, device) => sum + device.size, 0);
+  return [
+    { kind: 'boot', bytes: vm.boot, name: 'Boot', title: `Boot memory, ${size(vm.boot)}` },
+    ...devices.flatMap((device) => partsOfDevice(device, marks)),
+    { kind: 'device', bytes: other, name: 'devices', title: `Memory devices from the start on, ${size(other)}` },
+    ...added.map((bytes, i) => ({
+      kind: 'new',
+      bytes,
+      name: 'new',
+      title: `New memory device ${i + 1}, ${size(bytes)}`,
+    })),
+  ].filter((part) => part.bytes > 0);
+}
+
+function partsOfDevice(device, marks) {
+  const part = (kind, bytes, words) => ({
+    kind,
+    bytes,
+    ids: [device.id],
+    name: shortName(device),
+    title: `${device.alias || device.id}, ${device.kind}, ${size(bytes)}, ${words}`,
+  });
+  const mark = marks[device.id];
+  if (mark)
+    return [
+      part('device', device.size - mark.goes, 'would stay'),
+      part('goes', mark.goes, mark.goes < device.size ? 'would go' : 'would be hot unplugged'),
+      part('new', mark.comes, 'would come'),
+    ];
+  const out = leaving(device);
+  const state = deviceWords[device.state] ?? device.state;
+  return [
+    part('device', device.size - out, out ? 'stays' : state),
+    part(device.state === 'overdue' ? 'overdue' : 'out', out, state),
+    part('asked', awaited(device), `${state}; the guest has not taken it yet`),
+  ];
+}
+
+const SLIVER = 1 / 200; // of the whole: what is narrower has no place for a name, nor for an edge
+
+// Neighbours of one kind that are slivers are one part.
+function mergeSlivers(parts, whole) {
+  const merged = [];
+  for (const part of parts) {
+    const last = merged.at(-1);
+    const small = part.ids && part.bytes < whole * SLIVER;
+    if (!small || !last?.small || last.kind !== part.kind) {
+      merged.push({ ...part, small });
+      continue;
+    }
+    const ids = [...last.ids, ...part.ids];
+    const bytes = last.bytes + part.bytes;
+    const title = `${ids.length} memory devices, ${size(bytes)}`;
+    merged[merged.length - 1] = { ...last, ids, bytes, name: `${ids.length} devices`, title };
+  }
+  return merged;
+}
+
+function segment(part, from, whole, lit) {
+  const [number, unit] = size(part.bytes).split(' ');
+  const own = part.ids && lit;
   return h(
     'div',
-    { class: `map-part map-${kind}`, title, key: title, style: { width: percent(bytes, whole) } },
-    h('span', { class: 'map-name' }, name),
-    h(
-      'span',
-      { class: 'map-size' },
-      size(bytes).split(' ')[0],
-      h('span', { class: 'map-unit' }, ` ${size(bytes).split(' ')[1]}`),
-    ),
+    {
+      class: `map-part map-${part.kind}${own && part.ids.includes(lit.id) ? ' map-lit' : ''}`,
+      title: part.title,
+      key: part.title,
+      style: { left: percent(from, whole), width: percent(part.bytes, whole) },
+      onmouseenter: own && (() => lit.set(part.ids[0])),
+      onmouseleave: own && (() => lit.set(null)),
+    },
+    h('span', { class: 'map-name' }, part.name),
+    h('span', { class: 'map-size' }, number, h('span', { class: 'map-unit' }, ` ${unit}`)),
+    h('span', { class: 'map-end-line' }),
   );
 }
 
-// The whole VM to scale. marks: what a plan would do, { device id: 'goes' }; added: sizes of devices that would come.
-export function memoryMap(vm, { marks = {}, added = [] } = {}) {
-  const whole = Math.max(vm.max, vm.memory);
-  const devices = [...vm.devices].sort((a, b) => Number(a.address ?? 0) - Number(b.address ?? 0));
-  const coming = added.reduce((sum, bytes) => sum + bytes, 0);
-  const free = whole - vm.memory - coming;
+// marks: what a plan would do, { device id: { goes, comes } } in bytes; added: sizes of devices that would come.
+// ballooned, and end of memory: as they would be. lit: which device is pointed at, { id, set(id) }.
+export function memoryMap(vm, { marks = {}, added = [], ballooned = vm.ballooned ?? 0, end = vm.memory, lit } = {}) {
+  const parts = partsOf(vm, marks, added);
+  const drawn = parts.reduce((sum, part) => sum + part.bytes, 0);
+  const whole = Math.max(vm.max, drawn);
   const where = percent(vm.guaranteed, whole);
+  const free = { kind: 'free', bytes: whole - drawn, name: 'free' };
+  let from = 0;
+  const row = [...mergeSlivers(parts, whole), { ...free, title: `Free up to the maximum, ${size(free.bytes)}` }].map(
+    (part) => {
+      const at = from;
+      from += part.bytes;
+      return part.bytes > 0 && segment(part, at, whole, lit);
+    },
+  );
   return h(
     'div',
-    { class: 'map', role: 'img', 'aria-label': describe(vm) },
-    h(
-      'div',
-      { class: 'map-row' },
-      segment('boot', vm.boot, whole, 'Boot', `Boot memory, ${size(vm.boot)}`),
-      devices.map((device) =>
-        segment(
-          mapKind(device, marks),
-          device.size,
-          whole,
-          shortName(device),
-          `${device.alias || device.id}, ${device.kind}, ${size(device.size)}, ${mapWords(device, marks)}`,
-        ),
+    { class: 'map', role: 'img', 'aria-label': describe({ ...vm, ballooned }) },
+    h('div', { class: 'map-row' }, row, h('div', { class: 'map-mark', style: { left: where } })),
+    ballooned > 0 &&
+      h(
+        'div',
+        { class: 'map-below' },
+        h('div', {
+          class: 'map-ballooned',
+          title: `Ballooned, ${size(ballooned)} of any part: the guest cannot use it`,
+          style: { left: percent(end - ballooned, whole), width: percent(ballooned, whole) },
+        }),
       ),
-      added.map((bytes, i) => segment('new', bytes, whole, 'new', `New memory device ${i + 1}, ${size(bytes)}`)),
-      free > 0 && segment('free', free, whole, 'free', `Free up to the maximum, ${size(free)}`),
-      h('div', { class: 'map-mark', style: { left: where } }),
-    ),
     h(
       'div',
       { class: 'map-scale' },
@@ -260,27 +337,33 @@ export function memoryMap(vm, { marks = {}, added = [] } = {}) {
   );
 }
 
-function mapKind(device, marks) {
-  if (marks[device.id]) return marks[device.id];
-  return device.state === 'overdue' ? 'overdue' : isOut(device) ? 'out' : 'device';
-}
-
-function mapWords(device, marks) {
-  return marks[device.id] ? 'would be hot unplugged' : (deviceWords[device.state] ?? device.state);
-}
-
 export const deviceWords = {
   present: 'Present',
   going: 'Asked for; the guest has not answered yet',
   resizing: 'Being resized',
-  overdue: 'Overdue: the guest has not answered in time; it can still release it',
+  overdue: 'Overdue: the guest has not answered in time; it can still release it, or take what was requested',
 };
+
+// The names of what a VM's picture has; more: further kinds.
+export const legendOf = (vm, ...more) =>
+  legend(
+    'boot',
+    vm.memory > vm.boot && 'device',
+    going(vm) > 0 && 'out',
+    coming(vm) > 0 && 'asked',
+    ...more,
+    vm.ballooned > 0 && 'ballooned',
+    'mark',
+    vm.max > vm.memory && 'free',
+  );
 
 export function legend(...kinds) {
   const names = {
     boot: 'Boot memory',
     device: 'Memory devices',
     out: 'On its way out',
+    asked: 'Asked for, and not taken yet',
+    ballooned: 'Ballooned: the guest cannot use it',
     mark: 'Guaranteed',
     free: 'Free up to the maximum',
     goes: 'Would go',
@@ -289,9 +372,11 @@ export function legend(...kinds) {
   return h(
     'ul',
     { class: 'legend', 'aria-label': 'Legend' },
-    kinds.filter(Boolean).map((kind) =>
-      h('li', null, h('span', { class: `legend-box legend-${kind}`, 'aria-hidden': 'true' }), names[kind]),
-    ),
+    kinds
+      .filter(Boolean)
+      .map((kind) =>
+        h('li', null, h('span', { class: `legend-box legend-${kind}`, 'aria-hidden': 'true' }), names[kind]),
+      ),
   );
 }
 
@@ -321,17 +406,17 @@ export function pairs(...rows) {
 const TOAST_MS = 8000;
 let toasts = [];
 
-const showToasts = () => render(document.getElementById('told'), toasts);
+const showToasts = () => render(document.getElementById('toasts'), toasts);
 
 // A message in the corner, which is read aloud as well. What went wrong stays until it is closed.
 export function toast(kind, title, text) {
   const close = () => {
-    toasts = toasts.filter((one) => one !== told);
+    toasts = toasts.filter((one) => one !== shown);
     showToasts();
   };
   const body = text && h('p', null, text);
-  const told = h('div', { key: `toast ${Math.random()}` }, alert(kind, title, { body, close }));
-  toasts = [...toasts, told];
+  const shown = h('div', { key: `toast ${Math.random()}` }, alert(kind, title, { body, close }));
+  toasts = [...toasts, shown];
   showToasts();
   if (kind !== 'danger') setTimeout(close, TOAST_MS);
 }

@@ -3,13 +3,22 @@
 
 import { anywayChoice, anywayFlags, planFor } from './anyway.js';
 import { ask, query } from './api.js';
+import { wasRefused } from './check.js';
 import { dialog } from './dialog.js';
 import { h } from './dom.js';
-import { shortName, size } from './model.js';
+import { isRunning, shortName, size } from './model.js';
 import { alert, button, errorAlert, pairs, spinner, toast } from './parts.js';
 
-// The specification's limitations: what nobody on the host can know beforehand.
-export function limitations(vm) {
+const FINAL = 'A request cannot be recalled: a device that the guest does not release in time can still go later.';
+
+// The specification's limitations: what the host cannot know beforehand. devices: those that would go; where the guest
+// has reported of each that it can, nothing is left to say but that a request is final.
+export function limitations(now, devices) {
+  const { vm } = now;
+  if (devices.every((device) => device.movable && !wasRefused(now, device)) && !(vm.ballooned > 0))
+    return alert('info', 'The guest reports that it can release this', {
+      body: h('p', null, FINAL),
+    });
   return alert('warning', 'The guest decides, and it may refuse', {
     body: [
       h(
@@ -21,31 +30,41 @@ export function limitations(vm) {
         h(
           'li',
           null,
-          vm.ballooning
-            ? h('strong', null, 'This VM has a memory balloon: combining it with hot unplug is not recommended.')
+          vm.ballooned > 0
+            ? h(
+                'strong',
+                null,
+                `The balloon of this VM holds ${size(vm.ballooned)}: combining it with hot unplug is not recommended.`,
+              )
             : 'It is not recommended to combine hot unplug with memory ballooning.',
         ),
       ),
-      h(
-        'p',
-        null,
-        'If any of these is not so, the hot unplug may fail or cause problems. A request cannot be recalled: ' +
-          'a device that the guest does not release in time can still go later.',
-      ),
+      h('p', null, `If any of these is not so, the hot unplug may fail or cause problems. ${FINAL}`),
     ],
   });
 }
 
-// The values now and as the plan would leave them. A VM that is off has only those of its next run.
-export function afterwards(vm, plan) {
-  const row = ([name, values]) =>
+// The values now and as the plan would leave them. A VM that is off has only those of its next run. next: it as it is.
+export function afterwards(vm, plan, next) {
+  const ballooned = vm.ballooned > 0 || plan.ballooned > 0;
+  const columns = [
+    ['memory', 'Memory'],
+    ...(ballooned ? [['usable', 'Guest can use']] : []),
+    ['guaranteed', 'Guaranteed'],
+    ['max', 'Maximum'],
+  ];
+  const row = ([name, values, held]) =>
     values &&
     h(
       'tr',
       { class: 'pf-v6-c-table__tr' },
       h('th', { scope: 'row', class: 'pf-v6-c-table__th' }, name),
-      ['memory', 'guaranteed', 'max'].map((key) =>
-        h('td', { class: 'pf-v6-c-table__td number', 'data-label': key }, size(values[key])),
+      columns.map(([key, text]) =>
+        h(
+          'td',
+          { class: 'pf-v6-c-table__td number', 'data-label': text },
+          size(key === 'usable' ? values.memory - (held ?? 0) : values[key]),
+        ),
       ),
     );
   const rows =
@@ -55,24 +74,28 @@ export function afterwards(vm, plan) {
           ['Next run afterwards', plan.nextRun],
         ]
       : [
-          ['Now', plan.now],
-          ['Running VM afterwards', plan.live],
-          ['Next run', plan.nextRun],
+          ['Now', plan.now, vm.ballooned],
+          ['Running VM afterwards', plan.live, plan.ballooned],
+          ['Next run', plan.nextRun, next?.ballooned],
         ];
   return h(
-    'table',
-    { class: 'pf-v6-c-table pf-m-compact after', 'aria-label': 'Values now and afterwards' },
+    'div',
+    { class: 'after-box' },
     h(
-      'thead',
-      { class: 'pf-v6-c-table__thead' },
+      'table',
+      { class: 'pf-v6-c-table pf-m-compact after', 'aria-label': 'Values now and afterwards' },
       h(
-        'tr',
-        { class: 'pf-v6-c-table__tr' },
-        h('td', { class: 'pf-v6-c-table__td' }),
-        ['Memory', 'Guaranteed', 'Maximum'].map((text) => h('th', { scope: 'col', class: 'pf-v6-c-table__th' }, text)),
+        'thead',
+        { class: 'pf-v6-c-table__thead' },
+        h(
+          'tr',
+          { class: 'pf-v6-c-table__tr' },
+          h('td', { class: 'pf-v6-c-table__td' }),
+          columns.map(([, text]) => h('th', { scope: 'col', class: 'pf-v6-c-table__th' }, text)),
+        ),
       ),
+      h('tbody', { class: 'pf-v6-c-table__tbody' }, rows.map(row)),
     ),
-    h('tbody', { class: 'pf-v6-c-table__tbody' }, rows.map(row)),
   );
 }
 
@@ -86,12 +109,12 @@ export const notes = (plan) =>
     ),
   });
 
-// Why there is no plan, and a way on where the server was not the one to say so.
-export const noPlan = (error, title, again) =>
+// Why there is no plan, and a way on: near, or to ask again where the server was not the one to say so.
+export const noPlan = (error, title, again, near) =>
   errorAlert(
     error,
     error.status ? title : 'There is no plan',
-    !error.status && button('Try again', { kind: 'link pf-m-inline', onclick: again }),
+    error.status ? near : button('Try again', { kind: 'link pf-m-inline', onclick: again }),
   );
 
 export const vmIsGone = (vm) => `${vm.name} is gone: it was undefined, or it was transient and has stopped.`;
@@ -99,7 +122,7 @@ export const vmIsGone = (vm) => `${vm.name} is gone: it was undefined, or it was
 // Why this device cannot be asked for now; undefined: it can. now: the VM's view.
 export function whyNoUnplug(app, now, device) {
   if (app.whyNot()) return app.whyNot();
-  if (now.vm.status !== 'up') return 'Only a running VM can be asked for a device';
+  if (!isRunning(now.vm)) return 'Only a running VM can be asked for a device';
   return device.state === 'going' ? 'The guest was asked already, and has not answered yet' : undefined;
 }
 
@@ -150,10 +173,10 @@ export function unplugDialog(app, now, first) {
       error
         ? noPlan(error, 'This device cannot be hot unplugged now', askPlan)
         : plan
-          ? [afterwards(now.vm, plan), notes(plan)]
+          ? [afterwards(now.vm, plan, now.next), notes(plan)]
           : spinner('Asking for the plan'),
       (anyway || error?.anyway) && anywayChoice(anyway, tryAnyway),
-      limitations(now.vm),
+      limitations(now, [device()]),
     ],
     action: {
       text: 'Hot Unplug',

@@ -6,19 +6,20 @@ import { changeDialog } from './change.js';
 import { checker } from './check.js';
 import { h } from './dom.js';
 import { jobBody, outcome } from './jobs.js';
-import { eventOf, isOut, jobOf, size, vmOf } from './model.js';
+import { eventOf, jobOf, size, usable, vmOf } from './model.js';
 import {
   alert,
   button,
   card,
   empty,
   errorAlert,
-  legend,
+  legendOf,
   memoryMap,
   nextRunLabel,
   spinner,
   statusLabel,
 } from './parts.js';
+import { preparer, setupAlert } from './setup.js';
 import { tabs } from './vm_tabs.js';
 
 const MANY = 50;
@@ -28,7 +29,8 @@ export function vmView(app, id) {
   const now = {
     tab: tabs[0],
     vm: null,
-    next: null,
+    next: null, // null: it is not known, or there is none
+    transient: false, // there is no next run: it has no persistent definition
     jobs: [],
     events: [],
     error: null,
@@ -36,9 +38,19 @@ export function vmView(app, id) {
     left: false,
     dialog: null,
     closed: new Set(),
+    lit: { id: null, set: light }, // the device that the mouse points at, in the map or the table
     load,
   };
-  now.check = checker(app, now, () => now.tab.guest);
+
+  function light(device) {
+    now.lit.id = device;
+    app.update();
+  }
+
+  const wasRefused = () =>
+    now.jobs[0]?.steps.some((step) => step.deviceId && step.state === 'refused') && !now.closed.has(now.jobs[0].id);
+  now.check = checker(app, now, () => now.tab.guest || wasRefused());
+  now.preparation = preparer(app, now);
   let loading = false;
   let again = false; // something happened while it was asked for, and may not be in the answer
 
@@ -68,14 +80,17 @@ export function vmView(app, id) {
         whole(`jobs?${query({ vm: id, max: MANY, follow: 'steps' })}`),
         whole(`events?${query({ search: `_event_vm_id=${id}`, max: MANY })}`),
       ]);
+      const transient = await isTransient(vmOf(vm));
       now.vm = vmOf(vm);
-      now.next = next instanceof Error ? null : vmOf(next);
+      now.transient = transient;
+      now.next = next instanceof Error || now.transient ? null : vmOf(next);
       if (!(jobs instanceof Error)) now.jobs = (jobs.job ?? []).map(jobOf);
       if (!(events instanceof Error)) now.events = (events.event ?? []).map(eventOf);
       now.error = null;
       now.gone = false;
       now.dialog?.refresh();
       now.check.follow();
+      now.preparation.follow();
     } catch (error) {
       if (error.status === 404) now.gone = true;
       else if (error.status !== 401) now.error = error;
@@ -85,12 +100,21 @@ export function vmView(app, id) {
 
   async function loadNext() {
     const next = await get(`${path}?next_run=true`).catch(() => null);
-    if (next) {
+    if (now.transient) now.transient = await isTransient(now.vm); // it may have got a definition
+    if (next && !now.transient) {
       now.next = vmOf(next);
       now.dialog?.refresh();
     }
     app.update();
   }
+
+  // The API shows the next run of such a VM as the VM itself, but has no plan for it.
+  const isTransient = (vm) =>
+    vm.status !== 'down' &&
+    get(`${path}/memoryplan?${query({ next_run: 'true', memory: vm.memory })}`).then(
+      () => false,
+      (error) => error.code === 'no-next-run',
+    );
 
   function event(kind, data) {
     again ||= loading;
@@ -106,6 +130,7 @@ export function vmView(app, id) {
       now.events = [eventOf(data), ...now.events.filter((known) => known.id !== data.id)].slice(0, MANY);
     }
     now.check.follow();
+    now.preparation.follow();
   }
 
   function takeJob(job) {
@@ -126,7 +151,7 @@ export function vmView(app, id) {
         'div',
         { key: `job ${job.id} ${kind}`, class: 'job' },
         alert(kind, title, {
-          body: jobBody(job),
+          body: jobBody(job, now.check.found),
           close:
             job.status === 'started'
               ? undefined
@@ -193,10 +218,15 @@ export function vmView(app, id) {
           h('strong', { class: 'figure-size' }, size(vm.memory)),
           ' of at most ',
           size(vm.max),
+          vm.ballooned > 0 && [
+            h('span', { class: 'figure-usable' }, `; the guest can use ${size(usable(vm))}`),
+            ` (${size(vm.ballooned)} ballooned)`,
+          ],
         ),
-        memoryMap(vm),
-        legend('boot', vm.devices.length > 0 && 'device', vm.devices.some(isOut) && 'out', 'mark', 'free'),
+        memoryMap(vm, { lit: now.lit }),
+        legendOf(vm),
       ),
+      setupAlert(app, now),
       h('div', { class: 'jobs', 'aria-live': 'polite' }, latest()),
       h(
         'nav',

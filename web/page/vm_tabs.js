@@ -4,25 +4,34 @@
 import { canGo, checkTab } from './check.js';
 import { h } from './dom.js';
 import { jobBody, jobLabel } from './jobs.js';
-import { shortName, size, time } from './model.js';
+import { isRunning, shortName, size, time, usable } from './model.js';
 import { button, card, deviceWords, empty, label, pairs, spinner, statusLabel, table } from './parts.js';
+import { preparedAlert } from './setup.js';
 import { unplugDialog, whyNoUnplug } from './unplug.js';
+
+const balloonWords = {
+  ask: 'Yes, used where it is asked for',
+  never: 'Yes, set up never to be used',
+  allow: 'Yes, used for what no memory device can give',
+};
 
 function general(app, now) {
   const { vm, next } = now;
-  const running = vm.status === 'up' || vm.status === 'paused';
+  const running = isRunning(vm) || vm.status === 'paused';
+  const value = (one, key) => (key === 'usable' ? one.ballooned !== null && usable(one) : one[key]);
+  const text = (bytes) => (bytes === null || bytes === false ? 'Not known' : size(bytes));
   const row = (name, key) => {
-    const differs = next && next[key] !== vm[key];
+    const differs = next && value(next, key) !== value(vm, key);
     return {
       key,
       cells: [
         name,
-        h('span', { class: 'number' }, size(vm[key])),
+        h('span', { class: 'number' }, text(value(vm, key))),
         next
           ? h(
               'span',
               { class: differs ? 'number differs' : 'number' },
-              size(next[key]),
+              text(value(next, key)),
               differs && label('differs', 'purple'),
             )
           : '–',
@@ -37,7 +46,14 @@ function general(app, now) {
       table(
         'Memory',
         ['Setting', running ? 'Running VM' : 'VM', 'Next run'],
-        [row('Memory', 'memory'), row('Physical memory guaranteed', 'guaranteed'), row('Maximum memory', 'max')],
+        [
+          row('Memory', 'memory'),
+          ...(vm.ballooning && [vm, next].some((one) => one && one.ballooned !== 0)
+            ? [row('Ballooned', 'ballooned'), row('The guest can use', 'usable')]
+            : []),
+          row('Physical memory guaranteed', 'guaranteed'),
+          row('Maximum memory', 'max'),
+        ],
       ),
     ),
     card(
@@ -48,8 +64,13 @@ function general(app, now) {
         ['Status', statusLabel(vm.status)],
         ['Host', app.hostName(vm.hostId) || '–'],
         ['Boot memory', size(vm.boot)],
-        ['Memory devices', `${vm.devices.length}, ${size(vm.memory - vm.boot)}`],
-        ['Memory balloon', vm.ballooning ? 'yes' : 'no'],
+        [
+          'Memory devices',
+          vm.status === 'down' && vm.memory > vm.boot
+            ? `${size(vm.memory - vm.boot)} from its start on`
+            : `${vm.devices.length}, ${size(vm.memory - vm.boot)}`,
+        ],
+        ['Memory balloon', vm.ballooning ? (balloonWords[vm.balloonUse] ?? 'Yes') : 'No'],
         ['Id', h('code', null, vm.id)],
       ),
     ),
@@ -68,34 +89,55 @@ const stateLabel = (device) =>
         : label(device.state === 'resizing' ? 'Resizing' : 'Asked', 'blue', deviceWords[device.state]),
   );
 
+// What the guest does with it, as an agent reported it.
+const uses = {
+  'online-movable': 'Movable',
+  'online-kernel': 'By the kernel',
+  partly: 'In part',
+  offline: label('Offline', 'orange', 'The guest has it, and has not onlined it'),
+  'not-taken': label('Not taken', 'orange', 'The guest has taken nothing of it, as if it had no driver'),
+};
+const useText = (device) => uses[device.use] ?? 'Not known';
+
 function devices(app, now) {
   const { vm } = now;
   if (vm.devices.length === 0)
     return empty(
       'There are no memory devices',
-      vm.status === 'up'
+      isRunning(vm)
         ? 'They come by hot plug, and only they can be hot unplugged. Change memory adds some, up to the maximum.'
         : 'They come by hot plug while a VM runs, and go with it when it stops.',
     );
-  const sizes = (device) =>
-    device.kind === 'virtio-mem' ? `${size(device.size)} of at most ${size(device.max)}` : size(device.size);
+  const more = (device) => [
+    device.size !== device.requested && `${size(device.requested)} requested`,
+    `of at most ${size(device.max)}`,
+  ];
+  const sizes = (device) => [
+    h('div', { class: 'number' }, size(device.size)),
+    device.kind === 'virtio-mem' &&
+      more(device)
+        .filter(Boolean)
+        .map((text) => h('div', { class: 'hint number' }, text)),
+  ];
   return h(
     'div',
-    { class: 'table-box' },
+    { class: 'table-box table-acts' },
     table(
       'Memory devices',
-      ['Type', 'Device', 'Alias', 'Size', 'Node', 'Slot', 'Address', 'State', 'Can it go', 'Action'],
+      ['Device', 'Alias', 'Size', 'Node', 'Slot', 'Address', 'State', 'In use', 'Can it go', 'Action'],
       vm.devices.map((device) => ({
         key: device.id,
+        class: now.lit.id === device.id ? 'lit' : '',
+        on: { onmouseenter: () => now.lit.set(device.id), onmouseleave: () => now.lit.set(null) },
         cells: [
-          'memory',
-          device.kind,
-          h('strong', null, device.alias || '–'),
-          h('span', { class: 'number' }, sizes(device)),
+          h('span', { class: 'nowrap' }, device.kind),
+          h('strong', { title: device.alias }, device.alias ? shortName(device) : '–'),
+          h('div', null, sizes(device)),
           device.node ?? '–',
           device.slot ?? '–',
           device.address ? h('code', { class: 'nowrap' }, device.address) : (device.busAddress ?? '–'),
           stateLabel(device),
+          useText(device),
           canGo(now, device),
           button('Hot Unplug', {
             kind: 'secondary pf-m-small pf-m-danger',
@@ -163,7 +205,12 @@ function jobs(app, now) {
 export const tabs = [
   { name: 'general', text: 'General', view: general },
   { name: 'devices', text: 'VM Devices', view: devices, guest: true },
-  { name: 'check', text: 'Memory check', view: checkTab, guest: true },
+  {
+    name: 'check',
+    text: 'Memory check',
+    view: (app, now) => checkTab(app, now, preparedAlert(now.preparation)),
+    guest: true,
+  },
   { name: 'events', text: 'Events', view: events },
   { name: 'jobs', text: 'Jobs', view: jobs },
 ];

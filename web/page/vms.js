@@ -3,12 +3,13 @@
 
 import { ask, query } from './api.js';
 import { h } from './dom.js';
-import { size, vmOf } from './model.js';
+import { canHotPlug, coming, size, vmOf } from './model.js';
 import {
   button,
   empty,
   errorAlert,
   icon,
+  label,
   legend,
   memoryBar,
   nextRunLabel,
@@ -164,11 +165,16 @@ export function vmsView(app) {
         h('a', { class: 'vm-name', href: `#/vms/${vm.id}/general` }, vm.name),
         statusLabel(vm.status),
         app.hostName(vm.hostId) || '–',
-        h('span', { class: 'number' }, size(vm.memory)),
+        [
+          h('span', { class: 'number' }, size(vm.memory)),
+          vm.ballooned > 0 && h('div', { class: 'hint number ballooned' }, `${size(vm.ballooned)} ballooned`),
+        ],
         memoryBar(vm),
         String(vm.devices.length),
         h('span', { class: 'number' }, size(vm.guaranteed)),
-        h('span', { class: 'number' }, size(vm.max)),
+        canHotPlug(vm)
+          ? h('span', { class: 'number' }, size(vm.max))
+          : label('No hot plug', 'grey', 'It has boot memory alone, none of which can be unplugged'),
         nextRunLabel(vm) || '–',
       ],
     };
@@ -245,7 +251,15 @@ export function vmsView(app) {
         errorAlert(now.error, now.error.status === 400 ? 'The search was not understood' : 'The VMs cannot be shown'),
       now.rows &&
         now.rows.length > 0 && [
-          legend('boot', 'device', 'out', 'mark', 'free'),
+          legend(
+            'boot',
+            'device',
+            'out',
+            now.rows.some((vm) => coming(vm) > 0) && 'asked',
+            now.rows.some((vm) => vm.ballooned > 0) && 'ballooned',
+            'mark',
+            'free',
+          ),
           h('div', { class: 'table-box' }, table('Virtual machines', columns.map(header), now.rows.map(row))),
         ],
       now.rows &&

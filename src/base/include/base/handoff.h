@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For ThreadSanitizer: it does not see the locks inside GLib, which is not built with it, and would take everything
- * that goes from one thread to another through a thread pool or the main loop for a race. So whoever hands an object
- * over says so at both ends. Elsewhere these are nothing.
+ * For ThreadSanitizer: it does not see the locks of GLib, which is not instrumented, and would report a race for
+ * everything passed between threads by a thread pool or the main loop. So both ends of a handover are annotated. In
+ * other builds these expand to nothing.
  */
 #pragma once
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A VM together with what its guest tells, read once; plan/doctor.h makes findings of it. */
+/* A VM together with what its guest reports, read once; plan/doctor.h derives findings from it. */
 #pragma once
 
 #include <glib.h>
 
-#include "guest/look.h"
+#include "agents/look.h"
 #include "hypervisor/connection.h"
 #include "model/vm.h"
 
 /*
- * @vm (owned by the caller) has guest set where it runs; NULL with @error (owned by the caller). @agent: the open
- * conversation with dimmer-guest (owned by the caller), NULL where there is none.
+ * @vm (owned by the caller) has guest set if it runs; NULL with @error (owned by the caller). @agent: the open
+ * conversation with dimmer-guest (owned by the caller), NULL if there is none.
  */
 typedef void (*DmCheckupFunc)(DmVm *vm, DmAgent *agent, GError *error, gpointer data);
 

@@ -14,5 +14,5 @@ typedef struct {
 } DmHostFacts;
 
 /* Blocks; any thread. The caller frees with dm_host_facts_clear(). */
-gboolean dm_host_read(DmConnection *connection, DmHostFacts *facts, GError **error);
+gboolean dm_host_read(DmConnection *connection, DmHostFacts *facts, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void dm_host_facts_clear(DmHostFacts *facts);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a persistent configuration becomes so that the next run has given values.
+ * Derives the persistent configuration that gives the next run the wanted values.
  */
 #pragma once
 
@@ -9,22 +9,39 @@
 #include "model/config.h"
 #include "model/request.h"
 
+/* What the running VM loses or gains, for the definition to follow device by device. */
+typedef struct {
+  const GPtrArray *steps; /* DmStep, in order: from and to: what a device counts for before and after */
+  const DmConfig *live;   /* the running VM's devices, as far as it still has them; NULL: none */
+  gboolean follows;       /* there is nothing else to change: if the steps leave a doubt, nothing is changed */
+  GPtrArray *notes;       /* DmNote, owned: gets one if a doubt was left; may be NULL */
+} DmTrail;
+
 /*
- * @persistent with the values of @values (0: that one stays), memory exactly as asked, not rounded to device sizes:
+ * @persistent with the values of @values (0: unchanged), memory exactly as requested, not rounded to device sizes:
  *
+ * - Along @trail (or NULL), as far as it leads towards the memory that was asked for: the twin of each device goes, or,
+ *   where it has none, its node's cell gives what the device gave; what comes is boot memory of its node. A twin is the
+ *   same by its user alias, or by kind, size, node, place and backing. Where one is like it, but not surely the same,
+ *   none is dropped. What is then left over comes off boot memory before other devices go.
  * - Less memory: the memory devices of the persistent configuration go as dm_plan_unplug() chooses, the rest comes off
  *   boot memory, from the largest NUMA cell first so that cells stay balanced. Where even that leaves something, a DIMM
  *   is traded for boot memory.
- * - More memory becomes boot memory: a DIMM would not be hot unpluggable after a start anyway, for the guest would have
- *   it online as ordinary memory. Each NUMA cell gets its share in proportion. What does not fit below the maximum goes
- * to virtio-mem devices that are there.
- * - @hint (or NULL) is a device that was just plugged or unplugged: its like in the persistent configuration goes
- *   first, then the cell of its node takes the difference; other devices are touched only if neither will do.
+ * - More memory goes to virtio-mem devices that are there, unless the guest has no driver for them, and becomes boot
+ *   memory else. Each NUMA cell gets its share in proportion.
  *
- * Where boot memory reaches maximum, the maximum is kept aside (QEMU does not start with both equal), and comes back
- * when memory falls again.
+ * Where one node alone is to change (@values->one_node), what the trail leaves comes from its devices and its cell, or
+ * goes there; if it cannot give or take it, in whole pages and with floors between its floor and the room of its
+ * devices, that is an error.
+ *
+ * With floors, all above them is devices: see floor.h.
+ *
+ * Each cell is a multiple of its page size.
+ *
+ * Where boot memory reaches maximum, the maximum is saved in the metadata (QEMU does not start with both equal) and
+ * restored when memory falls again.
  *
  * The caller owns the result. NULL with an error of the rules, @vm_name in its message.
  */
-DmConfig *dm_plan_next_run(
-  const DmConfig *persistent, const DmValues *values, const DmMemoryDevice *hint, const char *vm_name, GError **error);
+DmConfig *dm_plan_next_run(const DmConfig *persistent, const DmValues *values, const DmTrail *trail,
+  const char *vm_name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
