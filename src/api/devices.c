@@ -219,7 +219,7 @@ static gboolean read_new_device(const DmBody *body, const DmPlugDefaults *defaul
   }
   wish->size = (uint64_t)size;
   wish->max_size = (uint64_t)max;
-  wish->node = (int)node;
+  wish->one_node = has_node ? (guint)node + 1 : 0;
   return check_max_size(wish, has_max, error);
 }
 

@@ -9,12 +9,10 @@ static DmPlan *make_plug_plan(Call *call, const DmEntry *entry, GError **error) 
   DmWish wish = {.action = DM_ACTION_PLUG, .flags = read_plan_flags(call) & DM_PLAN_FORCE};
   DmPlugDefaults plugs;
   gboolean present, has_max;
-  guint one_node = 0;
   if (!read_size_parameter(call, "plug", &present, &wish.plug.size, error) ||
     !read_size_parameter(call, "max_size", &has_max, &wish.plug.max_size, error) ||
-    !read_plug(call, entry, &plugs, error) || !read_one_node(call, &one_node, error))
+    !read_plug(call, entry, &plugs, error) || !read_one_node(call, &wish.plug.one_node, error))
     return NULL;
-  wish.plug.node = one_node != 0 ? (int)one_node - 1 : 0;
   wish.plug.choose_kind = plugs.choose_kind;
   wish.plug.kind = plugs.kind;
   wish.plug.policy = plugs.policy;

@@ -25,7 +25,8 @@ int verb_plug(const DmVerb *verb, int argc, char **argv) {
   DmWish wish = {.action = DM_ACTION_PLUG};
   ApplyOptions options = {.timeout = APPLY_DEFAULT_TIMEOUT};
   const GOptionEntry entries[] = {
-    {"node", 0, 0, G_OPTION_ARG_STRING, &node, "the guest's NUMA node it goes to (0)", "N"},
+    {"node", 0, 0, G_OPTION_ARG_STRING, &node, "the guest's NUMA node it goes to (0, or whose huge pages it fills)",
+      "N"},
     {"policy", 0, 0, G_OPTION_ARG_STRING, &policy, OPTIONS_POLICY_HELP, "POLICY"},
     {"kind", 0, 0, G_OPTION_ARG_STRING, &kind, OPTIONS_KIND_HELP, "KIND"},
     {"max-size", 0, 0, G_OPTION_ARG_STRING, &max_size, "the most a virtio-mem device can hold (SIZE)", "SIZE"},
@@ -50,7 +51,7 @@ int verb_plug(const DmVerb *verb, int argc, char **argv) {
     (node != NULL && !options_number("--node", node, 0, 1023, &number, &error)) ||
     (timeout != NULL && !options_seconds("--timeout", timeout, &options.timeout, &error)))
     return options_fail(&common, error);
-  wish.plug.node = (int)number;
+  wish.plug.one_node = node != NULL ? number + 1 : 0;
   wish.flags = options_plan_flags(&options);
   return apply_change(&common, &options, argv[1], &wish);
 }

@@ -143,6 +143,15 @@ void plan_explain_kind(const DmPlan *plan, GError **error);
 /* The step of a new virtio-mem device on that node: a transparent huge page (QEMU's default), or the node's page. */
 uint64_t plan_virtio_mem_block(const DmVm *vm, int node);
 
+/* @node takes the new devices of a wish, in whole steps of its pages. */
+typedef gboolean (*PlanTakes)(const DmVm *vm, int node, gconstpointer wanted);
+
+/*
+ * Where new devices go: to the node that is named (@one_node, as in DmValues), else to node 0, as in oVirt, or, with a
+ * note, to the first that takes them where that does not. If none does: the one of the finest step, for the error.
+ */
+int plan_choose_node(DmPlan *plan, const DmVm *vm, guint one_node, PlanTakes takes, gconstpointer wanted);
+
 /* Appends the DIMMs that @size is split into by @policy, with a note if the guest could never release them. */
 void plan_add_dimms(DmPlan *plan, const DmVm *vm, DmPlugPolicy policy, uint64_t size, int node);
 

@@ -93,10 +93,10 @@ static void advise_plug(const DmVm *vm, const DmPlugWish *wish, uint64_t size, u
   gboolean virtio = wish->kind == DM_DEVICE_VIRTIO_MEM;
   g_autofree char *size_text = dm_rule_typed(size);
   g_autofree char *full_text = dm_rule_typed(full);
-  g_autofree char *node = g_strdup_printf("%d", wish->node);
+  g_autofree char *node = g_strdup_printf("%u", wish->one_node - 1);
   const char *words[8] = {NULL};
   guint count = 0;
-  if (wish->node != 0) {
+  if (wish->one_node != 0) {
     words[count++] = "--node";
     words[count++] = node;
   }
@@ -112,67 +112,88 @@ static void advise_plug(const DmVm *vm, const DmPlugWish *wish, uint64_t size, u
     words[3], words[4], words[5], NULL);
 }
 
-static gboolean check_plug_step(const DmVm *vm, const DmPlugWish *wish, uint64_t size, uint64_t step, GError **error) {
+static gboolean check_plug_step(const DmVm *vm, const DmPlugWish *wish, uint64_t step, GError **error) {
   uint64_t nearest;
-  if (dm_rule_step(vm, size, step, &nearest, error))
+  if (dm_rule_step(vm, wish->size, step, &nearest, error))
     return TRUE;
   advise_plug(vm, wish, nearest, wish->max_size, error);
   return FALSE;
 }
 
+/*
+ * What a virtio-mem device on that node is to hold at most: by default what the guest is asked to take, in whole steps
+ * where its kind was not named either.
+ */
+static uint64_t full_of(const DmVm *vm, const DmPlugWish *wish, int node) {
+  if (wish->max_size != 0)
+    return wish->max_size;
+  return wish->choose_kind ? dm_size_round_up(wish->size, dm_vm_plug_step(vm, node)) : wish->size;
+}
+
+static gboolean takes_plug(const DmVm *vm, int node, gconstpointer wanted) {
+  const DmPlugWish *wish = wanted;
+  uint64_t step = dm_vm_plug_step(vm, node);
+  if (wish->kind == DM_DEVICE_DIMM)
+    return wish->size % step == 0;
+  return wish->size % plan_virtio_mem_block(vm, node) == 0 && full_of(vm, wish, node) % step == 0;
+}
+
 static gboolean check_virtio_mem(
-  const DmVm *vm, const DmPlugWish *wish, uint64_t size, uint64_t full, uint64_t block, GError **error) {
-  if (size > full) {
-    g_autofree char *size_text = dm_size_format(size);
+  const DmVm *vm, const DmPlugWish *wish, int node, uint64_t full, uint64_t block, GError **error) {
+  if (wish->size > full) {
+    g_autofree char *size_text = dm_size_format(wish->size);
     g_autofree char *full_text = dm_size_format(full);
     g_set_error(error, DM_ERROR, DM_ERROR_MEMORY_ABOVE_MAXIMUM, DM_RULE_VIRTIO_MEM_FULL, full_text, size_text);
     advise_plug(vm, wish, full, wish->max_size, error);
     return FALSE;
   }
-  if (!check_plug_step(vm, wish, size, block, error))
+  if (!check_plug_step(vm, wish, block, error))
     return FALSE;
-  uint64_t step = dm_vm_plug_step(vm, wish->node);
+  uint64_t step = dm_vm_plug_step(vm, node);
   if (!check_most(vm, full, step, error)) {
-    advise_plug(vm, wish, size, dm_size_round_up(full, step), error);
+    advise_plug(vm, wish, wish->size, dm_size_round_up(full, step), error);
     return FALSE;
   }
   return dm_rule_room(vm, full, error) && (vm->live->slotless_virtio || dm_rule_slot(vm, error));
 }
 
-static gboolean add_plug(DmPlan *plan, const DmVm *vm, const DmPlugWish *plug, uint64_t size, GError **error) {
+static gboolean add_plug(DmPlan *plan, const DmVm *vm, const DmPlugWish *plug, GError **error) {
+  int node = plan_choose_node(plan, vm, plug->one_node, takes_plug, plug);
   if (!dm_rule_kind(vm, plug->kind, error))
     return FALSE;
   if (plug->kind == DM_DEVICE_DIMM) {
-    if (!check_plug_step(vm, plug, size, dm_vm_plug_step(vm, plug->node), error) || !dm_rule_room(vm, size, error) ||
-      !dm_rule_pinned(vm, dm_size_plus(dm_config_memory(vm->live), size), error) || !dm_rule_slot(vm, error))
+    if (!check_plug_step(vm, plug, dm_vm_plug_step(vm, node), error) || !dm_rule_room(vm, plug->size, error) ||
+      !dm_rule_pinned(vm, dm_size_plus(dm_config_memory(vm->live), plug->size), error) || !dm_rule_slot(vm, error))
       return FALSE;
-    plan_add_dimms(plan, vm, plug->policy, size, plug->node);
+    plan_add_dimms(plan, vm, plug->policy, plug->size, node);
     return TRUE;
   }
-  uint64_t full, block = plan_virtio_mem_block(vm, plug->node);
-  if (!dm_rule_size("max-size", plug->max_size != 0 ? plug->max_size : plug->size, &full, error) ||
-    !check_virtio_mem(vm, plug, size, full, block, error))
+  uint64_t full = full_of(vm, plug, node), block = plan_virtio_mem_block(vm, node);
+  if (!check_virtio_mem(vm, plug, node, full, block, error))
     return FALSE;
-  plan_add_plug(plan, vm->live, DM_DEVICE_VIRTIO_MEM, size, full, block, plug->node);
+  plan_add_plug(plan, vm->live, DM_DEVICE_VIRTIO_MEM, plug->size, full, block, node);
   plan_place_devices(plan, vm);
   return TRUE;
 }
 
+/* A DIMM has one size: the most that it holds is not looked at. */
+static gboolean read_full(DmPlugWish *plug, GError **error) {
+  return plug->kind == DM_DEVICE_DIMM || plug->max_size == 0 ||
+    dm_rule_size("max-size", plug->max_size, &plug->max_size, error);
+}
+
 DmPlan *plan_plug(const DmVm *vm, const DmWish *wish, GError **error) {
   DmPlugWish plug = wish->plug;
-  uint64_t size;
-  if (!dm_rule_size("size", plug.size, &size, error) || !dm_rule_running(vm, error) ||
+  if (!dm_rule_size("size", plug.size, &plug.size, error) || !dm_rule_running(vm, error) ||
     !dm_rule_seen(vm, vm->live, wish->seen, error) || !dm_rule_enabled(vm, error) ||
-    !dm_rule_node(vm, vm->live, plug.node, error))
+    (plug.one_node != 0 && !dm_rule_node(vm, vm->live, (int)plug.one_node - 1, error)))
     return NULL;
 
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_PLUG);
   plan->flags = wish->flags;
   if (plug.choose_kind)
     plug.kind = plan_choose_kind(plan, vm);
-  if (plug.choose_kind && plug.max_size == 0)
-    plug.max_size = dm_size_round_up(size, dm_vm_plug_step(vm, plug.node));
-  if (!add_plug(plan, vm, &plug, size, error)) {
+  if (!read_full(&plug, error) || !add_plug(plan, vm, &plug, error)) {
     plan_explain_kind(plan, error);
     return NULL;
   }

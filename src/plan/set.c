@@ -109,30 +109,20 @@ static uint64_t virtio_part(const DmVm *vm, const GPtrArray *devices, uint64_t a
   return grow_virtio(NULL, vm, devices, part) == part ? part : 0;
 }
 
-/* What new devices of that kind would have to add on a node, besides what those that are there take, is whole steps. */
-static gboolean takes_on_node(const DmVm *vm, const GPtrArray *devices, DmDeviceKind kind, uint64_t added, int node) {
-  uint64_t step = dm_vm_plug_step(vm, node), block = plan_virtio_mem_block(vm, node);
-  if (kind == DM_DEVICE_DIMM)
-    return (added - virtio_part(vm, devices, added, step)) % step == 0;
-  return (added - grow_virtio(NULL, vm, devices, added)) % block == 0;
-}
+/* What a raise adds, by what is there and by new devices of @kind. */
+typedef struct {
+  const GPtrArray *growing;
+  DmDeviceKind kind;
+  uint64_t added;
+} Raise;
 
-/*
- * Where new devices go: the node that is named, else node 0, as in oVirt. If that has huge pages which what is added
- * does not fill, the first that takes it.
- */
-static int node_to_raise(
-  DmPlan *plan, const DmVm *vm, const GPtrArray *devices, DmDeviceKind kind, uint64_t added, const DmSetWish *set) {
-  if (set->one_node != 0)
-    return (int)set->one_node - 1;
-  int node = 0, nodes = (int)vm->live->cells->len;
-  while (node < nodes && !takes_on_node(vm, devices, kind, added, node))
-    node++;
-  if (node == 0 || node == nodes)
-    return 0;
-  g_autofree char *page = dm_size_format(dm_config_page(vm->live, 0));
-  plan_note(plan, DM_NOTE_OTHER_NODE, node, vm->name, page);
-  return node;
+/* What new devices would have to add on a node, besides what those that are there take, is whole steps. */
+static gboolean takes_raise(const DmVm *vm, int node, gconstpointer wanted) {
+  const Raise *raise = wanted;
+  uint64_t step = dm_vm_plug_step(vm, node), block = plan_virtio_mem_block(vm, node);
+  if (raise->kind == DM_DEVICE_DIMM)
+    return (raise->added - virtio_part(vm, raise->growing, raise->added, step)) % step == 0;
+  return (raise->added - grow_virtio(NULL, vm, raise->growing, raise->added)) % block == 0;
 }
 
 /* The finest step by which anything here can grow. */
@@ -170,7 +160,8 @@ static void note_passed_over(DmPlan *plan, const DmVm *vm) {
 /* The specification's way: existing virtio-mem devices take what leaves whole DIMMs. */
 static gboolean raise_by_dimms(DmPlan *plan, const DmVm *vm, uint64_t added, const DmSetWish *set, GError **error) {
   g_autoptr(GPtrArray) devices = growing_devices(vm, set->one_node);
-  int node = node_to_raise(plan, vm, devices, DM_DEVICE_DIMM, added, set);
+  const Raise raise = {devices, DM_DEVICE_DIMM, added};
+  int node = plan_choose_node(plan, vm, set->one_node, takes_raise, &raise);
   uint64_t step = dm_vm_plug_step(vm, node);
   uint64_t dimms = added - grow_virtio(plan, vm, devices, virtio_part(vm, devices, added, step));
   if (dimms == 0)
@@ -188,7 +179,8 @@ static gboolean raise_by_dimms(DmPlan *plan, const DmVm *vm, uint64_t added, con
 static gboolean raise_by_virtio_mem(
   DmPlan *plan, const DmVm *vm, uint64_t added, const DmSetWish *set, GError **error) {
   g_autoptr(GPtrArray) devices = growing_devices(vm, set->one_node);
-  int node = node_to_raise(plan, vm, devices, DM_DEVICE_VIRTIO_MEM, added, set);
+  const Raise raise = {devices, DM_DEVICE_VIRTIO_MEM, added};
+  int node = plan_choose_node(plan, vm, set->one_node, takes_raise, &raise);
   uint64_t block = plan_virtio_mem_block(vm, node), rest = added - grow_virtio(plan, vm, devices, added);
   if (rest == 0)
     return TRUE;

@@ -94,7 +94,9 @@ static void add_plug(GString *text, const DmPlugWish *plug) {
   add_size(text, "size", plug->size);
   if (plug->max_size != 0)
     add_size(text, "max-size", plug->max_size);
-  g_string_append_printf(text, " node=%d policy=%s", plug->node, dm_plug_policy_name(plug->policy));
+  if (plug->one_node != 0)
+    g_string_append_printf(text, " node=%u", plug->one_node - 1);
+  g_string_append_printf(text, " policy=%s", dm_plug_policy_name(plug->policy));
 }
 
 static void add_enable(GString *text, const DmEnableWish *enable) {

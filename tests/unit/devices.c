@@ -91,10 +91,15 @@ typedef struct {
 } PlugCase;
 
 #define DIMM(mib, at, how) \
-  { .kind = DM_DEVICE_DIMM, .size = mib, .node = at, .policy = how }
+  { .kind = DM_DEVICE_DIMM, .size = mib, .one_node = (at) + 1, .policy = how }
 #define VIRTIO(mib, most) \
   { .kind = DM_DEVICE_VIRTIO_MEM, .size = mib, .max_size = most }
+#define ANY_DIMM(mib) \
+  { .kind = DM_DEVICE_DIMM, .size = mib, .policy = DM_POLICY_WHOLE }
+#define AUTO(mib, most) \
+  { .choose_kind = TRUE, .size = mib, .max_size = most, .policy = DM_POLICY_WHOLE }
 #define PLAIN "running: 1024 max=4096/16 g=1024 | 1024 max=4096/16"
+#define MIXED "running: 1024+1024 max=8192/16 page=1024+2 g=1 | -"
 
 static const PlugCase plug_cases[] = {
   {"ovirt", PLAIN, DIMM(512, 0, DM_POLICY_OVIRT), "+d128@0 +d384@0 => 1536/1024 | 1536 max=4096/16"},
@@ -107,7 +112,6 @@ static const PlugCase plug_cases[] = {
   {"absurd", PLAIN, DIMM((uint64_t)1 << 43, 0, DM_POLICY_WHOLE), "error memory-above-maximum"},
   {"node", "running: 512+512 max=4096/16 g=1 | -", DIMM(128, 1, DM_POLICY_WHOLE), "+d128@1 => 1152/1 | -"},
   {"no-such-node", "running: 512+512 max=4096/16 | -", DIMM(128, 2, DM_POLICY_WHOLE), "error no-such-node"},
-  {"negative-node", PLAIN, DIMM(128, -1, DM_POLICY_WHOLE), "error no-such-node"},
   {"no-free-slot", "running: 1024 max=4096/1 d128 | -", DIMM(128, 0, DM_POLICY_WHOLE), "error no-free-slot"},
   {"fine-in-two-slots", "running: 1024 max=4096/2 g=1 | -", DIMM(1024, 0, DM_POLICY_FINE),
     "+d128@0 +d896@0 => 2048/1 | -"},
@@ -146,6 +150,18 @@ static const PlugCase plug_cases[] = {
   {"virtio-mem-block", PLAIN, VIRTIO(511, 1024), "error not-a-multiple"},
   {"virtio-mem-max-size", PLAIN, VIRTIO(512, 1000), "error not-a-multiple"},
   {"virtio-mem-of-huge-pages", "running: 1024 max=8192/16 page=1024 | -", VIRTIO(1024, 1152), "error not-a-multiple"},
+  /* The first node whose huge pages it fills, where none is named. */
+  {"huge-pages-of-the-other", MIXED, ANY_DIMM(256), "+d256@1 => 2304/1 | -"},
+  {"huge-pages-of-both", MIXED, ANY_DIMM(1024), "+d1024@0 => 3072/1 | -"},
+  {"huge-pages-of-none", MIXED, ANY_DIMM(100), "error not-a-multiple"},
+  {"huge-pages-of-the-named", MIXED, DIMM(256, 0, DM_POLICY_WHOLE), "error not-a-multiple"},
+  {"huge-pages-of-the-third", "running: 1024+1024+512 max=8192/16 page=1024+1024+2 g=1 | -", ANY_DIMM(128),
+    "+d128@2 => 2688/1 | -"},
+  {"virtio-mem-of-the-other", MIXED, VIRTIO(256, 0), "+v256:256@1 => 2304/1 | -"},
+  {"virtio-mem-full-of-the-other", MIXED, VIRTIO(1024, 1152), "+v1152:1024@1 => 3072/1 | -"},
+  {"virtio-mem-of-both", MIXED, VIRTIO(1024, 2048), "+v2048:1024@0 => 3072/1 | -"},
+  {"virtio-mem-full-of-none", MIXED, VIRTIO(256, 300), "error not-a-multiple"},
+  {"auto-of-the-other", MIXED, AUTO(384, 0), "+d384@1 => 2432/1 | -"},
   {"virtio-mem-larger-than-itself", PLAIN, VIRTIO(1024, 512), "error memory-above-maximum"},
   {"virtio-mem-above-maximum", PLAIN, VIRTIO(512, 3200), "error memory-above-maximum"},
   {"virtio-mem-not-enabled", "running: ~1024 | -", VIRTIO(512, 1024), "error not-enabled"},
@@ -161,6 +177,20 @@ static void test_plug(gconstpointer data) {
   DmPlan *plan = plug_plan(vm, &wish, &error);
   g_autofree char *text = plan_text_take(plan, error);
   g_assert_cmpstr(text, ==, c->expected);
+}
+
+/* Where the huge pages of one node alone are filled, the note says so; and the error's steps are the finest. */
+static void test_huge_pages_words(void) {
+  g_autoptr(GError) error = NULL;
+  g_autoptr(DmVm) vm = vm_from(MIXED);
+  DmPlugWish wish = ANY_DIMM(256 * DM_MIB), odd = ANY_DIMM(100 * DM_MIB);
+  g_autoptr(DmPlan) plan = plug_plan(vm, &wish, &error);
+  g_assert_no_error(error);
+  g_assert_cmpuint(plan->notes->len, ==, 1);
+  g_assert_cmpint(((const DmNote *)plan->notes->pdata[0])->code, ==, DM_NOTE_OTHER_NODE);
+  g_assert_null(plug_plan(vm, &odd, &error));
+  g_assert_error(error, DM_ERROR, DM_ERROR_NOT_A_MULTIPLE);
+  g_assert_nonnull(strstr(error->message, "add 128 MiB"));
 }
 
 /* The error names the nodes that there are. */
@@ -380,6 +410,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/devices/goes-on", test_goes_on);
   g_test_add_func("/devices/unplug-by-id", test_unplug_by_id);
   g_test_add_func("/devices/no-such-node", test_no_such_node);
+  g_test_add_func("/devices/huge-pages-words", test_huge_pages_words);
   g_test_add_func("/devices/pinned", test_pinned);
   g_test_add_func("/devices/plug-alias", test_plug_alias);
   g_test_add_func("/devices/settle-nothing", test_settle_nothing);

@@ -289,7 +289,7 @@ static void test_plug(void) {
     g_autoptr(DmVm) vm = random_vm(rand, &text);
     DmPlugWish wish = {.kind = g_rand_boolean(rand) ? DM_DEVICE_DIMM : DM_DEVICE_VIRTIO_MEM,
       .size = (uint64_t)g_rand_int_range(rand, 1, 12) * 128 * DM_MIB,
-      .node = g_rand_int_range(rand, 0, 2),
+      .one_node = (guint)g_rand_int_range(rand, 0, 3),
       .policy = (DmPlugPolicy)g_rand_int_range(rand, 0, 3)};
     g_autoptr(GError) error = NULL;
     g_autoptr(DmPlan) plan = plug_plan(vm, &wish, &error);
@@ -301,7 +301,7 @@ static void test_plug(void) {
       g_assert_cmpint(dm_error_info_of(error)->exit_status, ==, DM_EXIT_RULE);
     }
     if (g_test_failed())
-      g_test_message("%s: %" G_GUINT64_FORMAT " on node %d", text, wish.size / DM_MIB, wish.node);
+      g_test_message("%s: %" G_GUINT64_FORMAT " on node %u - 1", text, wish.size / DM_MIB, wish.one_node);
   }
   g_assert_cmpuint(plugged, >, ROUNDS / 20);
 }

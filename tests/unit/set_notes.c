@@ -19,7 +19,7 @@ static const Case notes[] = {
     {"(512 MiB) would leave 1664 MiB", "(640 MiB) would leave 1536 MiB", "2000 MiB"}},
   {"device-sizes", "running: 1024 max=4096/16 d256 d256 | 1536 max=4096/16", "memory=1100", {"1100 MiB", "1280 MiB"}},
   {"other-node", "running: 1024+1024 max=8192/16 page=1024+2 | -", "memory=2176",
-    {"node 1 of web1", "pages of node 0, of 1024 MiB"}},
+    {"node 1 of web1", "node 0 has pages of 1024 MiB"}},
   {"transient", "running: 1024 max=4096/16 d256 | -", "memory=1024", {"transient"}},
   {"maximum", "running: 1024 max=4096/16 | 1024 max=4096/16", "max=8192", {"next start"}},
   {"maximum-kept-aside", "running: 1024 max=4096/16 | 1024 max=4096/16", "memory=4096 next-run", {"4096 MiB"}},

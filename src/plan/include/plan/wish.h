@@ -21,8 +21,7 @@ typedef struct {
   gboolean choose_kind;                 /* where memory grows by new devices: these, as for a plug */
   DmDeviceKind kind;
   DmPlugPolicy policy;
-  guint
-    one_node; /* 1 + the NUMA node that alone gives or takes memory; 0: as it suits, and what is plugged to node 0 */
+  guint one_node;            /* 1 + the NUMA node that alone gives or takes memory; 0: any, and a plug as below */
   char *title, *description; /* of the VM, running and defined; "": none; NULL: unchanged */
   char *left_out;            /* requested values that dimmer does not change, for display; NULL: none */
 } DmSetWish;
@@ -32,7 +31,7 @@ typedef struct {
   DmDeviceKind kind;
   uint64_t size;     /* virtio-mem: what the guest is requested to take at once */
   uint64_t max_size; /* virtio-mem: the maximum the device can hold; 0: size. Ignored where DIMMs are chosen */
-  int node;
+  guint one_node;    /* 1 + the NUMA node it goes to; 0: node 0, or the first whose huge pages it fills */
   DmPlugPolicy policy;
 } DmPlugWish;
 
