@@ -130,9 +130,8 @@ void page_free(Page *page) {
 /* ---- requests ---- */
 
 static void reply_file(Call *call, const File *file, const char *cache) {
-  const char *encodings = dm_http_request_header(call->http, "Accept-Encoding");
   const char *known = dm_http_request_header(call->http, "If-None-Match");
-  gboolean packed = file->packed != NULL && encodings != NULL && strstr(encodings, "gzip") != NULL;
+  gboolean packed = file->packed != NULL && dm_http_accepts_gzip(call->http);
   dm_http_reply_header(call->http, "Cache-Control", cache);
   dm_http_reply_header(call->http, "ETag", file->tag);
   dm_http_reply_header(call->http, "Vary", "Accept-Encoding");

@@ -58,9 +58,8 @@ static void free_pulled(void *data) {
   g_free(pulled);
 }
 
-void dm_http_reply_pulled(DmHttpRequest *request, guint status, const char *content_type, DmHttpNext next,
-  gpointer data, GDestroyNotify destroy) {
-  g_return_if_fail(request->state == REQUEST_HANDED);
+static void reply_pulled(DmHttpRequest *request, guint status, const char *content_type, DmHttpNext next, gpointer data,
+  GDestroyNotify destroy) {
   Pulled *pulled = g_new0(Pulled, 1);
   pulled->request = request;
   pulled->next = next;
@@ -73,4 +72,39 @@ void dm_http_reply_pulled(DmHttpRequest *request, guint status, const char *cont
     MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
   http_send_response(request, status, content_type, response);
   http_expect(http_connection_of(request), request->server->request_time);
+}
+
+static void reply_packed(DmHttpRequest *request, guint status, const char *content_type, DmHttpNext next, gpointer data,
+  GDestroyNotify destroy) {
+  HttpCoder *coder = http_coder_new(next, data, destroy);
+  reply_pulled(request, status, content_type, http_coder_next, coder, http_coder_free);
+}
+
+void dm_http_reply_pulled(DmHttpRequest *request, guint status, const char *content_type, DmHttpNext next,
+  gpointer data, GDestroyNotify destroy) {
+  g_return_if_fail(request->state == REQUEST_HANDED);
+  gboolean packed = http_code_answer(request, content_type, G_MAXUINT64);
+  (packed ? reply_packed : reply_pulled)(request, status, content_type, next, data, destroy);
+}
+
+typedef struct {
+  GPtrArray *pieces;
+  guint at; /* the piece that is next */
+} Pieces;
+
+static GBytes *next_piece(gpointer data, gboolean *failed) {
+  Pieces *left = data;
+  return left->at < left->pieces->len ? g_bytes_ref(left->pieces->pdata[left->at++]) : NULL;
+}
+
+static void free_pieces(gpointer data) {
+  Pieces *left = data;
+  g_ptr_array_unref(left->pieces);
+  g_free(left);
+}
+
+void http_reply_coded(DmHttpRequest *request, guint status, const char *content_type, GPtrArray *pieces) {
+  Pieces *left = g_new0(Pieces, 1);
+  left->pieces = g_ptr_array_ref(pieces);
+  reply_packed(request, status, content_type, next_piece, left, free_pieces);
 }

@@ -9,55 +9,6 @@
 /* The callback copies through a window of this size. */
 #define WINDOW ((gsize)64 * 1024)
 
-/* A client that used TLS once uses nothing else for a year (HSTS, RFC 6797). */
-#define STRICT_TRANSPORT "max-age=31536000"
-
-struct ReplyHeader {
-  ReplyHeader *next;
-  const char *value; /* behind the name */
-  char name[];
-};
-
-void dm_http_reply_header(DmHttpRequest *request, const char *name, const char *value) {
-  gsize name_size = strlen(name) + 1, value_size = strlen(value) + 1;
-  ReplyHeader *header = g_malloc(sizeof *header + name_size + value_size);
-  memcpy(header->name, name, name_size);
-  header->value = memcpy(header->name + name_size, value, value_size);
-  header->next = NULL;
-  ReplyHeader **end = &request->headers;
-  while (*end != NULL)
-    end = &(*end)->next;
-  *end = header;
-}
-
-void http_free_reply_headers(DmHttpRequest *request) {
-  while (request->headers != NULL) {
-    ReplyHeader *next = request->headers->next;
-    g_free(request->headers);
-    request->headers = next;
-  }
-}
-
-void http_send_response(DmHttpRequest *request, guint status, const char *content_type, struct MHD_Response *response) {
-  if (content_type != NULL)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-  if (dm_http_request_is_tls(request))
-    MHD_add_response_header(response, "Strict-Transport-Security", STRICT_TRANSPORT);
-  for (const ReplyHeader *header = request->headers; header != NULL; header = header->next)
-    MHD_add_response_header(response, header->name, header->value);
-  if (request->is_last) {
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    http_connection_of(request)->lingers = TRUE;
-  }
-  request->state = REQUEST_ANSWERED;
-  request->failed = MHD_queue_response(request->connection, status, response) != MHD_YES;
-  MHD_destroy_response(response);
-  if (request->suspended) {
-    request->suspended = FALSE;
-    http_resume(request);
-  }
-}
-
 /* A client that reads its answer byte by byte is as bad as one that sends its request so. */
 static void expect_taken(DmHttpRequest *request, guint64 size) {
   http_expect(http_connection_of(request), request->server->request_time * (gint64)(1 + size / HTTP_TURN));
@@ -67,8 +18,7 @@ static void unref_bytes(void *bytes) {
   g_bytes_unref(bytes);
 }
 
-void dm_http_reply(DmHttpRequest *request, guint status, const char *content_type, GBytes *body) {
-  g_return_if_fail(request->state == REQUEST_HANDED);
+static void reply_plain(DmHttpRequest *request, guint status, const char *content_type, GBytes *body) {
   gsize size = 0;
   gconstpointer bytes = body != NULL ? g_bytes_get_data(body, &size) : NULL;
   struct MHD_Response *response = size == 0
@@ -76,6 +26,17 @@ void dm_http_reply(DmHttpRequest *request, guint status, const char *content_typ
     : MHD_create_response_from_buffer_with_free_callback_cls(size, (void *)bytes, unref_bytes, g_bytes_ref(body));
   http_send_response(request, status, content_type, response);
   expect_taken(request, size);
+}
+
+void dm_http_reply(DmHttpRequest *request, guint status, const char *content_type, GBytes *body) {
+  g_return_if_fail(request->state == REQUEST_HANDED);
+  if (body == NULL || !http_code_answer(request, content_type, g_bytes_get_size(body))) {
+    reply_plain(request, status, content_type, body);
+    return;
+  }
+  g_autoptr(GPtrArray) pieces = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+  g_ptr_array_add(pieces, g_bytes_ref(body));
+  http_reply_coded(request, status, content_type, pieces);
 }
 
 typedef struct {
@@ -134,6 +95,10 @@ void dm_http_reply_pieces(DmHttpRequest *request, guint status, const char *cont
   guint64 total = 0;
   for (guint i = 0; i < pieces->len; i++)
     total += g_bytes_get_size(pieces->pdata[i]);
+  if (http_code_answer(request, content_type, total)) {
+    http_reply_coded(request, status, content_type, pieces);
+    return;
+  }
   http_send_response(request, status, content_type,
     pieces->len <= PIECES_AT_ONCE ? response_of_few(pieces) : response_of_many(pieces, total));
   expect_taken(request, total);

@@ -160,9 +160,24 @@ void http_expect_nothing(HttpConnection *connection);
 void http_linger(DmHttpServer *server, int fd);
 void http_end_lingering(DmHttpServer *server);
 
-/* reply.c */
+/* response.c */
 void http_send_response(DmHttpRequest *request, guint status, const char *content_type, struct MHD_Response *response);
+gboolean http_has_reply_header(const DmHttpRequest *request, const char *name);
 void http_free_reply_headers(DmHttpRequest *request);
+
+/*
+ * coding.c: whether an answer of @size bytes (G_MAXUINT64: not known) is sent as gzip: text, the client accepts it, and
+ * the handler has not coded it itself. If so, the answer's headers say it.
+ */
+gboolean http_code_answer(DmHttpRequest *request, const char *content_type, guint64 size);
+/* An answer that is generated, as gzip: http_coder_next() is a DmHttpNext over the one it owns. */
+typedef struct HttpCoder HttpCoder;
+HttpCoder *http_coder_new(DmHttpNext next, gpointer data, GDestroyNotify destroy) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *http_coder_next(gpointer coder, gboolean *failed);
+void http_coder_free(gpointer coder);
+
+/* pulled.c: answers with @pieces as gzip, after http_code_answer(). */
+void http_reply_coded(DmHttpRequest *request, guint status, const char *content_type, GPtrArray *pieces);
 
 /* stream.c: its request has ended: notifies its opener. NULL is allowed. */
 void http_stream_close(DmHttpStream *stream);

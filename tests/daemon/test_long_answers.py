@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers that are long, with 10,000 VMs of libvirt's test driver: each takes a bounded part of the daemon's memory."""
 
+import gzip
 import re
 import uuid
 from pathlib import Path
@@ -44,6 +45,13 @@ def test_long_answers(many):
     assert len(as_json) == COUNT - 1 and 'statistic' in as_json[-1]['statistics']
     # It was made while it was read: no more than a part of it was in memory.
     assert many.is_sanitized() or most_resident(many) - before < 40
+
+    # To a client that takes gzip it goes so, generated or not.
+    for path in 'vms?follow=statistics', 'vms':
+        plain, packed = (client.get(path, headers=headers) for headers in ({}, {'Accept-Encoding': 'gzip'}))
+        assert (plain.headers['Content-Encoding'], packed.headers['Content-Encoding']) == (None, 'gzip')
+        assert len(packed.body) < len(plain.body) / 8
+        assert b'<vms>' in plain.body and gzip.decompress(packed.body).count(b'</vm>') == COUNT
 
     # Searches of 4 KB.
     for text in (' or '.join(f'name=vm{i:05}x' for i in range(220)), 'name=' + 'm*' * 2000 + 'b', 'ab ' * 1300,

@@ -94,12 +94,19 @@ static void read_up_to(int fd, GString *into, const char *end) {
     read_exactly(fd, into, 1);
 }
 
-char *client_read_chunk(int fd) {
+/* Appends it. FALSE: it is the last one, which is empty. */
+static gboolean read_chunk(int fd, GString *into) {
   g_autoptr(GString) size = g_string_new(NULL);
   read_up_to(fd, size, "\r\n");
+  gsize had = into->len, length = strtoul(size->str, NULL, 16);
+  read_exactly(fd, into, length + 2);
+  g_string_truncate(into, had + length);
+  return length > 0;
+}
+
+char *client_read_chunk(int fd) {
   GString *chunk = g_string_new(NULL);
-  read_exactly(fd, chunk, strtoul(size->str, NULL, 16) + 2);
-  g_string_truncate(chunk, chunk->len - 2);
+  read_chunk(fd, chunk);
   return g_string_free(chunk, FALSE);
 }
 
@@ -118,6 +125,12 @@ Answer *client_read(int fd, const char *method) {
   Answer *answer = client_read_head(fd);
   if (g_str_has_prefix(method, "HEAD"))
     return answer;
+  g_autofree char *coding = answer_header(answer, "Transfer-Encoding");
+  if (coding != NULL) {
+    while (read_chunk(fd, answer->body)) {
+    }
+    return answer;
+  }
   g_autofree char *length = answer_header(answer, "Content-Length");
   g_assert_nonnull(length);
   read_exactly(fd, answer->body, strtoul(length, NULL, 10));
@@ -128,6 +141,14 @@ Answer *client_get(int fd, const char *uri) {
   g_autofree char *text = g_strdup_printf("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", uri);
   client_send(fd, text);
   return client_read(fd, "GET");
+}
+
+GString *client_read_to_end(int fd) {
+  GString *all = g_string_new(NULL);
+  char bytes[4096];
+  for (ssize_t part; (part = recv(fd, bytes, sizeof bytes, 0)) > 0;)
+    g_string_append_len(all, bytes, part);
+  return all;
 }
 
 gboolean client_at_end(int fd) {

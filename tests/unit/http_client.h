@@ -38,6 +38,9 @@ Answer *client_get(int fd, const char *uri);
 /* Sends @text byte by byte, again and again, until the server closes, or gives up: seconds. Closes the socket. */
 double client_drip(int fd, const char *text);
 
+/* All that comes until the server closes. */
+GString *client_read_to_end(int fd);
+
 /* Whether the server has closed: nothing more comes. */
 gboolean client_at_end(int fd);
 

@@ -124,6 +124,50 @@ static void on_much(DmHttpRequest *request) {
   dm_http_reply(request, 200, TEXT, body);
 }
 
+/* Generated while it is sent: numbers up to SITE_PIECES. */
+static GBytes *next_number(gpointer data, gboolean *failed) {
+  guint *at = data;
+  if (*at == SITE_PIECES)
+    return NULL;
+  g_autofree char *text = g_strdup_printf("<%u>", (*at)++);
+  return g_bytes_new(text, strlen(text));
+}
+
+static void on_made(DmHttpRequest *request) {
+  dm_http_reply_pulled(request, 200, TEXT, next_number, g_new0(guint, 1), g_free);
+}
+
+static GBytes *next_broken(gpointer data, gboolean *failed) {
+  guint *at = data;
+  *failed = *at == SITE_PIECES / 2;
+  return *failed ? NULL : next_number(data, failed);
+}
+
+static void on_broken(DmHttpRequest *request) {
+  dm_http_reply_pulled(request, 200, TEXT, next_broken, g_new0(guint, 1), g_free);
+}
+
+static void on_long(DmHttpRequest *request) {
+  g_autoptr(GString) text = g_string_new(NULL);
+  for (guint i = 0; i < SITE_PIECES; i++)
+    g_string_append_printf(text, "%u\n", i * i);
+  reply_text(request, 200, text->str);
+}
+
+/* Coded by the handler, or so it says. */
+static void on_coded(DmHttpRequest *request) {
+  gsize size = 5000;
+  g_autoptr(GBytes) body = g_bytes_new_take(g_malloc0(size), size);
+  dm_http_reply_header(request, "Content-Encoding", "x-none");
+  dm_http_reply(request, 200, TEXT, body);
+}
+
+static void on_font(DmHttpRequest *request) {
+  gsize size = 5000;
+  g_autoptr(GBytes) body = g_bytes_new_take(g_malloc0(size), size);
+  dm_http_reply(request, 200, "font/woff2", body);
+}
+
 static void on_nothing(DmHttpRequest *request) {
   dm_http_reply(request, 204, NULL, NULL);
 }
@@ -151,6 +195,11 @@ static void on_request(DmHttpRequest *request, gpointer data) {
     {"/stop", on_stop},
     {"/nothing", on_nothing},
     {"/much", on_much},
+    {"/made", on_made},
+    {"/broken", on_broken},
+    {"/long", on_long},
+    {"/coded", on_coded},
+    {"/font", on_font},
   };
   g_assert_true(data == &site);
   site.requests++;

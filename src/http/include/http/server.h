@@ -86,7 +86,15 @@ char *dm_http_network(const char *address) G_GNUC_WARN_UNUSED_RESULT;
 void dm_http_request_set_data(DmHttpRequest *request, gpointer data, GDestroyNotify destroy);
 gpointer dm_http_request_data(const DmHttpRequest *request);
 
-/* ---- the answer ---- */
+/* Whether the client takes answers coded as gzip (Accept-Encoding). */
+gboolean dm_http_accepts_gzip(const DmHttpRequest *request);
+
+/*
+ * ---- the answer ----
+ *
+ * Text (XML, JSON, text/...) of more than a packet is sent as gzip to clients that accept it, unless the handler has
+ * set Content-Encoding itself.
+ */
 
 /* Adds a header to the answer, before it is sent. A value with a line break is dropped. */
 void dm_http_reply_header(DmHttpRequest *request, const char *name, const char *value);
