@@ -99,7 +99,7 @@ static gboolean has_reached(const DmBalloonWatch *watch) {
 
 /* The guest has its memory back whenever its driver comes. */
 static gboolean stands(const DmBalloonWatch *watch, DmBalloonEnd why) {
-  return watch->stands && watch->target + NUDGE >= watch->goal && is_deflating(watch) &&
+  return watch->stands && is_deflating(watch) &&
     (why == DM_BALLOON_SHORT || why == DM_BALLOON_SILENT || why == DM_BALLOON_TIME);
 }
 
@@ -134,7 +134,7 @@ static DmBalloonMove end(DmBalloonWatch *watch, DmBalloonEnd why) {
 static void follow_rise(DmBalloonWatch *watch) {
   if (watch->target == 0 || watch->autodeflate || watch->actual < MAX(watch->from, watch->target) + DM_MIB)
     return;
-  watch->from = watch->lowest = watch->actual;
+  watch->from = watch->actual;
   watch->rose = TRUE;
 }
 
@@ -156,20 +156,14 @@ static gboolean is_lowered_by_others(const DmBalloonWatch *watch) {
  * once it moves.
  */
 static gboolean needs_nudge(const DmBalloonWatch *watch) {
-  return !watch->nudged && is_deflating(watch) && watch->goal - watch->actual >= 2 * NUDGE &&
-    watch->target == watch->goal && watch->actual == watch->from && has_seen_target(watch);
-}
-
-static DmBalloonMove nudge(DmBalloonWatch *watch) {
-  watch->nudged = TRUE;
-  return set(watch, watch->goal - NUDGE);
+  return is_deflating(watch) && watch->target == watch->goal && watch->goal - watch->actual >= 2 * NUDGE &&
+    watch->actual == watch->from && has_seen_target(watch);
 }
 
 /* It does not move any more. A balloon that came back was set so by others: their target stands, as it is reached. */
 static DmBalloonEnd find_obstacle(const DmBalloonWatch *watch, gboolean silent) {
   gboolean came_back = !is_deflating(watch) && !watch->autodeflate && watch->actual >= watch->lowest + DM_MIB;
-  gboolean stays_up = watch->rose && watch->actual == watch->from;
-  return silent ? DM_BALLOON_SILENT : came_back || stays_up ? DM_BALLOON_OTHERS : DM_BALLOON_SHORT;
+  return silent ? DM_BALLOON_SILENT : came_back || watch->rose ? DM_BALLOON_OTHERS : DM_BALLOON_SHORT;
 }
 
 static gboolean is_silent(const DmBalloonWatch *watch) {
@@ -221,10 +215,10 @@ DmBalloonMove dm_balloon_next(DmBalloonWatch *watch, const DmBalloonStats *stats
     return end(watch, watch->stop ? DM_BALLOON_STOPPED : DM_BALLOON_TIME);
   if (!has_reached(watch)) {
     if (needs_nudge(watch))
-      return nudge(watch);
+      return set(watch, watch->goal - NUDGE);
     return stands_still(watch) ? end(watch, find_obstacle(watch, is_silent(watch))) : wait;
   }
-  if (watch->target != 0 && !watch->fresh) {
+  if (!watch->fresh) {
     watch->fresh = TRUE;
     watch->reached_s = watch->updated_s;
   }

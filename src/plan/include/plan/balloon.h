@@ -85,7 +85,7 @@ typedef struct {
   gint64 until_us; /* the end of the time for it */
   gboolean stop;   /* waiting was stopped */
   /* All below is dm_balloon_next()'s own: 0 at first. */
-  gboolean begun, proven, fresh, rose, nudged, standing, retracting;
+  gboolean begun, proven, fresh, rose, standing, retracting;
   gboolean looked;                       /* since the last target */
   gboolean rises;                        /* its last move was upward */
   guint heard;                           /* reports since the last target */
