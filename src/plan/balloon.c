@@ -11,11 +11,6 @@
 #include "change.h"
 #include "words/rules.h"
 
-uint64_t dm_balloon_goal(const DmVm *vm, uint64_t memory) {
-  uint64_t fixed = dm_config_fixed(vm->live), virtio = dm_config_memory(vm->live) - fixed;
-  return MAX(MIN(fixed, dm_size_minus(memory, virtio)), DM_MIB);
-}
-
 gboolean dm_balloon_gives(const DmStep *planned) {
   return planned->to > planned->from;
 }
@@ -26,7 +21,8 @@ uint64_t dm_balloon_last_goal(
   uint64_t fixed = dm_config_fixed(vm->live), least = dm_balloon_gives(planned) ? planned->from : step->to;
   if (memory == 0 || (!takes && !own))
     return MIN(step->to, fixed);
-  uint64_t goal = MAX(dm_balloon_goal(vm, memory), takes ? DM_MIB : MIN(least, fixed));
+  uint64_t virtio = dm_config_memory(vm->live) - fixed;
+  uint64_t goal = MAX(dm_size_minus(memory, virtio), takes ? DM_MIB : MIN(least, fixed));
   return MAX(MIN(goal, dm_size_minus(fixed, plan->balloon_others)), DM_MIB);
 }
 
@@ -207,7 +203,7 @@ void plan_balloon(DmPlan *plan, const DmVm *vm, uint64_t memory) {
   gboolean uses = (plan->flags & DM_PLAN_BALLOON) != 0;
   uint64_t most = can_give(plan, vm, held), others = dm_balloon_of_others(vm->live, held);
   uint64_t stays = MIN(held - most, held - aside);
-  gboolean takes = memory != 0 && uses && plan->one_node == 0 && usable_after(plan, vm) > memory;
+  gboolean takes = memory != 0 && uses && usable_after(plan, vm) > memory;
   gboolean gives = memory > usable_after(plan, vm) && most > 0;
   uint64_t wanted = takes || gives ? dm_size_minus(memory, virtio) : actual;
   uint64_t goal = MAX(MIN(wanted, gives ? dm_size_minus(after, stays) : after), DM_MIB);

@@ -20,12 +20,6 @@
  */
 uint64_t dm_balloon_reserve(uint64_t memory, gboolean autodeflate);
 
-/*
- * What the balloon is to leave of boot memory and DIMMs so that the guest can use @memory in all, with the devices that
- * @vm has now: at most all of them, and at least 1 MiB.
- */
-uint64_t dm_balloon_goal(const DmVm *vm, uint64_t memory);
-
 /* It leaves the guest more in the end: what else the plan lowers, that makes up for. */
 gboolean dm_balloon_gives(const DmStep *planned);
 
