@@ -10,6 +10,7 @@
 #include "domain_xml.h"
 #include "metadata.h"
 #include "words/finding.h"
+#include "words/host_failure.h"
 
 static DmVmState state_of(int state) {
   switch (state) {
@@ -325,49 +326,13 @@ gboolean dm_domain_describe(
     set_words(domain, vm, VIR_DOMAIN_METADATA_DESCRIPTION, description, error);
 }
 
-/*
- * The meaning of a QEMU message, and the remedy. Both pieces occur in the message, whatever a version has between or
- * around (5.2 to 10: hw/mem/memory-device.c and pc-dimm.c, util/oslib-posix.c, system/physmem.c, hw/i386/pc.c,
- * hw/arm/virt.c).
- */
-static const struct {
-  const char *says, *also, *means;
-} host_failures[] = {
-  {"vhost", "free memory slots",
-    "a vhost device of the VM (a network card, vsock, a vhost-user back end) can map no more memory regions; unplug a memory device, plug fewer, larger ones, or raise max_mem_regions of the host's module vhost"},
-  {"hypervisor", "free memory slots",
-    "the host's KVM can map no more memory regions; unplug a memory device, or plug fewer, larger ones"},
-  {"KVM_SET_USER_MEMORY_REGION", "failed",
-    "the host's KVM can map no more memory regions; unplug a memory device, or plug fewer, larger ones"},
-  {"annot allocate memory", "", "the host is out of memory; free some there, or plug less"},
-  {"nsufficient free host memory", "", "the host is out of memory; free some there, or plug less"},
-  {"preallocating memory failed", "", "the host is out of memory; free some there, or plug less"},
-  {"unable to map backing store", "", "the host is out of memory of that kind; free some there, or plug less"},
-  {"o space left on device", "", "the host has no room for the memory's file; free some there, or plug less"},
-  {"missing acpi", "", "the VM was started without ACPI, which memory hot plug needs; turn it on for the next start"},
-  {"acpi disabled", "", "the VM was started without ACPI, which memory hot plug needs; turn it on for the next start"},
-  {"o more available PCI slots", "",
-    "the VM has no free PCI slot, of which each virtio-mem device takes one; give it more pcie-root-port controllers for "
-    "the next start, or plug a DIMM"},
-  {"address range conflicts", "memory device",
-    "another memory device is where this one was to go, plugged meanwhile or unknown to libvirt; retry, and if that fails again, unplug the other one"},
-  {"slot", "is busy", "another program plugged a memory device meanwhile; retry"},
-  {"memory device", "already being used", "another program plugged a memory device meanwhile; retry"},
-  {"memory fragmented", "",
-    "there is no gap left below the maximum that holds the device; plug less, or unplug what lies between"},
-  {"not enough space", "memory devices",
-    "the VM has no room left for it below its maximum; plug less, or get a larger maximum at the next start"},
-};
-
-/* Prefixes QEMU's message with its meaning, if known. */
-static void explain(GError **error) {
-  for (gsize i = 0; error != NULL && i < G_N_ELEMENTS(host_failures); i++) {
-    if (strstr((*error)->message, host_failures[i].says) == NULL ||
-      strstr((*error)->message, host_failures[i].also) == NULL)
-      continue;
-    g_prefix_error(error, "%s: ", host_failures[i].means);
-    return;
-  }
+/* Prefixes the message of QEMU or libvirt with its meaning, if known. Returns what the host lacks. */
+static DmHostLack explain(GError **error) {
+  DmHostLack lack = DM_LACKS_UNKNOWN;
+  const char *means = error != NULL ? dm_host_failure((*error)->message, &lack) : NULL;
+  if (means != NULL)
+    g_prefix_error(error, "%s: ", means);
+  return lack;
 }
 
 static gboolean ask_unplug(virDomainPtr domain, const DmStep *step, gboolean *look, GError **error) {
@@ -404,7 +369,7 @@ static gboolean ask_resize(virDomainPtr domain, const DmStep *step, GError **err
   return FALSE;
 }
 
-/* If a host is out of huge pages, QEMU only says that it cannot allocate. */
+/* If a host is out of huge pages, QEMU only says that it cannot allocate, each version in its own words. */
 static gboolean ask_plug(virDomainPtr domain, const DmVm *vm, const DmStep *step, GError **error) {
   g_autofree char *device = device_xml_format(step);
   uint64_t size = dm_config_page(vm->live, step->node);
@@ -412,8 +377,7 @@ static gboolean ask_plug(virDomainPtr domain, const DmVm *vm, const DmStep *step
   if (virDomainAttachDeviceFlags(domain, device, VIR_DOMAIN_AFFECT_LIVE) == 0)
     return TRUE;
   virt_error_set(error, "cannot hot plug %s", step->alias);
-  explain(error);
-  if (size != 0)
+  if (explain(error) != DM_LACKS_OTHER && size != 0)
     g_prefix_error(
       error, "%s is backed by huge pages of %s, of which its host may have too few free: ", vm->name, page);
   return FALSE;
