@@ -14,7 +14,7 @@ typedef struct Conversation Conversation;
  */
 typedef void (*AnswerFunc)(const json_t *answer, gboolean last, const char *trouble, gpointer data);
 
-Conversation *conversation_new(DmChannel *channel);
+Conversation *conversation_new(DmChannel *channel) G_GNUC_WARN_UNUSED_RESULT;
 void conversation_free(Conversation *conversation);
 
 /* Why it has ended; NULL while it is open. */

@@ -10,13 +10,13 @@
 #define FACTS_MAX_RUNS 65536
 
 /* A text of at most 256 bytes, printable, else NULL. The caller g_frees. */
-char *facts_text(const json_t *value);
+char *facts_text(const json_t *value) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Replaces *@text with such a text; anything else, and an empty one, changes nothing. */
 void facts_keep(char **text, const char *value);
 
 /* Text from inside the guest, made printable and truncated to 256 bytes: for messages. The caller g_frees. */
-char *facts_words(const char *text);
+char *facts_words(const char *text) G_GNUC_WARN_UNUSED_RESULT;
 
 /* dimmer-guest's answers. FALSE with what is wrong. */
 gboolean facts_take_hello(const json_t *answer, DmGuest *guest, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -107,7 +107,7 @@ struct Call {
 
 /* ---- call.c: life cycle and waiting ---- */
 
-Call *call_new(DmApi *api, DmHttpRequest *http);
+Call *call_new(DmApi *api, DmHttpRequest *http) G_GNUC_WARN_UNUSED_RESULT;
 /* @func drops its references when the call ends; adding it twice does no harm. */
 void call_on_end(Call *call, void (*func)(Call *call));
 
@@ -169,7 +169,7 @@ void add_fault(DmNode *parent, const GError *error);
 gboolean read_body(Call *call, const char *root);
 /* The VM of the first id; NULL: 404 was answered. */
 DmEntry *find_entry(Call *call);
-char *api_href(const char *format, ...) G_GNUC_PRINTF(1, 2);
+char *api_href(const char *format, ...) G_GNUC_PRINTF(1, 2) G_GNUC_WARN_UNUSED_RESULT;
 /* "vms", id → /ovirt-engine/api/vms/ID; sets href and id of the node. */
 void set_link(DmNode *node, const char *collection, const char *id);
 DmNode *add_link(DmNode *parent, const char *name, const char *collection, const char *id);

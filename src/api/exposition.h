@@ -14,7 +14,7 @@ void expose_metric(GString *text, const char *name, const char *type, const char
 void expose_sample(GString *text, const char *name, const char *labels, double value);
 
 /* {name="value",...} of pairs, ending with NULL. The caller frees. */
-char *expose_labels(const char *name, const char *value, ...) G_GNUC_NULL_TERMINATED;
+char *expose_labels(const char *name, const char *value, ...) G_GNUC_NULL_TERMINATED G_GNUC_WARN_UNUSED_RESULT;
 
 /* process_*: of this process, with the names of Prometheus' client libraries. */
 void expose_process(GString *text);

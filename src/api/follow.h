@@ -23,4 +23,4 @@ gboolean follow(Call *call, DmNode *node, GError **error) G_GNUC_WARN_UNUSED_RES
  * The type of the target of @link of a @type, "/" being the base with its collections: "" for one without links; NULL:
  * no such link. Both without '_', in lower case. The caller frees.
  */
-char *follow_target(const char *type, const char *link);
+char *follow_target(const char *type, const char *link) G_GNUC_WARN_UNUSED_RESULT;

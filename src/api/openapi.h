@@ -5,4 +5,4 @@
 #include "call.h"
 
 /* The document as text, for these routes, terminated by one without a path. The caller g_frees. */
-char *openapi_text(const Route *routes);
+char *openapi_text(const Route *routes) G_GNUC_WARN_UNUSED_RESULT;

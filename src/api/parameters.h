@@ -9,7 +9,7 @@ gboolean read_size_parameter(
   Call *call, const char *name, gboolean *present, uint64_t *size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The parameter node: *one_node is 1 + that node, unchanged if not given. */
-gboolean read_one_node(Call *call, guint *one_node, GError **error);
+gboolean read_one_node(Call *call, guint *one_node, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The parameter if_memory: the memory size the client expects; *seen is 0 if not given. */
 gboolean read_seen(Call *call, uint64_t *seen, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -34,7 +34,7 @@ typedef void (*SignOnFunc)(Call *call, SignOnResult result, const char *name, gp
  */
 void sign_on_verify(Call *call, const char *name, const char *password, SignOnFunc then, gpointer data);
 
-char *sign_on_binding(const DmUser *user);
+char *sign_on_binding(const DmUser *user) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- oauth.c ---- */
 
@@ -61,7 +61,7 @@ char *session_csrf(const char *token) G_GNUC_WARN_UNUSED_RESULT;
 /* ---- attempts.c ---- */
 
 /* Slows down guessing; see attempts.c. Main loop only. */
-Attempts *attempts_new(void);
+Attempts *attempts_new(void) G_GNUC_WARN_UNUSED_RESULT;
 void attempts_free(Attempts *attempts); /* after all attempts have ended */
 
 /*
@@ -69,5 +69,6 @@ void attempts_free(Attempts *attempts); /* after all attempts have ended */
  * are waiting, rejected. Attempts under way count as failed already, and each starts after the one before it, so that
  * parallel attempts gain nothing.
  */
-Attempt *attempts_begin(Attempts *attempts, const char *network, const char *name, gint64 *wait);
+Attempt *attempts_begin(
+  Attempts *attempts, const char *network, const char *name, gint64 *wait) G_GNUC_WARN_UNUSED_RESULT;
 void attempts_end(Attempt *attempt, gboolean good); /* frees it; NULL is allowed */

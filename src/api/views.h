@@ -48,30 +48,30 @@ const char *vm_os_type(const DmVm *vm);
 /* Bytes of its memory that the guest uses; 0: not known. */
 uint64_t vm_memory_used(const DmEntry *entry);
 /* The VM as clients see it; next_run: with the values of its next start. The caller frees. */
-DmNode *vm_node(DmApi *api, DmEntry *entry, gboolean next_run);
+DmNode *vm_node(DmApi *api, DmEntry *entry, gboolean next_run) G_GNUC_WARN_UNUSED_RESULT;
 /* The same as text, of the cache; borrowed until the entry changes. */
-GBytes *vm_text(DmApi *api, DmEntry *entry, DmFormat format);
+GBytes *vm_text(DmApi *api, DmEntry *entry, DmFormat format) G_GNUC_WARN_UNUSED_RESULT;
 void drop_vm_text(gpointer cached);
 /* Every minute: drops entries not requested for a while. */
 void drop_old_vm_texts(DmApi *api);
 /* The answer of an action of the call's VM; @complete: it has ended. */
-DmNode *vm_action_node(const Call *call, gboolean complete);
-DmNode *device_node(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device);
-DmNode *devices_node(const DmApi *api, const DmEntry *entry);
-DmNode *job_node(const DmApi *api, const DmJob *job);
-DmNode *step_node(const DmApi *api, const DmJob *job, const DmStep *step, guint number);
-DmNode *steps_node(const DmApi *api, const DmJob *job);
-DmNode *event_node(const DmAuditEvent *event);
-DmNode *host_node(const DmApi *api, const DmHost *host);
-DmNode *statistics_node(const DmEntry *entry);
-DmNode *host_statistics_node(const DmHost *host);
-DmNode *numa_nodes_node(const DmEntry *entry);
-DmNode *cdroms_node(const DmEntry *entry);
-DmNode *snapshots_node(const DmApi *api, const DmEntry *entry);
-DmNode *consoles_node(const DmEntry *entry);
+DmNode *vm_action_node(const Call *call, gboolean complete) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *device_node(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *devices_node(const DmApi *api, const DmEntry *entry) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *job_node(const DmApi *api, const DmJob *job) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *step_node(const DmApi *api, const DmJob *job, const DmStep *step, guint number) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *steps_node(const DmApi *api, const DmJob *job) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *event_node(const DmAuditEvent *event) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *host_node(const DmApi *api, const DmHost *host) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *statistics_node(const DmEntry *entry) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *host_statistics_node(const DmHost *host) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *numa_nodes_node(const DmEntry *entry) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *cdroms_node(const DmEntry *entry) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *snapshots_node(const DmApi *api, const DmEntry *entry) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *consoles_node(const DmEntry *entry) G_GNUC_WARN_UNUSED_RESULT;
 /* NULL: no such user. */
-DmNode *user_node_of(const DmApi *api, const char *id);
+DmNode *user_node_of(const DmApi *api, const char *id) G_GNUC_WARN_UNUSED_RESULT;
 /* The one "clusters/{}", "datacenters/{}" or "templates/{}"; NULL: none of them, or another id. */
-DmNode *fixed_node(const DmApi *api, const char *kind, const char *id);
-DmNode *clusters_node(const DmApi *api);
+DmNode *fixed_node(const DmApi *api, const char *kind, const char *id) G_GNUC_WARN_UNUSED_RESULT;
+DmNode *clusters_node(const DmApi *api) G_GNUC_WARN_UNUSED_RESULT;
 const char *device_state(const DmApi *api, const DmEntry *entry, const DmMemoryDevice *device);

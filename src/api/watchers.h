@@ -71,7 +71,7 @@ void audit_tell(DmApi *api, DmAuditEvent *event);
 /* ---- repeats.c ---- */
 
 /* @tell gets the events to report. */
-Repeats *repeats_new(void (*tell)(DmApi *api, DmAuditEvent *event), DmApi *api);
+Repeats *repeats_new(void (*tell)(DmApi *api, DmAuditEvent *event), DmApi *api) G_GNUC_WARN_UNUSED_RESULT;
 /* Reports the counts first. */
 void repeats_free(Repeats *repeats);
 /* Whether the event is reported singly; else it is counted. See Source. */
@@ -81,17 +81,17 @@ void repeats_tell(Repeats *repeats);
 
 /* ---- live.c, metrics.c ---- */
 
-Live *live_new(DmApi *api);
+Live *live_new(DmApi *api) G_GNUC_WARN_UNUSED_RESULT;
 void live_free(Live *live);
 void live_end_all(Live *live);
 /* Ends streams with an invalid token; if the users have changed, also those with a password. */
 void live_check(Live *live, gboolean users_changed);
 void live_event(Live *live, const DmAuditEvent *event);
-Metrics *metrics_new(DmApi *api);
+Metrics *metrics_new(DmApi *api) G_GNUC_WARN_UNUSED_RESULT;
 void metrics_free(Metrics *metrics);
 void metrics_answered(Metrics *metrics, const char *method, guint status, gint64 started);
 
 /* ---- health.c ---- */
 
-Health *health_new(DmApi *api);
+Health *health_new(DmApi *api) G_GNUC_WARN_UNUSED_RESULT;
 void health_free(Health *health);

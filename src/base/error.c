@@ -24,51 +24,50 @@ static void dm_error_private_clear(DmErrorPrivate *priv) {
 
 G_DEFINE_EXTENDED_ERROR(DmError, dm_error)
 
+#define ROW(code, name, http_status, exit_status) [DM_ERROR_##code] = {DM_ERROR_##code, name, http_status, exit_status}
+
 static const DmErrorInfo table[] = {
-  {DM_ERROR_FAILED, "failed", 500, DM_EXIT_FAILED},
-  {DM_ERROR_USAGE, "usage", 400, DM_EXIT_USAGE},
-  {DM_ERROR_BAD_SIZE, "bad-size", 400, DM_EXIT_USAGE},
-  {DM_ERROR_SIZE_NEGATIVE, "size-negative", 400, DM_EXIT_USAGE},
-  {DM_ERROR_SIZE_ZERO, "size-zero", 400, DM_EXIT_USAGE},
-  {DM_ERROR_SIZE_OVERFLOW, "size-overflow", 400, DM_EXIT_USAGE},
-  {DM_ERROR_CONNECTION, "connection", 503, DM_EXIT_CONNECTION},
-  {DM_ERROR_NO_SUCH_VM, "no-such-vm", 404, DM_EXIT_NOT_FOUND},
-  {DM_ERROR_NO_SUCH_DEVICE, "no-such-device", 404, DM_EXIT_NOT_FOUND},
-  {DM_ERROR_AMBIGUOUS, "ambiguous", 409, DM_EXIT_NOT_FOUND},
-  {DM_ERROR_NOT_A_MULTIPLE, "not-a-multiple", 400, DM_EXIT_RULE},
-  {DM_ERROR_GUARANTEED_ABOVE_MEMORY, "guaranteed-above-memory", 400, DM_EXIT_RULE},
-  {DM_ERROR_MEMORY_ABOVE_MAXIMUM, "memory-above-maximum", 409, DM_EXIT_RULE},
-  {DM_ERROR_ABOVE_PLATFORM, "above-platform", 400, DM_EXIT_RULE},
-  {DM_ERROR_NO_FREE_SLOT, "no-free-slot", 409, DM_EXIT_RULE},
-  {DM_ERROR_BAD_FLOOR, "bad-floor", 409, DM_EXIT_RULE},
-  {DM_ERROR_NOT_ENABLED, "not-enabled", 409, DM_EXIT_RULE},
-  {DM_ERROR_NO_BALLOON, "no-balloon", 409, DM_EXIT_RULE},
-  {DM_ERROR_NO_SUCH_NODE, "no-such-node", 409, DM_EXIT_RULE},
-  {DM_ERROR_NOT_RUNNING, "not-running", 409, DM_EXIT_RULE},
-  {DM_ERROR_NO_NEXT_RUN, "no-next-run", 409, DM_EXIT_RULE},
-  {DM_ERROR_NOT_REMOVABLE, "not-removable", 409, DM_EXIT_RULE},
-  {DM_ERROR_NOT_MOVABLE, "not-movable", 409, DM_EXIT_RULE},
-  {DM_ERROR_GUEST_NEEDS_MEMORY, "guest-needs-memory", 409, DM_EXIT_RULE},
-  {DM_ERROR_BUSY, "busy", 409, DM_EXIT_RULE},
-  {DM_ERROR_VM_STOPPED, "vm-stopped", 409, DM_EXIT_FAILED},
-  {DM_ERROR_VM_MOVED, "vm-moved", 409, DM_EXIT_FAILED},
-  {DM_ERROR_PERMISSION, "permission", 403, DM_EXIT_FAILED},
-  {DM_ERROR_INTERRUPTED, "interrupted", 503, DM_EXIT_INTERRUPTED},
-  {DM_ERROR_BAD_REQUEST, "bad-request", 400, DM_EXIT_NONE},
-  {DM_ERROR_BAD_VALUE, "bad-value", 400, DM_EXIT_NONE},
-  {DM_ERROR_BAD_SEARCH, "bad-search", 400, DM_EXIT_NONE},
-  {DM_ERROR_IMMUTABLE, "immutable", 409, DM_EXIT_NONE},
-  {DM_ERROR_CANNOT_START, "cannot-start", 409, DM_EXIT_NONE},
-  {DM_ERROR_CHANGED, "changed", 409, DM_EXIT_NONE},
-  {DM_ERROR_HOST_REFUSED, "host-refused", 409, DM_EXIT_NONE},
+  ROW(FAILED, "failed", 500, DM_EXIT_FAILED),
+  ROW(USAGE, "usage", 400, DM_EXIT_USAGE),
+  ROW(BAD_SIZE, "bad-size", 400, DM_EXIT_USAGE),
+  ROW(SIZE_NEGATIVE, "size-negative", 400, DM_EXIT_USAGE),
+  ROW(SIZE_ZERO, "size-zero", 400, DM_EXIT_USAGE),
+  ROW(SIZE_OVERFLOW, "size-overflow", 400, DM_EXIT_USAGE),
+  ROW(CONNECTION, "connection", 503, DM_EXIT_CONNECTION),
+  ROW(NO_SUCH_VM, "no-such-vm", 404, DM_EXIT_NOT_FOUND),
+  ROW(NO_SUCH_DEVICE, "no-such-device", 404, DM_EXIT_NOT_FOUND),
+  ROW(AMBIGUOUS, "ambiguous", 409, DM_EXIT_NOT_FOUND),
+  ROW(NOT_A_MULTIPLE, "not-a-multiple", 400, DM_EXIT_RULE),
+  ROW(GUARANTEED_ABOVE_MEMORY, "guaranteed-above-memory", 400, DM_EXIT_RULE),
+  ROW(MEMORY_ABOVE_MAXIMUM, "memory-above-maximum", 409, DM_EXIT_RULE),
+  ROW(ABOVE_PLATFORM, "above-platform", 400, DM_EXIT_RULE),
+  ROW(NO_FREE_SLOT, "no-free-slot", 409, DM_EXIT_RULE),
+  ROW(BAD_FLOOR, "bad-floor", 409, DM_EXIT_RULE),
+  ROW(NOT_ENABLED, "not-enabled", 409, DM_EXIT_RULE),
+  ROW(NO_BALLOON, "no-balloon", 409, DM_EXIT_RULE),
+  ROW(NO_SUCH_NODE, "no-such-node", 409, DM_EXIT_RULE),
+  ROW(NOT_RUNNING, "not-running", 409, DM_EXIT_RULE),
+  ROW(NO_NEXT_RUN, "no-next-run", 409, DM_EXIT_RULE),
+  ROW(NOT_REMOVABLE, "not-removable", 409, DM_EXIT_RULE),
+  ROW(NOT_MOVABLE, "not-movable", 409, DM_EXIT_RULE),
+  ROW(GUEST_NEEDS_MEMORY, "guest-needs-memory", 409, DM_EXIT_RULE),
+  ROW(BUSY, "busy", 409, DM_EXIT_RULE),
+  ROW(VM_STOPPED, "vm-stopped", 409, DM_EXIT_FAILED),
+  ROW(VM_MOVED, "vm-moved", 409, DM_EXIT_FAILED),
+  ROW(PERMISSION, "permission", 403, DM_EXIT_FAILED),
+  ROW(INTERRUPTED, "interrupted", 503, DM_EXIT_INTERRUPTED),
+  ROW(BAD_REQUEST, "bad-request", 400, DM_EXIT_NONE),
+  ROW(BAD_VALUE, "bad-value", 400, DM_EXIT_NONE),
+  ROW(BAD_SEARCH, "bad-search", 400, DM_EXIT_NONE),
+  ROW(IMMUTABLE, "immutable", 409, DM_EXIT_NONE),
+  ROW(CANNOT_START, "cannot-start", 409, DM_EXIT_NONE),
+  ROW(CHANGED, "changed", 409, DM_EXIT_NONE),
+  ROW(HOST_REFUSED, "host-refused", 409, DM_EXIT_NONE),
 };
+G_STATIC_ASSERT(G_N_ELEMENTS(table) == DM_ERROR_CODES);
 
 const DmErrorInfo *dm_error_info(int code) {
-  for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
-    if ((int)table[i].code == code)
-      return &table[i];
-  }
-  return &table[DM_ERROR_FAILED];
+  return &table[code >= 0 && code < DM_ERROR_CODES ? code : DM_ERROR_FAILED];
 }
 
 const DmErrorInfo *dm_error_info_of(const GError *error) {

@@ -73,8 +73,8 @@ gboolean options_number(
  * How memory is plugged on that connection: by --kind and --policy; where one is NULL, not given, by DIMMER_PLUG_KIND
  * or DIMMER_PLUG_POLICY of the environment, else the specification's way.
  */
-gboolean options_plug(
-  const CommonOptions *common, const char *kind, const char *policy, DmPlugDefaults *plugs, GError **error);
+gboolean options_plug(const CommonOptions *common, const char *kind, const char *policy, DmPlugDefaults *plugs,
+  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 #define OPTIONS_KIND_HELP "of new devices: dimm (default), virtio-mem, or auto (what suits the VM)"
 #define OPTIONS_POLICY_HELP "the split into DIMMs: ovirt (default), whole, fine"
@@ -83,10 +83,11 @@ gboolean options_plug(
 const char *options_uri(const CommonOptions *common);
 
 /* The line of dm_shell_command() for that connection. The caller frees. */
-char *options_command(const CommonOptions *common, const char *first, ...) G_GNUC_NULL_TERMINATED;
+char *options_command(
+  const CommonOptions *common, const char *first, ...) G_GNUC_NULL_TERMINATED G_GNUC_WARN_UNUSED_RESULT;
 
 /* The error as shown on the command line: its message, with the command that is the remedy. */
-char *options_message(const CommonOptions *common, const GError *error);
+char *options_message(const CommonOptions *common, const GError *error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Prints the error (also as JSON if requested), and returns its exit status. */
 int options_fail(const CommonOptions *common, const GError *error);

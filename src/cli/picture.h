@@ -11,4 +11,4 @@
  * maximum), below it what the balloon holds, if it does, and marks. @unicode: block elements, else ASCII. The caller
  * frees.
  */
-char *picture_draw(const DmVm *vm, const DmConfig *config, guint width, gboolean unicode);
+char *picture_draw(const DmVm *vm, const DmConfig *config, guint width, gboolean unicode) G_GNUC_WARN_UNUSED_RESULT;

@@ -6,12 +6,12 @@
 
 typedef struct Progress Progress;
 
-Progress *progress_new(void);
+Progress *progress_new(void) G_GNUC_WARN_UNUSED_RESULT;
 void progress_free(Progress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)
 
 /* "dimm 3f2a91c0, 256 MiB, node 0". The caller frees. */
-char *progress_describe(const DmStep *step);
+char *progress_describe(const DmStep *step) G_GNUC_WARN_UNUSED_RESULT;
 
 /* It was requested, and refused without a reason. */
 gboolean progress_guest_refused(const DmStep *step);

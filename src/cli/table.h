@@ -7,7 +7,7 @@
 typedef struct Table Table;
 
 /* @headings is NULL-terminated and must outlive the table. */
-Table *table_new(const char *const *headings);
+Table *table_new(const char *const *headings) G_GNUC_WARN_UNUSED_RESULT;
 void table_free(Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
 

@@ -19,4 +19,5 @@ void log_set(const char *level, const char *target);
 gboolean log_stderr_is_journal(void);
 
 /* The line that is written for these fields, with its newline. For log.c and its tests; the caller frees. */
-char *log_format(GLogLevelFlags level, const GLogField *fields, gsize count, gboolean for_journal);
+char *log_format(
+  GLogLevelFlags level, const GLogField *fields, gsize count, gboolean for_journal) G_GNUC_WARN_UNUSED_RESULT;

@@ -44,7 +44,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
  * Copies those values of @newer into @settings that a running dimmerd can change. Returns the names (char; the caller
  * unrefs) of all others that differ: "[server] port". These need a restart.
  */
-GPtrArray *settings_take(Settings *settings, const Settings *newer);
+GPtrArray *settings_take(Settings *settings, const Settings *newer) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- keys.c ---- */
 
@@ -97,8 +97,8 @@ gboolean key_equal(const Key *key, const Settings *one, const Settings *other);
 
 /* ---- places.c: defaults that depend on the user running dimmerd; all freed by the caller ---- */
 
-char *place_configuration(void); /* of the default configuration file */
-char *place_users(void);
-char *place_database(void);
-char *place_connection(void);
-char *place_web(void); /* the folder of the WebAdmin page */
+char *place_configuration(void) G_GNUC_WARN_UNUSED_RESULT; /* of the default configuration file */
+char *place_users(void) G_GNUC_WARN_UNUSED_RESULT;
+char *place_database(void) G_GNUC_WARN_UNUSED_RESULT;
+char *place_connection(void) G_GNUC_WARN_UNUSED_RESULT;
+char *place_web(void) G_GNUC_WARN_UNUSED_RESULT; /* the folder of the WebAdmin page */

@@ -20,7 +20,7 @@ Answer *answer_new(const DmEvent *event) G_GNUC_WARN_UNUSED_RESULT;
 void answer_free(gpointer answer);
 
 /* The step that it moved, even partially; NULL: none. @request may be NULL. */
-DmStep *answer_take(const Answer *answer, const DmRequest *request);
+DmStep *answer_take(const Answer *answer, const DmRequest *request) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The device is not requested, for that reason: refused; but overdue if @before, NULL or an earlier request, requests

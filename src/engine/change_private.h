@@ -134,18 +134,18 @@ const char *change_name(const DmChange *change);
 const char *change_uuid(const DmChange *change);
 
 /* Reads the VM anew. */
-gboolean change_read_vm(DmChange *change, GError **error);
+gboolean change_read_vm(DmChange *change, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Writes the request into the VM's metadata, with its guaranteed memory as far as that can be set now. */
-gboolean change_store(DmChange *change, GError **error);
+gboolean change_store(DmChange *change, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* As that, with @request in place of the change's own. */
-gboolean change_store_request(DmChange *change, const DmRequest *request, GError **error);
+gboolean change_store_request(DmChange *change, const DmRequest *request, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- change_balloon.c: callbacks are called after the function returns ---- */
 
 /* What a recorded request that no process drives left in QEMU: its target becomes what was reached. In a worker thread.
  */
-gboolean change_balloon_recover(DmChange *change, GError **error);
+gboolean change_balloon_recover(DmChange *change, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* DEFLATE: TRUE if the balloon has to give back memory before devices are requested. */
 gboolean change_balloon_deflates(const DmChange *change);
@@ -181,9 +181,9 @@ gboolean change_goes_on(const DmChange *change);
 /* A libvirt job blocks all writes: the record stays with the VM. */
 gboolean change_stays_with_vm(const DmChange *change);
 gboolean change_tell_lost(const DmChange *change, GError **error);
-gboolean change_work_undo(DmChange *change, GError **error);
-gboolean change_work_close(DmChange *change, GError **error);
-gboolean change_work_clear(DmChange *change, GError **error);
+gboolean change_work_undo(DmChange *change, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean change_work_close(DmChange *change, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean change_work_clear(DmChange *change, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- change_guest.c: callbacks are called after the function returns ---- */
 

@@ -107,7 +107,7 @@ void inventory_forget_order(DmInventory *inventory);
 
 /* ---- site.c: a connection's life cycle and its reads; counts.c ---- */
 
-Site *site_new(DmInventory *inventory, const char *uri, const SiteListener *listener);
+Site *site_new(DmInventory *inventory, const char *uri, const SiteListener *listener) G_GNUC_WARN_UNUSED_RESULT;
 void site_free(gpointer site);
 /* Releases its host: no further events or timers. */
 void site_close(Site *site);

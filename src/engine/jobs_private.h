@@ -55,7 +55,7 @@ struct DmJobs {
 
 /* Milliseconds since 1970. */
 gint64 jobs_now(void);
-Work *work_new(DmJobs *jobs, const char *vm_id, const char *vm_name, DmAction action);
+Work *work_new(DmJobs *jobs, const char *vm_id, const char *vm_name, DmAction action) G_GNUC_WARN_UNUSED_RESULT;
 void work_free(gpointer work);
 void work_tell(Work *work, DmJobEvent event, const DmStep *step);
 /* The newest step for that device; NULL: none. */

@@ -11,7 +11,7 @@ typedef struct Later Later;
 
 typedef void (*LaterFunc)(const char *vm_uuid, gpointer data);
 
-Later *later_new(LaterFunc func, gpointer data);
+Later *later_new(LaterFunc func, gpointer data) G_GNUC_WARN_UNUSED_RESULT;
 /* Without calling @func. NULL is allowed. */
 void later_free(Later *later);
 

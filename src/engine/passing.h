@@ -15,7 +15,7 @@ typedef struct {
 } PassingListener;
 
 /* @file: where the stage is saved until it ends (owned); NULL: nowhere. */
-Passing *passing_new(char *file, const PassingListener *listener, gpointer data);
+Passing *passing_new(char *file, const PassingListener *listener, gpointer data) G_GNUC_WARN_UNUSED_RESULT;
 /* The file stays: the next process continues. */
 void passing_free(Passing *passing);
 /*

@@ -14,7 +14,7 @@
  * request recorded in @vm are carried over, so that they are not lost; a request for a memory size that does not need
  * them withdraws them. @timeout_s: seconds until an answer is expected.
  */
-DmRequest *record_new(const DmVm *vm, const DmPlan *plan, const char *id, double timeout_s);
+DmRequest *record_new(const DmVm *vm, const DmPlan *plan, const char *id, double timeout_s) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The owner of @request works on it for another @timeout_s. */
 void record_extend(DmRequest *request, double timeout_s);

@@ -11,7 +11,7 @@
 virConnectPtr connection_get_virt(DmConnection *connection, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The folder of libvirt's VM state on this machine; NULL: remote, or not known. The caller g_frees. */
-char *uri_state_folder(const char *uri_text);
+char *uri_state_folder(const char *uri_text) G_GNUC_WARN_UNUSED_RESULT;
 const char *connection_state_folder(const DmConnection *connection);
 
 /*

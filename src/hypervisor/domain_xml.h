@@ -8,10 +8,10 @@
 #include "xml.h"
 
 /* One <memory> of <devices>. @vm_uuid makes the id of a device that has no user alias. */
-DmMemoryDevice *device_xml_read(const xmlNode *node, const char *vm_uuid, guint index);
+DmMemoryDevice *device_xml_read(const xmlNode *node, const char *vm_uuid, guint index) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The XML that plugs the device of @step. The caller g_frees. */
-char *device_xml_format(const DmStep *step);
+char *device_xml_format(const DmStep *step) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Appends a new device to <devices> of a persistent definition. */
 void device_xml_add(xmlNode *devices, const DmMemoryDevice *device);

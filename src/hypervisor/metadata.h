@@ -25,7 +25,7 @@
  * Reads dimmer's element of <metadata> into guaranteed and the saved maximum of @config; without guaranteed, oVirt's
  * minGuaranteedMemoryMb is used. Returns the request in flight, or NULL. @metadata may be NULL.
  */
-DmRequest *metadata_read(const xmlNode *metadata, DmConfig *config);
+DmRequest *metadata_read(const xmlNode *metadata, DmConfig *config) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Appends the refusals (DmRefusal) that dimmer's element of <metadata> has. @metadata may be NULL. */
 void metadata_read_refusals(const xmlNode *metadata, GPtrArray *refusals);
@@ -34,7 +34,8 @@ void metadata_read_refusals(const xmlNode *metadata, GPtrArray *refusals);
  * The element as virDomainSetMetadata() wants it: without prefix and namespace, which libvirt adds. NULL if there is
  * nothing to store. @refusals (DmRefusal) may be NULL. The caller g_frees.
  */
-char *metadata_format(uint64_t guaranteed, const DmConfig *config, const DmRequest *request, const GPtrArray *refusals);
+char *metadata_format(uint64_t guaranteed, const DmConfig *config, const DmRequest *request,
+  const GPtrArray *refusals) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Marks a domain as a trial of a VM's definition, not a VM; and checks for the mark. */
 void metadata_mark_trial(xmlNode *domain);

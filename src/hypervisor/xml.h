@@ -14,8 +14,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
 xmlDoc *xml_parse(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The text of a whole document, or of one element. The caller g_frees. */
-char *xml_format(xmlDoc *doc);
-char *xml_format_node(xmlNode *node);
+char *xml_format(xmlDoc *doc) G_GNUC_WARN_UNUSED_RESULT;
+char *xml_format_node(xmlNode *node) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The first child element of that name, in no namespace (or in @ns); NULL if @node is NULL or has none. */
 xmlNode *xml_child(const xmlNode *node, const char *name);
@@ -28,10 +28,10 @@ xmlNode *xml_next(const xmlNode *node);
 xmlNode *xml_need_child(xmlNode *node, const char *name);
 
 /* The text of the element, NULL if @node is NULL. The caller g_frees. */
-char *xml_text(const xmlNode *node);
+char *xml_text(const xmlNode *node) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The attribute, NULL if it is not there. The caller g_frees. */
-char *xml_attribute(const xmlNode *node, const char *name);
+char *xml_attribute(const xmlNode *node, const char *name) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A whole number of the element or attribute; @otherwise if missing or no number. */
 uint64_t xml_number(const xmlNode *node, uint64_t otherwise);

@@ -11,16 +11,16 @@ DmPlan *plan_set(const DmVm *vm, const DmWish *wish, GError **error) G_GNUC_WARN
 DmPlan *plan_unplug(const DmVm *vm, const DmWish *wish, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 DmPlan *plan_plug(const DmVm *vm, const DmWish *wish, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 DmPlan *plan_enable(const DmVm *vm, const DmWish *wish, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-DmPlan *plan_settle(const DmVm *vm, const DmWish *wish);
+DmPlan *plan_settle(const DmVm *vm, const DmWish *wish) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A plan for @vm without steps and with its present values. */
-DmPlan *plan_new(const DmVm *vm, DmAction action);
+DmPlan *plan_new(const DmVm *vm, DmAction action) G_GNUC_WARN_UNUSED_RESULT;
 
 /* plan_note(plan, DM_NOTE_..., arguments of its sentence) */
 #define plan_note(plan, code, ...) dm_notes_add((plan)->notes, code, ##__VA_ARGS__)
 
 /* "dimm 3f2a91c0 (256 MiB)". The caller frees. */
-char *plan_describe_device(const DmVm *vm, const DmMemoryDevice *device);
+char *plan_describe_device(const DmVm *vm, const DmMemoryDevice *device) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Sets the values for the next run, as dm_plan_next_run() checks them. */
 gboolean plan_set_next_run(
@@ -58,7 +58,7 @@ gboolean plan_balloon_spare(const DmVm *vm, uint64_t *spare, uint64_t *reserve);
  * Whether the balloon may take what no device can give: then the flags of @plan say so from now on. FALSE with
  * DM_ERROR_NO_BALLOON: it was asked for, and cannot.
  */
-gboolean plan_balloon_check(DmPlan *plan, const DmVm *vm, GError **error);
+gboolean plan_balloon_check(DmPlan *plan, const DmVm *vm, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Adds the balloon's part to @plan, whose devices are chosen, for a VM that is to have @memory (0: any). */
 void plan_balloon(DmPlan *plan, const DmVm *vm, uint64_t memory);
@@ -219,7 +219,7 @@ typedef struct {
 int plan_find_tight_node(const DmVm *vm, const GPtrArray *steps, const DmRequest *request, PlanMove *move);
 
 /* There is none for @plan; if forced, only a note. @least: the memory that would do, for the error; 0: not known. */
-gboolean plan_check_nodes(DmPlan *plan, const DmVm *vm, uint64_t least, GError **error);
+gboolean plan_check_nodes(DmPlan *plan, const DmVm *vm, uint64_t least, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The guest can spare what @plan releases, with what the balloon puts aside for that, and @given for good, before; if

@@ -7,7 +7,7 @@
 #define HOST "libvirt"
 
 /* An empty list, which owns its findings. */
-GPtrArray *doctor_findings_new(void);
+GPtrArray *doctor_findings_new(void) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * doctor_add(findings, DM_FINDING_..., device, verdict, source, remedy, arguments of its sentence) appends a finding.

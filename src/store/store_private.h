@@ -177,7 +177,7 @@ void unwritten_free(gpointer unwritten);
 /* Sets the text of one that replaces others. */
 void unwritten_seal(Unwritten *unwritten);
 
-GHashTable *tokens_new(void);
+GHashTable *tokens_new(void) G_GNUC_WARN_UNUSED_RESULT;
 void token_free(gpointer token);
 /* At start, before there is a thread. */
 gboolean store_load_tokens(DmStore *store, GError **error) G_GNUC_WARN_UNUSED_RESULT;

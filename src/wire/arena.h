@@ -6,7 +6,7 @@
 
 typedef struct Arena Arena;
 
-Arena *arena_new(void);
+Arena *arena_new(void) G_GNUC_WARN_UNUSED_RESULT;
 void arena_free(Arena *arena); /* and what it adopted */
 
 /* Zeroed, aligned for any plain type; lives as long as the arena. */

@@ -5,5 +5,5 @@
 #include <glib.h>
 
 /* @text made fit for a message: valid UTF-8 without line breaks, truncated. The caller frees. */
-char *cite(const char *text);
-char *cite_length(const char *text, gsize length);
+char *cite(const char *text) G_GNUC_WARN_UNUSED_RESULT;
+char *cite_length(const char *text, gsize length) G_GNUC_WARN_UNUSED_RESULT;

@@ -26,7 +26,7 @@ typedef enum {
 } Fold;
 
 /* @text folded for comparison. The caller frees. */
-char *fold_text(const char *text, Fold fold);
+char *fold_text(const char *text, Fold fold) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The pattern at @start..@end; @quoted: \" is a quote, \* a star and \\ a backslash. @anywhere: it may match anywhere
@@ -110,4 +110,4 @@ struct DmSearch {
 };
 
 /* search_group.c: @expression (takes ownership), with its conditions on related objects as groups of @search. */
-Expression *gather_groups(DmSearch *search, Expression *expression);
+Expression *gather_groups(DmSearch *search, Expression *expression) G_GNUC_WARN_UNUSED_RESULT;

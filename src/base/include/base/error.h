@@ -49,6 +49,7 @@ typedef enum {
   DM_ERROR_CANNOT_START,       /* next run cannot start, so the VM was not stopped for it */
   DM_ERROR_CHANGED,            /* the VM has changed since the request was made */
   DM_ERROR_HOST_REFUSED,       /* the VM's host could not do it */
+  DM_ERROR_CODES               /* how many there are */
 } DmError;
 
 typedef struct {

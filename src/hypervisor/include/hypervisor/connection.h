@@ -64,7 +64,7 @@ gboolean dm_connection_check_uri(const char *uri, GError **error) G_GNUC_WARN_UN
  * How @uri, as configured, is spelled on the host it leads to: "qemu:///system" for "qemu+ssh://root@kvm2/system". The
  * caller frees.
  */
-char *dm_connection_local_uri(const char *uri);
+char *dm_connection_local_uri(const char *uri) G_GNUC_WARN_UNUSED_RESULT;
 
 typedef enum {
   DM_CONNECTION_LOOKS,   /* needs no rights on qemu:///system; cannot make changes and gets no device events */

@@ -79,7 +79,7 @@ typedef struct {
 } DmWish;
 
 /* The copy owns its texts and must be freed. All of these accept NULL for no wish. */
-DmWish *dm_wish_copy(const DmWish *wish);
+DmWish *dm_wish_copy(const DmWish *wish) G_GNUC_WARN_UNUSED_RESULT;
 void dm_wish_free(DmWish *wish);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DmWish, dm_wish_free)
 
@@ -90,10 +90,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DmWish, dm_wish_clear)
 gboolean dm_wish_equal(const DmWish *left, const DmWish *right);
 
 /* "set memory=1073741824 next-run", in one line, for logs. The caller frees. */
-char *dm_wish_format(const DmWish *wish);
+char *dm_wish_format(const DmWish *wish) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What of it is ignored, as a note for users; NULL: nothing. The caller frees. */
-DmNote *dm_wish_left_out(const DmWish *wish);
+DmNote *dm_wish_left_out(const DmWish *wish) G_GNUC_WARN_UNUSED_RESULT;
 
 /* It names memory or devices, so the guest's report matters. */
 gboolean dm_wish_concerns_guest(const DmWish *wish);
