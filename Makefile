@@ -5,7 +5,7 @@ BUILD := build/dev
 RELEASE := build/release
 SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
-.PHONY: all help build demo test coverage knocks soak model cycles fuzz bench install format lint clean
+.PHONY: all help build demo test coverage knocks soak model cycles fuzz bench install dist deb format lint clean
 
 all: build
 
@@ -26,6 +26,8 @@ help:
 	@echo 'make fuzz     search for inputs that break what reads text from outside (SECONDS=60 for each target)'
 	@echo 'make bench    measure; prints tables and writes build/bench.json'
 	@echo 'make install  build without debugging aids and install (DESTDIR and PREFIX are honoured)'
+	@echo 'make dist     make a source release of the last commit in build/dist, which builds without npm and a network'
+	@echo 'make deb      build Debian packages of the last commit in build/deb, and check them with lintian'
 	@echo 'make format   format the C sources'
 	@echo 'make lint     check format, scripts and manual pages, and read the sources with clang, clang-tidy, cppcheck and gcc -fanalyzer'
 
@@ -82,6 +84,15 @@ install:
 	@rm -rf build/install
 	@scripts/build build/install --buildtype=release $(if $(PREFIX),--prefix=$(PREFIX))
 	@meson install -C build/install --no-rebuild
+
+dist:
+	@scripts/install-packages dist
+	@scripts/dist
+
+deb:
+	@scripts/install-packages build dist deb
+	@scripts/deb
+	@lintian --fail-on error,warning,info,pedantic --pedantic --info build/deb/*.changes
 
 format:
 	@scripts/install-packages lint
