@@ -92,9 +92,9 @@ def exit_statuses():
 def errors():
     """{stable name: exit status} of base/error.c's table, without those of the daemon alone."""
     statuses = exit_statuses()
-    rows = re.findall(r'\{DM_ERROR_\w+, "([a-z-]+)", \d+, (DM_EXIT_\w+)\}', source('base/error.c'))
+    rows = re.findall(r'^  ROW\(\w+, "([a-z-]+)", \d+, (DM_EXIT_\w+)\),$', source('base/error.c'), re.MULTILINE)
     codes = re.search(r'typedef enum \{(.*?)\} DmError;', source('base/include/base/error.h'), re.DOTALL)
-    assert len(rows) == len(re.findall(r'^  DM_ERROR_\w+', codes.group(1), re.MULTILINE))
+    assert len(rows) == len(re.findall(r'^  DM_ERROR_(?!CODES\b)\w+', codes.group(1), re.MULTILINE))
     return {name: statuses[status] for name, status in rows if status != 'DM_EXIT_NONE'}
 
 
