@@ -43,6 +43,7 @@ typedef struct {
   char *uri;     /* NULL: libvirt's default */
   char *output;  /* "text" or "json" as given */
   gboolean json; /* its meaning */
+  char **argv;   /* what the verb's operands stand in */
 } CommonOptions;
 
 void options_clear(CommonOptions *common);

@@ -22,6 +22,7 @@ static const DmVerb verbs[] = {
   {"settle", "VM", "finish a request that was interrupted or is overdue", verb_settle},
 };
 
+/* Of every verb: they may precede it. */
 static const char *const options_with_value[] = {"-c", "--connect", "-o", "--output", NULL};
 
 static const DmVerb *verb_find(const char *name) {
@@ -79,31 +80,12 @@ static void move_verb_to_front(char **argv, int index) {
   argv[1] = verb;
 }
 
-/* "-ojson" becomes "-o json", as GLib's parser does not support the former: so does "-m1G". Returns a NULL-terminated
- * copy. */
-static char **split_short_options(int argc, char **argv) {
-  static const char with_value[] = "comgt";
-  g_autoptr(GPtrArray) split = g_ptr_array_new();
-  gboolean operands = FALSE;
-  for (int i = 0; i < argc; i++) {
-    const char *arg = argv[i];
-    operands |= strcmp(arg, "--") == 0;
-    if (!operands && arg[0] == '-' && arg[1] != '\0' && strchr(with_value, arg[1]) != NULL && arg[2] != '\0') {
-      g_ptr_array_add(split, g_strndup(arg, 2));
-      g_ptr_array_add(split, g_strdup(arg + 2));
-    } else {
-      g_ptr_array_add(split, g_strdup(arg));
-    }
-  }
-  g_ptr_array_add(split, NULL);
-  return (char **)g_ptr_array_steal(split, NULL);
-}
-
 /* Only --connect, --output and --debug may precede a verb. */
 static gboolean options_are_common(int argc, char **argv) {
   for (int i = 1; i < argc; i += g_strv_contains(options_with_value, argv[i]) ? 2 : 1) {
-    gboolean known = g_strv_contains(options_with_value, argv[i]) || g_str_has_prefix(argv[i], "--connect=") ||
-      g_str_has_prefix(argv[i], "--output=") || strcmp(argv[i], "--debug") == 0;
+    gboolean known = strcmp(argv[i], "--debug") == 0;
+    for (const char *const *option = options_with_value; *option != NULL; option++)
+      known |= g_str_has_prefix(argv[i], *option);
     if (!known)
       return FALSE;
   }
@@ -159,7 +141,7 @@ static int finish(int status, gboolean only_prints) {
   return only_prints && status == DM_EXIT_DONE ? DM_EXIT_FAILED : status;
 }
 
-int main(int argc, char **argv_given) {
+int main(int argc, char **argv) {
   stdout_is_open = open_standard_streams();
   setlocale(LC_ALL, "");
   g_set_prgname("dimmer");
@@ -167,9 +149,6 @@ int main(int argc, char **argv_given) {
     print_help(stderr);
     return DM_EXIT_USAGE;
   }
-  g_auto(GStrv) owned = split_short_options(argc, argv_given);
-  argc = (int)g_strv_length(owned);
-  g_autofree char **argv = g_memdup2(owned, sizeof *owned * ((gsize)argc + 1)); /* parsing reorders it */
   if (strcmp(argv[1], "help") == 0)
     return run_help(argc, argv);
   int index = find_verb_index(argc, argv);

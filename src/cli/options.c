@@ -11,12 +11,13 @@
 void options_clear(CommonOptions *common) {
   g_clear_pointer(&common->uri, g_free);
   g_clear_pointer(&common->output, g_free);
+  g_clear_pointer(&common->argv, g_free);
 }
 
 gboolean options_want_json(int argc, char **argv) {
   for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
     const char *next = i + 1 < argc ? argv[i + 1] : "";
-    if (strcmp(argv[i], "--output=json") == 0)
+    if (strcmp(argv[i], "--output=json") == 0 || strcmp(argv[i], "-ojson") == 0)
       return TRUE;
     if ((strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0) && strcmp(next, "json") == 0)
       return TRUE;
@@ -94,6 +95,35 @@ static void drop_separator(int *argc, char ***argv) {
   }
 }
 
+static gboolean letter_takes_value(const GOptionEntry *entries, char letter) {
+  for (; entries != NULL && entries->long_name != NULL; entries++) {
+    if (entries->short_name == letter)
+      return entries->arg != G_OPTION_ARG_NONE;
+  }
+  return FALSE;
+}
+
+/* "-ojson" becomes "-o json", as GLib's parser does not support the former. The caller frees the array, not its words.
+ */
+static char **split_short_options(char **argv, const GOptionEntry *own, const GOptionEntry *common) {
+  GPtrArray *split = g_ptr_array_new();
+  gboolean operands = FALSE;
+  for (; *argv != NULL; argv++) {
+    const char *word = *argv;
+    operands |= strcmp(word, "--") == 0;
+    if (!operands && word[0] == '-' && word[1] != '\0' && word[2] != '\0' &&
+      (letter_takes_value(own, word[1]) || letter_takes_value(common, word[1]))) {
+      const char letter[] = {'-', word[1], '\0'};
+      g_ptr_array_add(split, (char *)g_intern_string(letter));
+      g_ptr_array_add(split, *argv + 2);
+    } else {
+      g_ptr_array_add(split, *argv);
+    }
+  }
+  g_ptr_array_add(split, NULL);
+  return (char **)g_ptr_array_free(split, FALSE);
+}
+
 gboolean options_parse(const DmVerb *verb, const char *description, const GOptionEntry *entries, CommonOptions *common,
   int *argc, char ***argv, int min, int max, GError **error) {
   gboolean help = FALSE, debug = FALSE;
@@ -115,6 +145,9 @@ gboolean options_parse(const DmVerb *verb, const char *description, const GOptio
 
   g_autoptr(GError) failed = NULL;
   common->json = options_want_json(*argc, *argv); /* for an error in the options */
+  common->argv = split_short_options(*argv, entries, common_entries);
+  *argv = common->argv;
+  *argc = (int)g_strv_length(*argv);
   if (!g_option_context_parse(context, argc, argv, &failed))
     return wrong_usage(verb, failed->message, error);
   if (debug)
