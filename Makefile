@@ -92,7 +92,7 @@ dist:
 deb:
 	@scripts/install-packages build dist deb
 	@scripts/deb
-	@lintian --fail-on error,warning,info,pedantic --pedantic --info build/deb/*.changes
+	@lintian --fail-on error,warning,info,pedantic --pedantic --display-info build/deb/*.changes
 
 format:
 	@scripts/install-packages lint

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""dimmerd as a service: installed as a package would into a Debian guest with its own libvirt.
+"""dimmerd as a service: its Debian package, of the last commit, in a Debian guest with its own libvirt.
 
 That libvirt's QEMU runs in an emulator in an emulator: its one VM has nothing in it.
 """
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,49 +16,63 @@ from testbed.setup import program
 
 REPO = Path(__file__).resolve().parents[2]
 
-# libvirt, what may reach it, a client, and dimmerd's own libraries that these do not bring.
+# libvirt, what may reach it, a client, dimmerd's own libraries that these do not bring, and what installs packages.
 PACKAGES = ('libvirt-daemon-system', 'qemu-system-x86', 'libvirt-clients', 'polkitd', 'curl', 'libvirt-glib-1.0-0',
-            'libjansson4', 'libmicrohttpd12', 'libsqlite3-0', 'libxml2')
+            'libjansson4', 'libmicrohttpd12', 'libsqlite3-0', 'libxml2', 'dpkg', 'init-system-helpers', 'perl-base')
 
 PASSWORD = 'correct horse'
 UP = r'\(powering_\)*up'  # for grep
 SLOW = 120  # seconds, under TCG on a busy machine
 API = 'http://127.0.0.1:8080/ovirt-engine/api'
+# The guest's other packages are there, but dpkg does not know them.
+INSTALL = 'dpkg --force-depends -i'
 CURL = f"curl -sS -u admin@internal:'{PASSWORD}'"
 
 
 @pytest.fixture
-def package(host, tmp_path, require):
-    """A disk image with all that is installed below /usr, without debugging aids."""
+def packages(host, tmp_path, require):
+    """A disk image with the packages, and with the same as a later version."""
     require([f'program {name} (Debian package {debian})'
-             for name, debian in (('fakeroot', 'fakeroot'), ('mke2fs', 'e2fsprogs'))
+             for name, debian in (('fakeroot', 'fakeroot'), ('mke2fs', 'e2fsprogs'), ('dh', 'debhelper'))
              if not program(name)])
-    options = ['--prefix=/usr', '--buildtype=release']
-    subprocess.run([REPO / 'scripts/build', 'build/packaged', *options], check=True)
-    subprocess.run(['meson', 'install', '-C', 'build/packaged', '--no-rebuild', '--quiet',
-                    '--destdir', tmp_path / 'stage'], cwd=REPO, check=True,
-                   env=os.environ | {'PATH': f'/usr/bin:/bin:{os.environ["PATH"]}'})
-    image = host.folder / 'package.img'
-    subprocess.run(['fakeroot', program('mke2fs'), '-q', '-F', '-d', tmp_path / 'stage', image,
-                    '32M'], check=True)
+    made = tmp_path / 'made'
+    subprocess.run([REPO / 'scripts/deb', made], check=True, env=os.environ | {'DEB_BUILD_OPTIONS': 'nocheck'})
+    for old in made.glob('dimmer*_*_amd64.deb'):
+        later(old, tmp_path / 'later')
+    for path in made.iterdir():
+        if path.suffix != '.deb' or 'dbgsym' in path.name:
+            path.unlink()
+    image = host.folder / 'packages.img'
+    subprocess.run(['fakeroot', program('mke2fs'), '-q', '-F', '-d', made, image, '32M'], check=True)
     host.user.give(image)
     return image
 
 
+def later(package, work):
+    """Beside the package, the same with the version 'later'."""
+    subprocess.run(['dpkg-deb', '-R', package, work], check=True)
+    control = work / 'DEBIAN/control'
+    control.write_text(re.sub('(?m)^Version: .*', 'Version: 9later', control.read_text()))
+    name = package.name.split('_')[0]
+    subprocess.run(['dpkg-deb', '--root-owner-group', '-b', work, package.with_name(f'{name}-later.deb')], check=True)
+    shutil.rmtree(work)
+
+
 @pytest.fixture
-def machine(host, package):
-    """A Debian with libvirt, into which dimmer was installed and nothing else was done."""
+def machine(host, packages):
+    """A Debian with libvirt, on which the packages were installed and nothing else was done."""
     vm = host.start_debian('machine', packages=PACKAGES, devices=f"""
-        <disk type='file'><source file='{package}'/><target dev='vdb' bus='virtio'/>
+        <disk type='file'><source file='{packages}'/><target dev='vdb' bus='virtio'/>
         <readonly/></disk>""")
     vm.guest("""
         set -e
         mkdir -p /mnt
         mount -r /dev/vdb /mnt
-        tar -C /mnt --exclude ./lost+found -c . | tar -C / -x --keep-directory-symlink
-        systemctl daemon-reload
         systemctl start libvirtd.socket
+        mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates
+        touch /var/lib/dpkg/status
     """)
+    vm.guest(f'{INSTALL} /mnt/dimmer_*.deb /mnt/dimmerd_*.deb', timeout=SLOW)
     yield vm
     print(vm.guest('journalctl --no-pager -b -u dimmerd -u libvirtd -u polkit'))
 
@@ -72,18 +87,24 @@ def events(machine):
     return sorted(map(int, re.findall(r'<event [^>]*id="(\d+)"', answer)))
 
 
-def test_service(machine):
-    # As dimmerd(8) says it.
-    machine.guest('systemd-sysusers')
+def add_user(machine):
+    """As dimmerd(8) says it. The package has started the service before."""
     machine.guest(f"echo '{PASSWORD}' | dimmerd user add admin@internal --role admin")
-    machine.guest('systemctl start dimmerd', timeout=SLOW)
+    machine.guest('systemctl reload dimmerd')
+    machine.guest(f'until {CURL} -f {API} >/dev/null 2>&1; do :; done', timeout=SLOW)
 
+
+def test_service(machine):
     starts_hardened_as_its_own_user(machine)
+    assert '401' in machine.guest(f"{CURL} -o /dev/null -w '%{{http_code}}' {API}")
+    add_user(machine)
     reaches_libvirt(machine)
     reloads(machine)
     keeps_its_events(machine)
+    is_upgraded(machine)
     ends_when_all_is_answered(machine)
     needs_its_polkit_rule(machine)
+    is_purged(machine)
 
 
 VM = """
@@ -104,9 +125,7 @@ def test_fine_grained_access(machine):
         systemctl start polkit
         systemctl restart libvirtd
     """, timeout=SLOW)
-    machine.guest('systemd-sysusers')
-    machine.guest(f"echo '{PASSWORD}' | dimmerd user add admin@internal --role admin")
-    machine.guest('systemctl start dimmerd', timeout=SLOW)
+    add_user(machine)
     ident = machine.guest('virsh domuuid inner').strip()
     for action, status in (('start', UP), ('stop', 'down'), ('start', UP), ('reboot', ''), ('shutdown', '')):
         assert '<fault>' not in ask(machine, 'POST', f'vms/{ident}/{action}', '<action/>')
@@ -162,6 +181,26 @@ def keeps_its_events(machine):
     machine.guest('systemctl restart dimmerd', timeout=SLOW)
     after = events(machine)
     assert after[:len(before)] == before and len(after) > len(before)
+
+
+def is_upgraded(machine):
+    """The configuration that was changed stays, users and events too, and the new one runs."""
+    before, pid = events(machine), show(machine, 'MainPID')
+    machine.guest(f'{INSTALL} --force-confold /mnt/dimmer-later.deb /mnt/dimmerd-later.deb', timeout=SLOW)
+    assert show(machine, 'ActiveState') == ['active'] and show(machine, 'MainPID') != pid
+    assert events(machine)[:len(before)] == before
+    assert 'level = debug' in machine.guest('cat /etc/dimmer/dimmerd.conf')
+    assert '9later' in machine.guest("dpkg-query -W -f '${Version}' dimmerd")
+
+
+def is_purged(machine):
+    """Nothing of it is left but its account, first without what it wrote and then with that."""
+    machine.guest('dpkg -r dimmerd dimmer', timeout=SLOW)
+    assert show(machine, 'ActiveState') == ['inactive']
+    assert machine.guest('ls /etc/dimmer') == 'dimmerd.conf\nusers\n'
+    machine.guest('dpkg -P dimmerd dimmer', timeout=SLOW)
+    left = machine.guest('find /etc /usr /var/lib -name "*dimmer*" -not -path "*testbed*" -not -path "/var/lib/dpkg/*"')
+    assert left == '', left
 
 
 def ends_when_all_is_answered(machine):
