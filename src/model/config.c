@@ -217,9 +217,19 @@ uint64_t dm_config_largest_page(const DmConfig *config) {
   return largest;
 }
 
+/* What rounding up may add at most: 1 MiB for each cell, 2 MiB for each DIMM (domain_xml.c). */
+static uint64_t rounding_of(const DmConfig *config) {
+  uint64_t most = MAX(config->cells->len, 1) * DM_MIB;
+  for (guint i = 0; i < config->devices->len; i++) {
+    if (((const DmMemoryDevice *)config->devices->pdata[i])->kind == DM_DEVICE_DIMM)
+      most += 2 * DM_MIB;
+  }
+  return most;
+}
+
 uint64_t dm_config_ballooned(const DmConfig *config) {
   uint64_t ballooned = dm_size_minus(dm_config_fixed(config), config->balloon);
-  return config->balloon == 0 || ballooned < DM_MIB ? 0 : ballooned;
+  return config->balloon == 0 || ballooned < rounding_of(config) ? 0 : ballooned;
 }
 
 DmMemoryDevice *dm_config_find_alias(const DmConfig *config, const char *alias) {

@@ -129,6 +129,30 @@ static void test_short_ids(void) {
   g_assert_cmpuint(dm_vm_short_id_length(none), ==, 8);
 }
 
+/* A definition of 500001 and 400001 KiB has currentMemory of that, and starts with 489 and 391 MiB: nobody asked for
+ * it. */
+static void test_ballooned(void) {
+  static const struct {
+    const char *config;
+    uint64_t current_kib, expected_kib;
+  } table[] = {
+    {"489+391", 900002, 0},
+    {"880", 900002, 1118},
+    {"977", 1000000, 0},
+    {"1024", 1024 << 10, 0},
+    {"1024", 1023 << 10, 1024},
+    {"512+512", 1022 << 10, 2048},
+    {"977 d130 d256", 1000000 + 131073 + 262143, 0},
+    {"977 v128:0:2", 976 << 10, 1024},
+    {"1024", 0, 0},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+    g_autoptr(DmConfig) config = config_from(table[i].config, FALSE);
+    config->balloon = table[i].current_kib * DM_KIB;
+    g_assert_cmpuint(dm_config_ballooned(config), ==, table[i].expected_kib * DM_KIB);
+  }
+}
+
 static void test_adds(void) {
   g_autoptr(DmMemoryDevice) device = dm_memory_device_new(DM_DEVICE_VIRTIO_MEM);
   g_autoptr(DmStep) grown = dm_step_new(DM_OP_RESIZE, device), plugged = dm_step_new(DM_OP_PLUG, device);
@@ -151,6 +175,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/model/copy", test_copy);
   g_test_add_func("/model/vm-copy", test_vm_copy);
   g_test_add_func("/model/next-run-is-there-while-it-differs", test_next_run_is_there_while_it_differs);
+  g_test_add_func("/model/ballooned", test_ballooned);
   g_test_add_func("/model/adds", test_adds);
   g_test_add_func("/model/factor", test_factor);
   g_test_add_func("/model/short-ids", test_short_ids);

@@ -191,7 +191,7 @@ uint64_t dm_config_largest_page(const DmConfig *config);
 
 /*
  * What the balloon takes from the guest at a start with this definition: boot memory and DIMMs minus currentMemory,
- * which excludes virtio-mem. Less than 1 MiB counts as 0.
+ * which excludes virtio-mem. As little as what rounding up its sizes may have added counts as 0.
  */
 uint64_t dm_config_ballooned(const DmConfig *config);
 
