@@ -41,6 +41,9 @@ char *trial_xml_present(const char *live, const char *definition, guint run, GEr
 /* The machine it describes. */
 DmMachine machine_xml_read(const xmlNode *domain);
 
+/* It is an option of QEMU that says how the machine is made, with one dash or two. NULL: no. */
+gboolean machine_xml_is_option(const char *argument);
+
 /*
  * @xml, a persistent definition, with the memory side of @wanted, which was made from domain_xml_read() of the same
  * text: cells, devices (by index: dropped, resized; added), balloon options, maximum, slots, guaranteed, a NUMA cell if

@@ -46,12 +46,17 @@ static uint64_t read_hole64(const xmlNode *devices) {
   return 0;
 }
 
-static gboolean has_other_args(const xmlNode *domain) {
+gboolean machine_xml_is_option(const char *argument) {
   static const char *const options[] = {"-cpu", "-global", "-machine", "-M", "-m", NULL};
+  gboolean doubled = argument != NULL && g_str_has_prefix(argument, "--");
+  return argument != NULL && g_strv_contains(options, argument + (doubled ? 1 : 0));
+}
+
+static gboolean has_other_args(const xmlNode *domain) {
   const xmlNode *line = xml_child_ns(domain, "commandline", QEMU_NAMESPACE);
   for (const xmlNode *arg = xml_child_ns(line, "arg", QEMU_NAMESPACE); arg != NULL; arg = xml_next(arg)) {
     g_autofree char *value = xml_attribute(arg, "value");
-    if (value != NULL && g_strv_contains(options, value))
+    if (machine_xml_is_option(value))
       return TRUE;
   }
   return FALSE;

@@ -18,7 +18,6 @@ static const char *const kept_of_domain[] = {"memory", "currentMemory", "maxMemo
 static const char *const kept_of_devices[] = {"emulator", "controller", "memory", "iommu", NULL};
 static const char *const kept_of_os[] = {"type", NULL};
 static const char *const kept_of_memory[] = {"target", "address", NULL};
-static const char *const kept_arguments[] = {"-cpu", "-global", "-machine", "-M", "-m", NULL};
 
 /* Drops the child elements not in @kept. */
 static void keep_children(xmlNode *node, const char *const *kept) {
@@ -40,7 +39,7 @@ static void keep_arguments(xmlNode *domain) {
   gboolean value_too = FALSE;
   for (xmlNode *arg = line != NULL ? xmlFirstElementChild(line) : NULL, *next; arg != NULL; arg = next) {
     g_autofree char *value = xml_attribute(arg, "value");
-    gboolean keeps = value_too || (value != NULL && g_strv_contains(kept_arguments, value));
+    gboolean keeps = value_too || machine_xml_is_option(value);
     next = xmlNextElementSibling(arg);
     value_too = keeps && !value_too;
     if (!keeps)

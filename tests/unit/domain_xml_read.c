@@ -271,6 +271,24 @@ static void test_pci_ports(void) {
   }
 }
 
+/* QEMU takes its options with one dash or two. */
+static void test_other_args(void) {
+  static const struct {
+    const char *argument;
+    gboolean other;
+  } args[] = {{"-cpu", TRUE}, {"--cpu", TRUE}, {"--m", TRUE}, {"-M", TRUE}, {"---m", FALSE}, {"m", FALSE},
+    {"-chardev", FALSE}, {"--", FALSE}};
+  for (gsize i = 0; i < G_N_ELEMENTS(args); i++) {
+    g_autofree char *xml = g_strdup_printf(
+      "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>x</name><memory>1048576</memory>"
+      "<qemu:commandline><qemu:arg value='%s'/></qemu:commandline></domain>",
+      args[i].argument);
+    g_autoptr(DmVm) vm = dm_vm_new();
+    g_autoptr(DmConfig) config = read_config(xml, vm);
+    g_assert_cmpint(config->machine.has_other_args, ==, args[i].other);
+  }
+}
+
 static void test_vhost(void) {
   static const struct {
     const char *xml;
@@ -362,6 +380,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/domain-xml-read/vhost", test_vhost);
   g_test_add_func("/domain-xml-read/vfio", test_vfio);
   g_test_add_func("/domain-xml-read/pci-ports", test_pci_ports);
+  g_test_add_func("/domain-xml-read/other-args", test_other_args);
   g_test_add_func("/domain-xml-read/hard-limit", test_hard_limit);
   g_test_add_func("/domain-xml-read/stable-ids", test_stable_ids);
   g_test_add_func("/domain-xml-read/odd-aliases", test_odd_aliases);

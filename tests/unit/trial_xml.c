@@ -23,6 +23,7 @@ static const char whole[] =
   "<memory model='dimm' access='shared'><source><pagesize>1</pagesize></source><target><size>1</size><node>0</node>"
   "</target><alias name='ua-x'/></memory><memory model='nvdimm'><source><path>p</path></source></memory></devices>"
   "<qemu:commandline><qemu:arg value='-cpu'/><qemu:arg value='max'/><qemu:arg value='-mon'/><qemu:arg value='chardev=x'/>"
+  "<qemu:arg value='--global'/><qemu:arg value='q35-pcihost.x=1'/><qemu:arg value='--chardev'/>"
   "<qemu:env name='A' value='b'/></qemu:commandline></domain>";
 
 static xmlDoc *parse(const char *text) {
@@ -69,6 +70,7 @@ static void test_copy(void) {
   g_assert_cmpstr(name, ==, "trial <1>");
   g_assert_true(metadata_is_trial(domain));
   g_assert_nonnull(strstr(copy, "value=\"max\""));
+  g_assert_nonnull(strstr(copy, "value=\"q35-pcihost.x=1\""));
   g_assert_null(strstr(copy, "chardev"));
 }
 
