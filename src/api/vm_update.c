@@ -120,11 +120,11 @@ static gboolean read_link(
 static gboolean read_left_out(const DmBody *body, const DmNode *vm, char **left_out, GError **error) {
   static const char *const others[] = {"id", "name", "memory", "memory_policy.guaranteed", "memory_policy.max",
     "comment", "description", "cluster", "template", /* handled elsewhere; from here on: read-only */
-    "actions", "applications", "balloon_use", "ballooned", "boot", "cdroms", "creation_time", "fqdn",
-    "guest_operating_system", "graphics_consoles", "guest_time_zone", "has_illegal_images", "host", "host_numa_nodes",
-    "link", "memory_devices", "next_run_configuration_exists", "notes", "numa_nodes", "original_template",
-    "permissions", "reported_devices", "run_once", "sessions", "snapshots", "start_time", "statistics", "status",
-    "status_detail", "stop_reason", "stop_time", "vm_numa_nodes", NULL};
+    "actions", "applications", "ballooned", "boot", "cdroms", "creation_time", "fqdn", "guest_operating_system",
+    "graphics_consoles", "guest_time_zone", "has_illegal_images", "host", "host_numa_nodes", "link", "memory_devices",
+    "next_run_configuration_exists", "notes", "numa_nodes", "original_template", "permissions", "reported_devices",
+    "run_once", "sessions", "snapshots", "start_time", "statistics", "status", "status_detail", "stop_reason",
+    "stop_time", "vm_numa_nodes", NULL};
   gboolean other_cluster, other_template;
   if (!read_link(body, "cluster", CLUSTER_ID, "Default", &other_cluster, error) ||
     !read_link(body, "template", TEMPLATE_ID, "Blank", &other_template, error))

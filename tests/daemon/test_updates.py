@@ -167,6 +167,7 @@ def test_nothing_but_what_is_left_out(off, client):
                        ('<vm><os><boot><devices><device>cdrom</device></devices></boot></os></vm>', 'os.boot.devices'),
                        ('<vm><comment></comment><nonsense>1</nonsense></vm>', 'nonsense'),
                        (change(1024, 1024, rest='<type>desktop</type>'), 'type'),
+                       ('<vm><balloon_use>allow</balloon_use></vm>', 'balloon_use'),
                        ({'a' * 5000: 1, 'b\n': 2}, 'aaa')):
         for query in ('', '?async=true', '?next_run=true'):
             detail = rule(client.put(path(off, query), body), 409)
