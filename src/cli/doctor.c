@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli.h"
 #include "json.h"
@@ -28,16 +29,24 @@ static void print_head(const DmVm *vm) {
   puts("\n");
 }
 
-static void print_finding(const DmVm *vm, const DmFinding *finding) {
+/* Of the column of the checks. */
+static int find_width(const GPtrArray *findings) {
+  gsize width = 0;
+  for (guint i = 0; i < findings->len; i++)
+    width = MAX(width, strlen(dm_check_name(dm_finding_check(((const DmFinding *)findings->pdata[i])->code))));
+  return (int)width;
+}
+
+static void print_finding(const DmVm *vm, const DmFinding *finding, int width) {
   g_autofree char *subject = describe_subject(vm, finding);
-  printf("  %-8s %-13s %s%s", dm_verdict_name(finding->verdict), dm_check_name(dm_finding_check(finding->code)),
+  printf("  %-8s %-*s  %s%s", dm_verdict_name(finding->verdict), width, dm_check_name(dm_finding_check(finding->code)),
     subject, finding->evidence);
   if (finding->source != NULL)
     printf(" (%s)", finding->source);
   putchar('\n');
   if (finding->remedy == NULL)
     return;
-  printf("  %-8s %-13s -> %s", "", "", finding->remedy);
+  printf("  %-8s %-*s  -> %s", "", width, "", finding->remedy);
   if (finding->command != NULL)
     printf(": %s", finding->command);
   putchar('\n');
@@ -70,7 +79,7 @@ static const char *summary_of(const DmVm *vm, const GPtrArray *findings) {
 static void print_text(const DmVm *vm, const GPtrArray *findings) {
   print_head(vm);
   for (guint i = 0; i < findings->len; i++)
-    print_finding(vm, findings->pdata[i]);
+    print_finding(vm, findings->pdata[i], find_width(findings));
   for (guint i = 0; vm->guest != NULL && i < vm->guest->notes->len; i++)
     printf("  note: %s\n", ((const DmNote *)vm->guest->notes->pdata[i])->text);
   printf("\n%s: %s\n", vm->name, summary_of(vm, findings));

@@ -49,11 +49,18 @@ static char *floor_text(const DmConfig *config) {
   return config->floors->len > 0 ? dm_size_format(dm_config_floor(config)) : g_strdup("-");
 }
 
-/* Options of its balloon. */
+/* Options of its balloon, and what dimmer may do with it, where that is not the default. */
 static char *balloon_text(const DmConfig *config) {
-  if (config->free_page_reporting && config->autodeflate)
-    return g_strdup("reports free pages, autodeflate");
-  return g_strdup(config->free_page_reporting ? "reports free pages" : config->autodeflate ? "autodeflate" : "-");
+  static const char *const uses[DM_BALLOON_USES] = {
+    [DM_BALLOON_USE_NEVER] = "never used", [DM_BALLOON_USE_ALLOW] = "used whenever memory is lowered"};
+  const char *words[] = {config->free_page_reporting ? "reports free pages" : NULL,
+    config->autodeflate ? "autodeflate" : NULL, uses[config->balloon_use]};
+  GString *text = g_string_new(NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
+    if (words[i] != NULL)
+      g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", words[i]);
+  }
+  return g_string_free(g_string_append(text, text->len > 0 ? "" : "-"), FALSE);
 }
 
 static char *slots_text(const DmConfig *config) {

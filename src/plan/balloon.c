@@ -142,8 +142,10 @@ static void note_inflation(DmPlan *plan, const DmVm *vm) {
     plan_note(plan, DM_NOTE_BALLOON_RESERVE, vm->name, reserve_text);
   if (dm_config_largest_page(vm->live) != 0)
     plan_note(plan, DM_NOTE_BALLOON_HUGE_PAGES, vm->name);
-  if (vm->guest == NULL || vm->guest->memory_source == DM_SOURCE_NONE)
+  if (vm->guest == NULL || vm->guest->memory_source == DM_SOURCE_NONE) {
+    plan->ballooned_after = MIN(plan->ballooned_after, dm_size_minus(plan->memory_after, reserve));
     return;
+  }
   uint64_t available = dm_size_plus(vm->guest->available, plan_aside(plan, vm));
   uint64_t spare = dm_size_minus(available, dm_size_plus(reserve, asked));
   if (taken <= spare)

@@ -40,19 +40,25 @@ static gboolean can_have_floor(const DmVm *vm) {
   return !dm_vm_is_windows(vm) && plan_least_floor(vm, dm_size_plus(memory, memory)) < memory;
 }
 
+/* Ready to be typed: the maximum that its next run has, or twice its memory; and the least floor for that. */
+static void add_enabling(GPtrArray *findings, const DmVm *vm, gboolean with_floor) {
+  const DmConfig *next = vm->next_run;
+  uint64_t memory = dm_config_memory(next);
+  uint64_t maximum = MAX(MAX(next->maximum, next->hidden_maximum), dm_size_plus(memory, memory));
+  g_autofree char *typed = dm_rule_typed(maximum);
+  g_autofree char *floor = dm_rule_typed(plan_least_floor(vm, maximum));
+  doctor_add_command(findings, "dimmer", "enable", "--", dm_vm_handle(vm), "--maximum", typed,
+    with_floor ? "--floor" : NULL, floor, NULL);
+}
+
 /* A VM as most tools make it, with the shortest way to one that shrinks. */
 static gboolean check_ordinary(GPtrArray *findings, const DmVm *vm) {
   DmLack lack;
   if (dm_rule_lacks(vm) == NULL || !dm_rule_can_enable(vm) || dm_machine_lacks_all(&vm->live->machine, &lack) ||
     vm->next_run->maximum != 0 || vm->next_run->hidden_maximum != 0 || !can_have_floor(vm))
     return FALSE;
-  uint64_t memory = dm_config_memory(vm->next_run), maximum = dm_size_plus(memory, memory);
-  uint64_t floor = plan_least_floor(vm, maximum);
-  g_autofree char *typed_maximum = dm_rule_typed(maximum);
-  g_autofree char *typed_floor = dm_rule_typed(floor);
   doctor_add(findings, DM_FINDING_ONLY_BOOT, NULL, DM_VERDICT_WARNING, HOST, DM_REMEDY_SHRINKABLE);
-  doctor_add_command(
-    findings, "dimmer", "enable", "--", dm_vm_handle(vm), "--maximum", typed_maximum, "--floor", typed_floor, NULL);
+  add_enabling(findings, vm, TRUE);
   return TRUE;
 }
 
@@ -111,8 +117,7 @@ static void check_room(GPtrArray *findings, const DmVm *vm) {
     doctor_add(findings, DM_FINDING_NOT_ENABLED, NULL, DM_VERDICT_BAD, HOST,
       can_shrink ? DM_CURE_ENABLE_FLOOR : dm_rule_enabling(vm), lacks);
     if (can_enable)
-      doctor_add_command(findings, "dimmer", "enable", "--", dm_vm_handle(vm), "--maximum", "SIZE",
-        can_shrink ? "--floor" : NULL, "SIZE", NULL);
+      add_enabling(findings, vm, can_shrink);
     return;
   }
   uint64_t room = dm_config_plug_room(vm->live), step = least_step(vm);

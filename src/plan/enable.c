@@ -352,6 +352,22 @@ static guint count_new(const DmVm *vm, const DmValues *values) {
   return values->floors != NULL && takes && !there ? values->floors->len : 0;
 }
 
+static void note_balloon_use(DmPlan *plan, const DmVm *vm) {
+  if (!plan->has_balloon_use || plan->balloon_use == dm_vm_current(vm)->balloon_use)
+    return;
+  switch (plan->balloon_use) {
+    case DM_BALLOON_USE_NEVER:
+      plan_note(plan, DM_NOTE_BALLOON_USE_NEVER, vm->name);
+      break;
+    case DM_BALLOON_USE_ASK:
+      plan_note(plan, DM_NOTE_BALLOON_USE_ASK, vm->name);
+      break;
+    case DM_BALLOON_USE_ALLOW:
+      plan_note(plan, DM_NOTE_BALLOON_USE_ALLOW, vm->name);
+      break;
+  }
+}
+
 /* What the balloon may do, alone: a transient VM can have that, too. */
 static DmPlan *plan_balloon_use(const DmVm *vm, const DmWish *wish, GError **error) {
   g_autoptr(DmPlan) plan = plan_new(vm, DM_ACTION_ENABLE);
@@ -360,6 +376,7 @@ static DmPlan *plan_balloon_use(const DmVm *vm, const DmWish *wish, GError **err
   plan->balloon_use = wish->enable.balloon;
   if (vm->next_run != NULL && !plan_set_next_run(plan, vm, &values, error))
     return NULL;
+  note_balloon_use(plan, vm);
   return g_steal_pointer(&plan);
 }
 
@@ -389,6 +406,7 @@ DmPlan *plan_enable(const DmVm *vm, const DmWish *wish, GError **error) {
   if (!plan_set_next_run(plan, vm, &values, error))
     return NULL;
   note_floor(plan, vm, &values);
+  note_balloon_use(plan, vm);
   DmLack lack;
   if (dm_machine_lacks(&vm->next_run->machine, DM_DEVICE_DIMM, &lack))
     plan_note(plan, DM_NOTE_NO_DIMMS, vm->name, lack.what, lack.remedy);

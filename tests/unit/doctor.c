@@ -50,7 +50,7 @@ static const Case host[] = {
   {"room-of-a-block", "running: 1024 max=2048/16 | -", "agent block=2048", NULL, "room", NULL, "warning", "libvirt",
     {"1024 MiB are left", "2048 MiB)"}},
   {"room-not-enabled", "running: ~1024 | ~1024", NULL, NULL, "room", NULL, "bad", "libvirt",
-    {"without maxMemory", "->floor", "$dimmer enable web1 --maximum SIZE --floor SIZE"}},
+    {"without maxMemory", "->floor", "$dimmer enable web1 --maximum 2048MiB --floor 512MiB"}},
   {"room-not-enabled-of-a-transient-one", "running: ~1024 | -", NULL, NULL, "room", NULL, "bad", "libvirt",
     {"without maxMemory", "->transient VM", "$"}},
   {"room-enabled-for-the-next-start", "running: ~1024 | 1024 max=4096/16", NULL, NULL, "room", NULL, "bad", "libvirt",

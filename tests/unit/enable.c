@@ -181,11 +181,35 @@ static void test_floor(gconstpointer data) {
     g_assert_nonnull(strstr(words, c->says));
 }
 
+/* What the balloon may do is said, as no size shows it; but not that all stays as it was. */
+static void test_balloon_use(void) {
+  static const char *const uses[] = {"ask", "never", "allow"};
+  g_autofree char *before = NULL;
+  for (gsize now = 0; now < G_N_ELEMENTS(uses); now++) {
+    for (gsize wanted = 0; wanted < G_N_ELEMENTS(uses); wanted++) {
+      g_autofree char *text = g_strdup_printf("running: ~1024 use=%s | ~1024 use=%s", uses[now], uses[now]);
+      g_autoptr(DmVm) vm = vm_from(text);
+      DmWish wish = {.action = DM_ACTION_ENABLE, .enable.has_balloon = TRUE};
+      g_assert_true(dm_balloon_use_from_name(uses[wanted], &wish.enable.balloon));
+      g_autoptr(DmPlan) plan = dm_plan(vm, &wish, NULL);
+      g_assert_cmpuint(plan->notes->len, ==, now != wanted);
+      if (now == wanted)
+        continue;
+      const DmNote *note = plan->notes->pdata[0];
+      g_assert_cmpstr(dm_note_name(note), ==, "balloon-use");
+      g_assert_cmpstr(note->text, !=, before);
+      g_free(before);
+      before = g_strdup(note->text);
+    }
+  }
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
     g_autofree char *path = g_strconcat("/enable/", cases[i].name, NULL);
     g_test_add_data_func(path, &cases[i], test_floor);
   }
+  g_test_add_func("/enable/balloon-use", test_balloon_use);
   return g_test_run();
 }
