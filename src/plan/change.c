@@ -67,11 +67,17 @@ static gboolean has_index(const DmConfig *config, guint index) {
   return FALSE;
 }
 
+/* By 'enable': which of them there are goes by what there is above the floor. */
+static gboolean is_of_floor(const DmConfig *config, const DmMemoryDevice *device) {
+  return config->floors->len > 0 && device->kind == config->floor_kind && device->alias != NULL &&
+    g_str_has_prefix(device->alias, "ua-");
+}
+
 /* It was set there on purpose. */
 static void note_dropped_devices(DmPlan *plan, const DmVm *vm) {
   for (guint i = 0; i < vm->next_run->devices->len; i++) {
     const DmMemoryDevice *device = vm->next_run->devices->pdata[i];
-    if (has_index(plan->next_run_config, device->index))
+    if (has_index(plan->next_run_config, device->index) || is_of_floor(vm->next_run, device))
       continue;
     g_autofree char *size = dm_size_format(device->size);
     const char *kind = dm_memory_device_kind_name(device);

@@ -321,16 +321,27 @@ static gboolean set_floor(DmValues *values, const DmVm *vm, const DmWish *wish, 
   return values->floors != NULL;
 }
 
+/* Other tools' devices stay, whatever kind is asked for. */
+static const char *kinds_in(const DmConfig *config, DmDeviceKind kind) {
+  gboolean dimms = kind == DM_DEVICE_DIMM, virtio = kind == DM_DEVICE_VIRTIO_MEM;
+  for (guint i = 0; i < config->devices->len; i++) {
+    const DmMemoryDevice *device = config->devices->pdata[i];
+    dimms |= device->kind == DM_DEVICE_DIMM;
+    virtio |= device->kind == DM_DEVICE_VIRTIO_MEM && device->requested > 0;
+  }
+  return dimms && virtio ? "virtio-mem and DIMMs" : dimms ? "DIMMs" : "virtio-mem";
+}
+
+/* What is less than a block is boot memory, above the floor too. */
 static void note_floor(DmPlan *plan, const DmVm *vm, const DmValues *values) {
   const DmConfig *next = plan->next_run_config;
   if (values->floors == NULL || values->floors->len == 0)
     return;
-  g_autofree char *floor = dm_size_format(dm_config_floor(next));
+  g_autofree char *boot = dm_size_format(dm_config_boot(next));
   g_autofree char *above = dm_size_format(dm_config_memory(next) - dm_config_boot(next));
-  const char *kind = values->floor_kind == DM_DEVICE_VIRTIO_MEM ? "virtio-mem" : "DIMMs";
-  plan_note(plan, DM_NOTE_FLOOR, vm->name, floor, above, kind);
+  plan_note(plan, DM_NOTE_FLOOR, vm->name, boot, above, kinds_in(next, values->floor_kind));
   if (values->floor_kind == DM_DEVICE_VIRTIO_MEM && (vm->guest == NULL || vm->guest->virtio_mem == DM_FACT_UNKNOWN))
-    plan_note(plan, DM_NOTE_FLOOR_DRIVER, vm->name, floor);
+    plan_note(plan, DM_NOTE_FLOOR_DRIVER, vm->name, boot);
   Onlining onlining = plan_foresee_onlining(vm->guest);
   if (onlining.verdict == DM_VERDICT_BAD || onlining.verdict == DM_VERDICT_WARNING)
     plan_note(plan, DM_NOTE_FLOOR_ONLINING, onlining.evidence, plan_onlining_remedy(vm->guest));

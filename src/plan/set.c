@@ -250,7 +250,7 @@ static gboolean plan_live(DmPlan *plan, const DmVm *vm, const DmValues *values, 
   if (values->memory > memory && !plan_raise(plan, vm, values, set, error))
     return FALSE;
   plan_balloon(plan, vm, balloon_memory(vm, values));
-  if (values->memory > memory && plan->balloon == NULL)
+  if (values->memory >= memory && plan->balloon == NULL)
     plan_note_balloon_stays(plan, vm);
   note_guaranteed(plan, vm, values);
   plan_predict_guaranteed(plan, vm);

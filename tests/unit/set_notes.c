@@ -24,6 +24,7 @@ static const Case notes[] = {
   {"maximum", "running: 1024 max=4096/16 | 1024 max=4096/16", "max=8192", {"next start"}},
   {"maximum-kept-aside", "running: 1024 max=4096/16 | 1024 max=4096/16", "memory=4096 next-run", {"4096 MiB"}},
   {"balloon", "running: 1024 max=4096/16 balloon=1024 d256 | 1280 max=4096/16", "memory=1024", {"balloon", "256 MiB"}},
+  {"guaranteed-ballooned", "running: ~1024 balloon=512 | ~1024", "guaranteed=900", {"can use 512 MiB of 900 MiB"}},
   {"a-dimm-goes-beside-virtio-mem", "running: 1024 max=4096/16 d256 v1024:0:2 | -", "memory=1024",
     {"neither migrate nor be restored"}},
   {"pending-and-raise", "running: 1024 max=4096/16 d128 | 1024 max=4096/16 | set=1024 -dimm0(128):overdue",
@@ -131,6 +132,7 @@ static void test_quiet(void) {
     "running: 1024 max=4096/16 balloon=1280 d256 | 1280 max=4096/16",
     "running: 1024 max=4096/16 d256 | 1280 max=4096/16 | set=1024 -dimm0(256):overdue",
     "running: 1024 max=4096/16 balloon=1280 v1024:512/256:2 | 1536 max=4096/16",
+    "running: 1024 max=4096/16 floor=1024/dimm ua-a=d256 | 1024 max=4096/16 floor=1024/dimm ua-a=d256",
   };
   for (gsize i = 0; i < G_N_ELEMENTS(vms); i++) {
     g_autoptr(DmVm) vm = vm_from(vms[i]);
