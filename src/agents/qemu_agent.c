@@ -10,10 +10,10 @@
 
 /* Seconds for a command that the agent answers by itself. One that is not running answers nothing at all. */
 #define ANSWER_SECONDS 3
-#define SCRIPT_SECONDS 5
+#define SCRIPT_SECONDS 8 /* that of a query, in an emulated guest on a busy host */
 
 /* Seconds for all commands of a query: an agent that answers in time, but slowly, gets no further ones. */
-#define LOOK_SECONDS 10
+#define LOOK_SECONDS 12
 #define MAX_FILE 65536
 
 /* Maximum of blocks read one by one, with three commands each. */
