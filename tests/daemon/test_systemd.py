@@ -4,6 +4,7 @@
 That libvirt's QEMU runs in an emulator in an emulator: its one VM has nothing in it.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -36,16 +37,27 @@ def packages(host, tmp_path, require):
              for name, debian in (('fakeroot', 'fakeroot'), ('mke2fs', 'e2fsprogs'), ('dh', 'debhelper'))
              if not program(name)])
     made = tmp_path / 'made'
-    subprocess.run([REPO / 'scripts/deb', made], check=True, env=os.environ | {'DEB_BUILD_OPTIONS': 'nocheck'})
-    for old in made.glob('dimmer*_*_amd64.deb'):
-        later(old, tmp_path / 'later')
-    for path in made.iterdir():
-        if path.suffix != '.deb' or 'dbgsym' in path.name:
-            path.unlink()
+    made.mkdir()
+    for package in built():
+        shutil.copy(package, made)
+        later(made / package.name, tmp_path / 'later')
     image = host.folder / 'packages.img'
     subprocess.run(['fakeroot', program('mke2fs'), '-q', '-F', '-d', made, image, '32M'], check=True)
     host.user.give(image)
     return image
+
+
+def built():
+    """The packages of the last commit, built once for all tests."""
+    folder = REPO / 'build/deb-tested'
+    commit = subprocess.check_output(['git', 'rev-parse', 'HEAD'], cwd=REPO, text=True)
+    with (REPO / 'build/.deb-tested.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = folder / 'commit'
+        if not stamp.exists() or stamp.read_text() != commit:
+            subprocess.run([REPO / 'scripts/deb', folder], check=True, env=os.environ | {'DEB_BUILD_OPTIONS': 'nocheck'})
+            stamp.write_text(commit)
+    return [path for path in folder.glob('dimmer*.deb') if 'dbgsym' not in path.name]
 
 
 def later(package, work):
