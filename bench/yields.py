@@ -163,7 +163,7 @@ def run_dimmer(host, vm, scenario):
 def run_advised(host, vm, scenario):
     """Asks, is refused, and asks for the least that dimmer named."""
     _, message = run_dimmer(host, vm, scenario)
-    least = re.search(r'the least memory that would do is (\d+) MiB', message)
+    least = re.search(r'set memory to (\d+) MiB or more', message)
     return set_memory(host, vm, int(least[1]))
 
 

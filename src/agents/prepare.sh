@@ -81,7 +81,7 @@ is_before() { # MAJOR MINOR
   [ "${version%%.*}" -lt "$1" ] || { [ "${version%%.*}" = "$1" ] && [ "$minor" -lt "$2" ]; }
 }
 
-# What the kernel's command line is to have. Before 4.13 movable_node does nothing for what is plugged.
+# What the kernel command line is to have. Before 4.13 movable_node does nothing for what is plugged.
 word=memhp_default_state=online_movable
 ! is_before 5 7 || word=movable_node
 ! is_before 4 13 || word=memhp_default_state=offline

@@ -72,7 +72,7 @@ def test_an_unprepared_guest_and_then_a_prepared_one(vm, client):
     found = finding(report, 'movable', stays)
     assert found['verdict'] == 'bad' and 'kernel zone' in found['evidence'], found
     assert (found['remedy'], found['command']) == (
-        'prepare the guest, which makes movable what still can be', vm.host.printed('dimmer guest prepare web1'))
+        'prepare the guest, which makes as much of it movable as it can', vm.host.printed('dimmer guest prepare web1'))
     link, = [row.find('device') for row in report.findall('findings/finding')
              if row.find('device') is not None and row.findtext('check') == 'movable']
     assert client.get(link.get('href')).xml.findtext('alias') == f'ua-{stays}'

@@ -275,7 +275,7 @@ def test_how_the_guest_uses_virtio_mem(host):
 def test_how_it_is_used_is_unknown_without_agent(host, vm):
     result = run(host, 'plug', 'vm', '128MiB')
     assert [step['use'] for step in result['steps']] == ['unknown']
-    assert 'in use       128 MiB unknown, as no agent tells' in host.dimmer('plug', 'vm', '128MiB', check=0).stdout
+    assert 'in use       128 MiB unknown: no agent reported it' in host.dimmer('plug', 'vm', '128MiB', check=0).stdout
 
 
 def test_the_connection_may_be_one_that_libvirt_finds(host, vm, request):

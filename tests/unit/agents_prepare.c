@@ -9,7 +9,7 @@
 #include "notation.h"
 
 #define STAYS "(256 MiB) stays as it is"
-#define BY_ONE STAYS " by 1 of 2 memory blocks: "
+#define BY_ONE "(256 MiB): 1 of 2 memory blocks stay as they are: "
 #define ANSWER "{'id':@,'ok':true,'done':1,'of':2,'start':4294967296,"
 /* What the guest answers, the code and a part of the note that it makes, and the word of a reboot in it. */
 static const struct {

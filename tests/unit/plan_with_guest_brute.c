@@ -140,7 +140,7 @@ static DmPlan *set(const Case *c, uint64_t memory, DmPlanFlags flags, GError **e
 
 static void check_refusal(const Case *c, const GError *error, gboolean try) {
   Choice most = brute_force(c, c->spare, try);
-  const char *least = strstr(error->message, "would do is ");
+  const char *least = strstr(error->message, "set memory to ");
   g_assert_error(error, DM_ERROR, DM_ERROR_GUEST_NEEDS_MEMORY);
   if (most.sum == 0) {
     g_assert_nonnull(strstr(error->message, "no device fits"));
@@ -149,7 +149,7 @@ static void check_refusal(const Case *c, const GError *error, gboolean try) {
   g_assert_nonnull(least);
   if (least == NULL)
     return;
-  uint64_t memory = g_ascii_strtoull(least + strlen("would do is "), NULL, 10);
+  uint64_t memory = g_ascii_strtoull(least + strlen("set memory to "), NULL, 10);
   g_assert_cmpuint(memory, ==, 1024 + c->total - most.sum);
   g_autoptr(DmPlan) plan = set(c, memory, try ? DM_PLAN_TRY_UNMOVABLE : 0, NULL);
   g_assert_nonnull(plan);

@@ -109,7 +109,7 @@ static const struct {
     "-dimm1(128) virtiomem0(256>0)", "move from node 1",
     "running: 512+512 max=4096/16 v1024:256/256:2 d256@1 d128@1 | -"},
   {"unplug", "agent avail=1300 total=1536 node0=640/0/200 node1=896/0/768", "unplug dimm0", "error guest-needs-memory",
-    "the least memory that would do is 1408 MiB", "running: 512+512 max=4096/16 d256@1 d128@1 d128 | -"},
+    "set memory to 1408 MiB or more", "running: 512+512 max=4096/16 d256@1 d128@1 d128 | -"},
   {"not-which", "agent avail=1000 total=1408 node0=640/100/200 node1=768/0/768", "memory=1152 node=1", "-dimm1(256)",
     "!may refuse", "running: 512+512 max=4096/16 renumbers d128 d256@1 | -"},
   {"earlier-there", "agent avail=1300 total=1664 node0=640/0/300 node1=1024/0/1000", "unplug dimm1",
