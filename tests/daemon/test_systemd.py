@@ -19,7 +19,8 @@ REPO = Path(__file__).resolve().parents[2]
 
 # libvirt, what may reach it, a client, dimmerd's own libraries that these do not bring, and what installs packages.
 PACKAGES = ('libvirt-daemon-system', 'qemu-system-x86', 'libvirt-clients', 'polkitd', 'curl', 'libvirt-glib-1.0-0',
-            'libjansson4', 'libmicrohttpd12', 'libsqlite3-0', 'libxml2', 'dpkg', 'init-system-helpers', 'perl-base')
+            'libjansson4', 'libmicrohttpd12', 'libsqlite3-0', 'libxml2', 'dpkg', 'diffutils', 'init-system-helpers',
+            'perl-base')
 
 PASSWORD = 'correct horse'
 UP = r'\(powering_\)*up'  # for grep
