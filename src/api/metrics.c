@@ -220,28 +220,31 @@ static void add_vms_of_hosts(GString *text, const DmApi *api, GHashTable *all_su
 
 /* ---- each VM ---- */
 
-/* Of a VM that runs on a host that is up; 0: not known. */
-typedef uint64_t (*VmValue)(const DmEntry *entry);
+/* Of a VM that runs on a host that is up; FALSE: not known. */
+typedef gboolean (*VmValue)(const DmEntry *entry, uint64_t *value);
 
-static uint64_t memory_of(const DmEntry *entry) {
-  return dm_config_memory(entry->vm->live);
+static gboolean memory_of(const DmEntry *entry, uint64_t *value) {
+  *value = dm_config_memory(entry->vm->live);
+  return TRUE;
 }
 
-static uint64_t guaranteed_of(const DmEntry *entry) {
-  return dm_config_guaranteed(entry->vm->live);
+static gboolean guaranteed_of(const DmEntry *entry, uint64_t *value) {
+  *value = dm_config_guaranteed(entry->vm->live);
+  return TRUE;
 }
 
-static uint64_t usable_of(const DmEntry *entry) {
-  return entry->stats.usable;
+static gboolean usable_of(const DmEntry *entry, uint64_t *value) {
+  *value = entry->stats.usable;
+  return *value != 0;
 }
 
-static uint64_t ballooned_of(const DmEntry *entry) {
-  uint64_t held = 0;
-  return dm_vm_ballooned(entry->vm, &held) ? held : 0;
+static gboolean ballooned_of(const DmEntry *entry, uint64_t *value) {
+  return dm_vm_ballooned(entry->vm, value);
 }
 
-static uint64_t resident_of(const DmEntry *entry) {
-  return entry->stats.rss;
+static gboolean resident_of(const DmEntry *entry, uint64_t *value) {
+  *value = entry->stats.rss;
+  return *value != 0;
 }
 
 static void add_each_vm(GString *text, const DmApi *api) {
@@ -261,10 +264,10 @@ static void add_each_vm(GString *text, const DmApi *api) {
     for (guint i = 0; i < entries->len; i++) {
       const DmEntry *entry = entries->pdata[i];
       gboolean runs = entry->host->status == DM_HOST_UP && entry->vm->live != NULL;
-      uint64_t value = runs ? metrics[m].value(entry) : 0;
+      uint64_t value = 0;
       g_autofree char *labels =
         expose_labels("vm", entry->vm->name, "vm_id", entry->vm->uuid, "host", entry->host->name, NULL);
-      if (value != 0)
+      if (runs && metrics[m].value(entry, &value))
         expose_sample(text, metrics[m].name, labels, (double)value);
     }
   }

@@ -112,3 +112,4 @@ def test_each_vm_has_its_series_where_the_configuration_wants_them(host, serve, 
         sample, = found['dimmer_vm_memory_bytes'][1].items()
         assert sample[0].startswith(r'dimmer_vm_memory_bytes{vm="a\"b\\c",vm_id="%s",host="' % vm_id(running))
         assert sample[1] == 1024 * MIB
+        assert list(found['dimmer_vm_memory_ballooned_bytes'][1].values()) == [0]  # known, so it is there
