@@ -95,7 +95,7 @@ int verb_list(const DmVerb *verb, int argc, char **argv) {
   if (!options_parse(verb,
 
         "MAXIMUM is '-' for a VM that cannot hot plug memory; see 'dimmer enable'. NEXT\n"
-        "RUN tells what the next start of a running VM will change. BALLOONED, where any\n"
+        "RUN shows what the next start of a running VM changes. BALLOONED, where any\n"
         "balloon is inflated, is the part of MEMORY that the guest cannot use.",
         NULL, &common, &argc, &argv, 0, 0, &error))
     return options_fail(&common, error);

@@ -35,10 +35,10 @@ export const setup = {
     await look(page, 'no-hot-plug');
     await enable(page);
 
-    await page.click('text=Start it anew');
+    await page.click('text=Power cycle');
     await page.waitForSelector('dialog >> text=/Its guest is asked to shut down/');
     equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel', 'what has the focus');
-    await page.click('dialog footer >> text=Start anew');
+    await page.click('dialog footer >> text=Power cycle');
     await tell('go_down');
     const boots = { timeout: 90000 }; // emulated, on a busy machine
     await page.waitForSelector('text=web1 can hot plug memory from its next start on', { ...boots, state: 'detached' });

@@ -39,8 +39,8 @@ export function setupAlert(app, now) {
   return (
     isRunning(vm) &&
     alert('info', `${vm.name} can hot plug memory from its next start on`, {
-      body: h('p', null, 'It is to be stopped and started again: a reboot from inside the guest is not enough.'),
-      actions: button('Start it anew', {
+      body: h('p', null, 'Stop it and start it again: rebooting inside the guest is not enough.'),
+      actions: button('Power cycle', {
         kind: 'link pf-m-inline',
         why: app.whyNot(),
         onclick: () => (now.dialog = restartDialog(app, now)),
@@ -140,10 +140,10 @@ function enableDialog(app, now) {
   return { refresh: handle.update };
 }
 
-// By the reboot of the API, which starts a VM anew where a next run waits.
+// By the reboot of the API, which power cycles a VM where a next run waits.
 function restartDialog(app, now) {
   const view = (close) => ({
-    title: `Start ${now.vm.name} anew?`,
+    title: `Power cycle ${now.vm.name}?`,
     over: now.gone ? vmIsGone(now.vm) : undefined,
     body: h(
       'p',
@@ -152,7 +152,7 @@ function restartDialog(app, now) {
         'shut down, nothing changes.',
     ),
     action: {
-      text: 'Start anew',
+      text: 'Power cycle',
       risky: true,
       why: app.whyNot(),
       onclick: () => {
@@ -168,7 +168,7 @@ function restartDialog(app, now) {
 async function restart(now) {
   try {
     await ask(`vms/${now.vm.id}/reboot`, { method: 'POST', body: {}, patient: true });
-    toast('info', `${now.vm.name} was asked to go down, and is started anew then`);
+    toast('info', `${now.vm.name} was asked to shut down, and is started again then`);
   } catch (error) {
     if (error.status !== 401) toast('danger', `${now.vm.name} runs on`, error.message);
   }
