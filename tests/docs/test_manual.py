@@ -44,6 +44,11 @@ def test_options(verb):
     assert described == facts.verb_options(verb)
 
 
+def test_the_readme_lists_each_verb():
+    rows = re.findall(r'^\| `dimmer (\w+)', (facts.REPO / 'README.md').read_text(), re.MULTILINE)
+    assert set(rows) == set(VERBS)
+
+
 @pytest.mark.parametrize('verb', VERBS)
 def test_usage(verb):
     assert facts.usage(verb) == f'Usage: dimmer {verb} [OPTION...] {VERBS[verb]}'.strip()
