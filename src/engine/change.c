@@ -402,7 +402,9 @@ static void on_inflated(DmChange *change) {
   enter(change, before_close(change));
 }
 
+/* It goes by what the guest has available: what is offline of a device that was refused comes back before. */
 static void enter_inflate(DmChange *change) {
+  g_clear_pointer(&change->freeing, freeing_free);
   change_balloon_inflate(change, on_inflated);
 }
 

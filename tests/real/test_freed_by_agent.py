@@ -66,6 +66,15 @@ def test_what_is_asked_for_is_free_already(host, vm):
     assert inside.blocks(vm) == [] and vm.memory_devices() == {}
 
 
+def test_the_balloon_takes_what_a_refused_device_keeps(host, vm):
+    """Which has its memory back by then, or the guest could spare less."""
+    vm.set_refusing(True)
+    result = run(host, 'set', 'vm', '--memory', '240MiB', '--balloon', '--live')
+    assert steps(result) == [('unplug', 256, 'refused')]
+    assert (result['outcome'], result['balloon_step']['reached']) == ('done', 240 * MIB)
+    assert inside.blocks(vm) == [MOVABLE, MOVABLE]
+
+
 def test_kernel_memory_is_left_out_or_reported_without_asking(host, vm):
     vm.set_auto_online('online_kernel')
     kernel, = plug(host, vm, 256, '--policy', 'whole')
