@@ -17,7 +17,7 @@ the same guest, so that ratios hold when the machine's speed drifts.
               gone:   until QEMU's last removed event
               answer: until its answer
     polling   one by one over QMP, looking every 3 s whether it is gone
-(b) the planner and (c) the plug policies: see plan.c.
+(b) the planner and (c) the plug policies: see plan.c; a total shared out among many VMs: see reclaim.c.
 (d) dimmerd with 10,000 VMs: see daemon.py.
 (e) a PUT beside VMs and hosts that hang or flood: see beside.py.
 (f) what each way gets out of guests whose memory cannot all go: see yields.py.
@@ -202,6 +202,10 @@ def print_plan(plan):
           '| --- | ---: | ---: |')
     for row in plan['policies']:
         print(f"| {row['policy']} | {row['missed_mib_mean']:.1f} | {row['slots_mean']:.1f} |")
+    print('\n| VMs that a total is shared out among | what each could give, ms | the shares, ms |\n'
+          '| ---: | ---: | ---: |')
+    for row in plan['reclaim']:
+        print(f"| {row['vms']} | {row['offers_ms_median']:.1f} | {row['shares_ms_median']:.1f} |")
 
 
 def machine():
@@ -210,9 +214,12 @@ def machine():
     return f'{os.cpu_count()} cores, {qemu}, {testbed.accel()}'
 
 
+def printed(program):
+    return json.loads(subprocess.run([RELEASE / 'bench' / program], capture_output=True, check=True).stdout)
+
+
 def measure_plan():
-    return json.loads(subprocess.run([RELEASE / 'bench/bench-plan'], capture_output=True,
-                                     check=True).stdout)
+    return printed('bench-plan') | {'reclaim': printed('bench-reclaim')}
 
 
 def main():

@@ -37,7 +37,7 @@ _dimmer_parse() {
                 --connect=*) connect=(-c "${word#*=}") ;;
                 -c?*) connect=(-c "${word#-c}") ;;
                 -[cogmt] | --connect | --output | --memory | --guaranteed | --maximum | --timeout | --node | --policy | \
-                    --kind | --max-size | --slots | --floor | --balloon-use) option=$word ;;
+                    --kind | --max-size | --slots | --floor | --balloon-use | --vm) option=$word ;;
             esac
         fi
     done
@@ -85,14 +85,19 @@ _dimmer_offer() {
     done
 }
 
+_dimmer_offer_vms() {
+    local -a names=()
+    _dimmer_read list < <(_dimmer_ask list)
+    _dimmer_offer "${names[@]}"
+}
+
 _dimmer_offer_operand() {
     local -a names=()
     local name
     case $verb.${#operands[@]} in
         guest.0) _dimmer_offer prepare ;;
         show.0 | set.0 | unplug.0 | plug.0 | enable.0 | settle.0 | doctor.0 | guest.1)
-            _dimmer_read list < <(_dimmer_ask list)
-            _dimmer_offer "${names[@]}"
+            _dimmer_offer_vms
             ;;
         unplug.*)
             _dimmer_read show < <(_dimmer_ask show -- "${operands[0]}")
@@ -117,6 +122,7 @@ _dimmer_offer_options() {
         enable) options+=(--maximum --slots --floor --node --kind --free-page-reporting --autodeflate --balloon-use
             --force
             -n --dry-run) ;;
+        reclaim) options+=(-m --memory --vm --balloon -n --dry-run -t --timeout) ;;
         settle) options+=(-n --dry-run -t --timeout --force) ;;
     esac
     _dimmer_offer "${options[@]}"
@@ -143,12 +149,13 @@ _dimmer() {
         --kind) _dimmer_offer dimm virtio-mem
             [[ $verb == enable ]] || _dimmer_offer auto ;;
         --balloon-use) _dimmer_offer never ask allow ;;
+        --vm) _dimmer_offer_vms ;;
         ?*) ;;
         *)
             if [[ ! $literal && $cur == -* ]]; then
                 _dimmer_offer_options
             elif [[ ! $verb ]]; then
-                _dimmer_offer list show set unplug plug enable doctor guest settle
+                _dimmer_offer list show set unplug plug enable doctor guest hosts reclaim settle
             else
                 _dimmer_offer_operand
             fi

@@ -120,8 +120,8 @@ static void on_ended(DmChange *change, gpointer data) {
   g_main_loop_quit(apply->loop);
 }
 
-static int exit_status(const DmChange *change) {
-  switch (dm_change_outcome(change)) {
+int options_outcome_status(DmOutcome outcome) {
+  switch (outcome) {
     case DM_OUTCOME_DONE:
       return DM_EXIT_DONE;
     case DM_OUTCOME_PARTLY:
@@ -312,7 +312,7 @@ static int report(Apply *apply) {
     print_plan(apply);
   else
     print_result(apply);
-  return apply->options->dry_run ? DM_EXIT_DONE : exit_status(change);
+  return apply->options->dry_run ? DM_EXIT_DONE : options_outcome_status(dm_change_outcome(change));
 }
 
 static gboolean on_interrupt(gpointer data) {

@@ -29,8 +29,10 @@ struct DmVerb {
 int verb_doctor(const DmVerb *verb, int argc, char **argv);
 int verb_enable(const DmVerb *verb, int argc, char **argv);
 int verb_guest(const DmVerb *verb, int argc, char **argv);
+int verb_hosts(const DmVerb *verb, int argc, char **argv);
 int verb_list(const DmVerb *verb, int argc, char **argv);
 int verb_plug(const DmVerb *verb, int argc, char **argv);
+int verb_reclaim(const DmVerb *verb, int argc, char **argv);
 int verb_set(const DmVerb *verb, int argc, char **argv);
 int verb_settle(const DmVerb *verb, int argc, char **argv);
 int verb_show(const DmVerb *verb, int argc, char **argv);
@@ -142,6 +144,9 @@ typedef struct {
 #define TRY_UNMOVABLE_HELP "ask for devices as well that the guest says it cannot move"
 #define BALLOON_HELP "have the balloon take what no memory device can give"
 #define FORCE_HELP "take more than the guest says it can spare"
+
+/* The exit status of a request that ended so. */
+int options_outcome_status(DmOutcome outcome);
 
 DmPlanFlags options_plan_flags(const ApplyOptions *options);
 

@@ -327,10 +327,10 @@ json_t *json_from_findings(const DmVm *vm, const GPtrArray *findings) {
   return object;
 }
 
-json_t *json_from_error(const GError *error, const char *message, const GPtrArray *notes) {
+json_t *json_inner_error(const GError *error, const char *message) {
   const DmErrorInfo *info = dm_error_info_of(error);
   int domain, code;
-  json_t *inner = json_object(), *object = json_object();
+  json_t *inner = json_object();
   json_object_set_new(inner, "code", json_string(info->name));
   json_object_set_new(inner, "message", json_string(message));
   json_object_set_new(inner, "exit_status", json_integer(info->exit_status));
@@ -340,6 +340,11 @@ json_t *json_from_error(const GError *error, const char *message, const GPtrArra
     json_object_set_new(libvirt, "code", json_integer(code));
     json_object_set_new(inner, "libvirt", libvirt);
   }
+  return inner;
+}
+
+json_t *json_from_error(const GError *error, const char *message, const GPtrArray *notes) {
+  json_t *inner = json_inner_error(error, message), *object = json_object();
   if (notes != NULL && notes->len > 0)
     json_add_notes(inner, "notes", "note_codes", notes);
   json_object_set_new(object, "error", inner);

@@ -17,6 +17,7 @@ json_t *json_from_change(const DmChange *change, gboolean dry_run) G_GNUC_WARN_U
 void json_add_notes(json_t *object, const char *name, const char *codes_name, const GPtrArray *notes);
 json_t *json_from_findings(const DmVm *vm, const GPtrArray *findings) G_GNUC_WARN_UNUSED_RESULT;
 /* @message: of the error, as shown on the command line. */
+json_t *json_inner_error(const GError *error, const char *message);
 /* @notes: what became of an earlier request (DmNote); NULL: none. */
 json_t *json_from_error(const GError *error, const char *message, const GPtrArray *notes) G_GNUC_WARN_UNUSED_RESULT;
 

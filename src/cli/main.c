@@ -19,6 +19,8 @@ static const DmVerb verbs[] = {
   {"doctor", "VM", "show what of a VM's memory can be hot unplugged, what cannot, and why", verb_doctor,
     .only_prints = TRUE},
   {"guest", "prepare VM", "prepare a VM's guest to release hot plugged memory", verb_guest},
+  {"hosts", "", "show the memory of the host, and what its VMs could give back", verb_hosts, .only_prints = TRUE},
+  {"reclaim", "", "take memory back from several running VMs", verb_reclaim},
   {"settle", "VM", "finish a request that was interrupted or is overdue", verb_settle},
 };
 

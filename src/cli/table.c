@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/size.h"
+
 struct Table {
   const char *const *headings;
   guint columns;
@@ -75,4 +77,8 @@ void table_print(const Table *table, const char *indent) {
       fputs(indent, stdout);
     print_cell(table, i % table->columns, table->cells->pdata[i]);
   }
+}
+
+char *table_size(uint64_t bytes) {
+  return bytes > 0 ? dm_size_format(dm_size_floor_mib(bytes)) : g_strdup("-");
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdint.h>
 
 typedef struct Table Table;
 
@@ -16,3 +17,6 @@ void table_add(Table *table, char *cell);
 
 /* Prints the table, each line indented by @indent. */
 void table_print(const Table *table, const char *indent);
+
+/* "512 MiB", rounded down, or "-" for nothing. The caller frees. */
+char *table_size(uint64_t bytes);

@@ -46,10 +46,13 @@ void virt_call_end_pointer(VirtCall *call, const void *answer);
 #define virConnectDomainXMLToNative(...) VIRT_CALL(virConnectDomainXMLToNative, NULL, __VA_ARGS__)
 #define virConnectDomainEventRegisterAny(...) VIRT_CALL(virConnectDomainEventRegisterAny, NULL, __VA_ARGS__)
 #define virConnectGetAllDomainStats(...) VIRT_CALL(virConnectGetAllDomainStats, NULL, __VA_ARGS__)
+#define virConnectGetCapabilities(virt) VIRT_CALL(virConnectGetCapabilities, NULL, virt)
 #define virConnectGetHostname(virt) VIRT_CALL(virConnectGetHostname, NULL, virt)
 #define virConnectGetLibVersion(...) VIRT_CALL(virConnectGetLibVersion, NULL, __VA_ARGS__)
 #define virConnectListAllDomains(...) VIRT_CALL(virConnectListAllDomains, NULL, __VA_ARGS__)
+#define virNodeGetFreePages(...) VIRT_CALL(virNodeGetFreePages, NULL, __VA_ARGS__)
 #define virNodeGetInfo(...) VIRT_CALL(virNodeGetInfo, NULL, __VA_ARGS__)
+#define virNodeGetMemoryStats(...) VIRT_CALL(virNodeGetMemoryStats, NULL, __VA_ARGS__)
 
 /* ---- VMs ---- */
 

@@ -15,7 +15,8 @@ SCHEMA = json.loads(PATH.read_text())
 
 # What each verb prints: 'error' if it fails.
 KINDS = {'list': 'list', 'show': 'show', 'set': 'change', 'unplug': 'change', 'plug': 'change',
-         'enable': 'change', 'settle': 'change', 'doctor': 'checkup', 'guest': 'prepared'}
+         'enable': 'change', 'settle': 'change', 'doctor': 'checkup', 'guest': 'prepared',
+         'hosts': 'hosts', 'reclaim': 'reclaim'}
 
 
 def validator(kind):

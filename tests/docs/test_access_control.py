@@ -16,6 +16,7 @@ NEEDS = {
     'virConnectDomainEventRegisterAny': SEARCH | {'domain.getattr'},
     'virConnectDomainXMLToNative': {'connect.write'},
     'virConnectGetAllDomainStats': SEARCH | READ,
+    'virConnectGetCapabilities': {'connect.read'},
     'virConnectGetHostname': GETATTR,
     'virConnectGetLibVersion': GETATTR,
     'virConnectListAllDomains': SEARCH | {'domain.getattr'},
@@ -47,7 +48,9 @@ NEEDS = {
     'virDomainSetMetadata': WRITE,
     'virDomainShutdown': {'domain.init-control', 'domain.write'},
     'virDomainUpdateDeviceFlags': WRITE,
+    'virNodeGetFreePages': {'connect.read'},
     'virNodeGetInfo': {'connect.read'},
+    'virNodeGetMemoryStats': {'connect.read'},
 }
 
 # dimmer does without: see SECURITY.md.

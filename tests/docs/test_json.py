@@ -69,6 +69,8 @@ FAILURES = [
     ('plug test 1G', 'not-enabled'),
     ('show nope', 'no-such-vm'),
     ('unplug test dimm0', 'no-such-device'),
+    ('reclaim', 'usage'),
+    ('reclaim -m 1G --vm nope', 'no-such-vm'),
     ('-c nonsense:/// list', 'connection'),
     ('-c nonsense:/// settle test', 'connection'),
 ]

@@ -60,7 +60,7 @@ def test_attached_values(verb):
     assert re.search(r'may follow it at once:\n\.Fl o Ns Cm json ,\n\.Fl m Ns Cm 1G \.', manual.section(COMMON))
     known = {'SIZE': '1G', 'prepare': 'prepare'}
     operands = [known.get(operand, 'test') for operand in VERBS[verb].split()]
-    operands += ['--maximum=16G'] if verb in ('set', 'enable') else []  # else they want that first
+    operands += {'set': ['--maximum=16G'], 'enable': ['--maximum=16G'], 'reclaim': ['--memory=1G']}.get(verb, [])  # first
     for option in facts.verb_options(verb):
         if option.short and option.argument:
             apart, attached = (facts.dimmer(verb, *operands, *words)

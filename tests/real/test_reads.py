@@ -7,11 +7,13 @@ from look import facts, plug, run
 
 # What libvirt is called for without a change. A conversation with an agent in the guest is none.
 READS = {
-    'virConnectClose', 'virConnectDomainEventRegisterAny', 'virConnectDomainXMLToNative', 'virConnectGetAllDomainStats', 'virConnectGetHostname',
+    'virConnectClose', 'virConnectDomainEventRegisterAny', 'virConnectDomainXMLToNative', 'virConnectGetAllDomainStats',
+    'virConnectGetCapabilities', 'virConnectGetHostname',
     'virConnectGetLibVersion', 'virConnectListAllDomains', 'virConnectOpen', 'virConnectOpenAuth',
     'virDomainGetJobStats', 'virDomainGetState', 'virDomainGetXMLDesc', 'virDomainHasManagedSaveImage',
     'virDomainIsPersistent', 'virDomainLookupByName', 'virDomainLookupByUUIDString', 'virDomainManagedSaveGetXMLDesc',
     'virDomainMemoryStats', 'virDomainOpenChannel', 'virDomainQemuAgentCommand', 'virNodeGetInfo',
+    'virNodeGetFreePages', 'virNodeGetMemoryStats',
 }
 
 
@@ -26,7 +28,8 @@ def test_no_verb_that_shows_changes_a_vm(host, interpose):
     guest = host.start_guest('vm', max_mib=2048)
     alias, = plug(host, guest, 128)
     environment = interpose.watching()
-    for words in (['list'], ['show', 'vm'], ['doctor', 'vm'], ['set', 'vm', '--memory', '256MiB', '--dry-run'],
+    for words in (['list'], ['show', 'vm'], ['doctor', 'vm'], ['hosts'],
+                  ['reclaim', '--memory', '64MiB', '--dry-run'], ['set', 'vm', '--memory', '256MiB', '--dry-run'],
                   ['plug', 'vm', '128MiB', '--dry-run'], ['unplug', 'vm', alias, '--dry-run'],
                   ['enable', 'vm', '--maximum', '4GiB', '--dry-run']):
         done = host.dimmer(*words, env=environment)
