@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "answers.h"
 
+#include "base/size.h"
+
 Answer *answer_new(const DmEvent *event) {
   Answer *answer = g_new0(Answer, 1);
   answer->kind = event->kind;
@@ -92,13 +94,47 @@ GPtrArray *answers_expire(const DmRequest *request) {
   return moved;
 }
 
+static gboolean is_missing(const DmStep *step) {
+  return step->state == DM_STEP_ASKED && step->origin == NULL;
+}
+
 gboolean answers_missing(const DmRequest *request) {
   for (guint i = 0; i < request->steps->len; i++) {
     const DmStep *step = request->steps->pdata[i];
-    if (step->state == DM_STEP_ASKED && step->origin == NULL)
+    if (is_missing(step))
       return TRUE;
   }
   return FALSE;
+}
+
+/* virtio_mem_init() of drivers/virtio/virtio_mem.c: MAX_ORDER - 1 (alloc_contig_range()); later pageblock_order. */
+#define PIECE (4 * DM_MIB)
+
+static gboolean is_between_pieces(const DmStep *step) {
+  uint64_t reached = step->run.reached, rest = reached > step->to ? reached - step->to : step->to - reached;
+  gboolean moved = step->op == DM_OP_RESIZE || (step->op == DM_OP_PLUG && reached > 0);
+  return step->kind == DM_DEVICE_VIRTIO_MEM && moved && reached % PIECE == 0 && rest < PIECE;
+}
+
+gboolean answers_between_pieces(const DmRequest *request) {
+  gboolean between = FALSE;
+  for (guint i = 0; i < request->steps->len; i++) {
+    const DmStep *step = request->steps->pdata[i];
+    if (is_missing(step) && !is_between_pieces(step))
+      return FALSE;
+    between |= is_missing(step);
+  }
+  return between;
+}
+
+void answers_take_pieces(const DmRequest *request) {
+  for (guint i = 0; i < request->steps->len; i++) {
+    DmStep *step = request->steps->pdata[i];
+    if (!is_missing(step))
+      continue;
+    step->to = step->run.reached;
+    step->state = DM_STEP_PLANNED;
+  }
 }
 
 guint answers_count_refused(const DmRequest *request) {

@@ -40,6 +40,13 @@ GPtrArray *answers_expire(const DmRequest *request) G_GNUC_WARN_UNUSED_RESULT;
 
 /* A step requested by this request has no answer yet. */
 gboolean answers_missing(const DmRequest *request);
+/*
+ * All that are missing are virtio-mem devices that are where a guest stops which has them in pieces of 4 MiB: Linux
+ * before 5.19, whatever the device's own block is. It never comes nearer.
+ */
+gboolean answers_between_pieces(const DmRequest *request);
+/* What such devices have reached is what is wanted of them: to be requested anew, so that nothing stays pending. */
+void answers_take_pieces(const DmRequest *request);
 guint answers_count_refused(const DmRequest *request);
 /* Steps with outstanding answers, including overdue ones and those of earlier requests. @request may be NULL. */
 guint answers_count_pending(const DmRequest *request);

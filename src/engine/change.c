@@ -20,7 +20,8 @@
  *   FREE       if dimmer-guest runs: each device's blocks go offline first, which shows progress and can be
  *              cancelled; a device with a block that stays is refused, online again, and never requested
  *   ASK        records "asked", then requests all devices at once
- *   WAIT       the outcome is never a return value: it comes as events, or is seen in the VM itself
+ *   WAIT       the outcome is never a return value: it comes as events, or is seen in the VM itself. A virtio-mem device
+ *              that stands still within a larger piece of its guest's is asked for what it has: ASK once more
  *   DESCRIBE   out of WAIT and back: another request's title and description, which need no guest
  *   AGAIN      after a refusal: another plan with what is left, and ASK once more
  *   RESCUE     out of WAIT, where another program has inflated the balloon meanwhile, or its time is over: a guest
@@ -41,6 +42,7 @@
  */
 #include "base/debug.h"
 #include "base/error.h"
+#include "base/size.h"
 #include "change_private.h"
 #include "hypervisor/domain.h"
 #include "plan/rules.h"
@@ -49,6 +51,7 @@
 static void enter(DmChange *change, Phase phase);
 static Phase before_close(DmChange *change);
 static Phase after_answers(DmChange *change);
+static void enter_wait(DmChange *change);
 
 static void keep_first_error(DmChange *change, GError *error) {
   if (change->error == NULL)
@@ -341,10 +344,34 @@ static void end_wait(DmChange *change) {
   enter(change, before_close(change));
 }
 
+/* Its kernel may be one of those that have virtio-mem in larger pieces. */
+static gboolean stops_between_pieces(const DmChange *change) {
+  const DmGuest *guest = change->guest;
+  gboolean newer = guest != NULL && guest->kernel != NULL && !dm_guest_is_before(guest, 5, 19);
+  return !newer && answers_between_pieces(change->request);
+}
+
+static void note_pieces(DmChange *change) {
+  for (guint i = 0; i < change->request->steps->len; i++) {
+    const DmStep *step = change->request->steps->pdata[i];
+    if (step->state != DM_STEP_ASKED || step->origin != NULL)
+      continue;
+    g_autofree char *wanted = dm_size_format(step->to);
+    g_autofree char *reached = dm_size_format(step->run.reached);
+    dm_notes_add(change->plan->notes, DM_NOTE_PIECES, change->vm->name, reached, wanted);
+  }
+}
+
 static gboolean on_timeout(gpointer data) {
   DmChange *change = data;
   change->timer = 0;
   change->why = "the time to wait is over";
+  if (stops_between_pieces(change)) {
+    note_pieces(change);
+    answers_take_pieces(change->request);
+    enter(change, PHASE_ASK);
+    return G_SOURCE_REMOVE;
+  }
   change->waited = TRUE;
   if (change_balloon_may_rescue(change))
     enter(change, PHASE_RESCUE);
@@ -369,8 +396,12 @@ static void on_event(const DmEvent *event, gpointer data) {
   change_take_answers(change);
   Phase next = after_answers(change);
   change->why = "an event answered";
-  if (next != PHASE_WAIT)
+  if (next != PHASE_WAIT) {
     enter(change, next);
+    return;
+  }
+  stop_timer(change);
+  enter_wait(change);
 }
 
 /* ---- DEFLATE, RESCUE and INFLATE ---- */
@@ -471,10 +502,15 @@ static double seconds_since(gint64 at_us) {
   return (double)(g_get_monotonic_time() - at_us) / G_USEC_PER_SEC;
 }
 
+/* How long a virtio-mem device stands still before it counts as one that comes no nearer. */
+#define PIECES_S 10
+
 static void enter_wait(DmChange *change) {
   double left_s = change->options.timeout_s - seconds_since(change->asked_at_us);
   if (change->rescued_at_us != 0)
     left_s = MAX(left_s, RESCUED_S - seconds_since(change->rescued_at_us));
+  if (stops_between_pieces(change))
+    left_s = MIN(left_s, PIECES_S);
   change->timer = g_timeout_add((guint)(MAX(left_s, 0) * 1000), on_timeout, change);
 }
 

@@ -387,7 +387,8 @@ static gboolean ask(virDomainPtr domain, const DmVm *vm, const DmStep *step, gbo
   if (step->op == DM_OP_UNPLUG)
     return ask_unplug(domain, step, look, error);
   *look = TRUE;
-  return step->op == DM_OP_RESIZE ? ask_resize(domain, step, error) : ask_plug(domain, vm, step, error);
+  gboolean there = step->op == DM_OP_RESIZE || step->run.reached > 0; /* a device plugged before takes what it has */
+  return there ? ask_resize(domain, step, error) : ask_plug(domain, vm, step, error);
 }
 
 gboolean dm_domain_ask(

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from accounts import Guest, agreed, left_by_balloon, near
+from accounts import NEAR, Guest, agreed, left_by_balloon, near
 from look import run, show
 
 SEQUENCES = int(os.environ.get('DIMMER_MODEL', '1'))
@@ -24,13 +24,15 @@ STEPS = 8
 BOOT, MOST, LEAST = 1024, 2304, 512  # MiB; below the last one a guest here has little to spare
 DONE, RULE, PARTLY, REFUSED, OVERDUE, KEPT = 0, 3, 4, 5, 6, 9
 ENDS = {DONE, PARTLY, REFUSED, OVERDUE, KEPT}
+PIECE = 4 if KERNEL == '5.10' else 2  # MiB, in which a guest has virtio-mem: Linux before 5.19 in more than its block
+SHORT = PIECE - 2  # MiB: what it may lack of a block
 CALLS = 9  # as many that change something as most requests make
 
 
 def releasable(devices, less):
     """The most that devices can give of so much: whole DIMMs, virtio-mem in blocks."""
     dimms = [device['size'] >> 20 for device in devices if device['kind'] == 'dimm']
-    virtio = [(device['memory'] >> 20, device['block'] >> 20) for device in devices if device['kind'] == 'virtio-mem']
+    virtio = [(device['memory'] >> 20, max(device['block'] >> 20, PIECE)) for device in devices if device['kind'] == 'virtio-mem']
     best = 0
     for chosen in itertools.chain.from_iterable(itertools.combinations(dimms, n) for n in range(len(dimms) + 1)):
         given = sum(chosen)
@@ -58,7 +60,12 @@ class Sequence:
         self.vm.start().wait_ready()
         self.guest = Guest(self.vm)
         self.now = agreed(self.vm, self.guest)
-        assert near(self.now.memory, self.now.next_run) and self.now.ballooned == 0, self.now
+        assert abs(self.now.memory - self.now.next_run) <= SHORT + NEAR and self.now.ballooned == 0, self.now
+
+    @staticmethod
+    def has(memory, wanted):
+        """As much as was wanted, but for what is no whole piece."""
+        return abs(memory - wanted) <= SHORT
 
     def ask(self, verb, *args):
         result = self.host.dimmer(verb, 'vm', *args, '-o', 'json')
@@ -112,7 +119,7 @@ class Sequence:
         """What the running VM has of a wish, as far as its guest did all that was asked."""
         own = before.ballooned > 0 and near(before.ballooned, before.held_by_dimmer)
         if memory >= before.memory:
-            assert status != KEPT and (status != DONE or now.memory == memory), (before, now)
+            assert status != KEPT and (status != DONE or self.has(now.memory, memory)), (before, now)
         else:
             assert now.memory >= memory, 'never less than was asked for'
             fits = releasable(before.devices, before.memory - memory)
@@ -136,7 +143,7 @@ class Sequence:
         status = self.ask('plug', f'{size}MiB', '--kind', kind, *policy)
         now = self.settled()
         added = size if status == DONE else 0
-        assert status in (DONE, RULE) and now.memory == before.memory + added, (before, now)
+        assert status in (DONE, RULE) and self.has(now.memory, before.memory + added), (before, now)
         self.check_follows(before, now)
 
     def check_follows(self, before, now):
@@ -191,7 +198,7 @@ class Sequence:
         self.said.append('power cycle')
         self.host.virsh('destroy', 'vm')
         self.start()
-        assert self.now.memory == expected, (expected, self.now)
+        assert self.has(self.now.memory, expected), (expected, self.now)
 
     def play(self):
         ways = [self.set] * 5 + [self.plug, self.unplug, self.others_move_the_balloon, self.killed, self.power_cycle]

@@ -198,3 +198,14 @@ def test_a_part_that_the_guest_takes_is_reported_and_followed(host):
     held = 256 if places else 128
     assert (result['outcome'], mib(step['reached'])) == ('done' if places else 'partly', held)
     assert values(host, 'vm') == (512 + held,) * 4
+
+
+def test_a_guest_that_has_it_in_larger_pieces(host):
+    """Linux before 5.19, by 4 MiB whatever the device's block: it is not waited for until the time is over."""
+    vm = host.start_guest('vm', memory_mib=1024, max_mib=4096, pci_ports=2, kernel='5.10')
+    alias, = plug(host, vm, 128, '--kind', 'virtio-mem')
+    vm.wait_size(alias, 128)
+    result = run(host, 'set', 'vm', '--memory', '1130MiB', '-t', '300')
+    assert result['outcome'] == 'done' and 'pieces' in result['note_codes'], result
+    device, = show(host, 'vm')['live']['devices']
+    assert (mib(device['memory']), mib(device['requested'])) == (108, 108) and result['steps'][0]['seconds'] < 200

@@ -119,6 +119,49 @@ static void test_leave(void) {
   g_assert_false(answers_asked_before(NULL, "a"));
 }
 
+/* ---- pieces of 4 MiB ---- */
+
+/* Where a guest stops that has virtio-mem in such pieces, and nothing else is missing. MiB. */
+static void test_pieces(void) {
+  static const struct {
+    const char *steps;
+    guint reached; /* by the first */
+    gboolean between;
+  } cases[] = {
+    {"set=1024 a(128>106):asked", 108, TRUE},
+    {"set=1024 a(128>106):asked", 110, FALSE}, /* on its way */
+    {"set=1024 a(128>106):asked", 112, FALSE},
+    {"set=1024 a(64>106):asked", 104, TRUE},
+    {"set=1024 a(128>126):asked", 128, TRUE},
+    {"set=1024 a(128>106):overdue", 108, FALSE},
+    {"set=1024 a(128>106):asked -b(128):asked", 108, FALSE},
+    {"set=1024 a(128>106):asked -b(128):removed", 108, TRUE},
+    {"plug +a(106):asked", 104, FALSE}, /* a DIMM is whole */
+    {"unplug -a(128):asked", 0, FALSE},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *text = g_strdup_printf("running: 1024 | - | %s", cases[i].steps);
+    g_autoptr(DmVm) vm = vm_from(text);
+    DmStep *step = vm->request->steps->pdata[0];
+    step->run.reached = cases[i].reached * DM_MIB;
+    g_assert_cmpint(answers_between_pieces(vm->request), ==, cases[i].between);
+    if (!cases[i].between)
+      continue;
+    answers_take_pieces(vm->request);
+    g_assert_cmpuint(step->to, ==, cases[i].reached * DM_MIB);
+    g_assert_cmpint(step->state, ==, DM_STEP_PLANNED); /* to be asked for just that */
+  }
+}
+
+static void test_pieces_of_a_plug(void) {
+  g_autoptr(DmVm) vm = vm_from("running: 1024 | - | plug +a(106):asked");
+  DmStep *step = vm->request->steps->pdata[0];
+  step->kind = DM_DEVICE_VIRTIO_MEM;
+  g_assert_false(answers_between_pieces(vm->request)); /* nothing taken: it may have no driver */
+  step->run.reached = 104 * DM_MIB;
+  g_assert_true(answers_between_pieces(vm->request));
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_set_nonfatal_assertions();
@@ -132,6 +175,8 @@ int main(int argc, char **argv) {
   }
   g_test_add_func("/answers/no-request", test_no_request);
   g_test_add_func("/answers/expire", test_expire);
+  g_test_add_func("/answers/pieces", test_pieces);
+  g_test_add_func("/answers/pieces-of-a-plug", test_pieces_of_a_plug);
   g_test_add_func("/answers/leave", test_leave);
   return g_test_run();
 }
