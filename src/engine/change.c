@@ -20,8 +20,8 @@
  *   FREE       if dimmer-guest runs: each device's blocks go offline first, which shows progress and can be
  *              cancelled; a device with a block that stays is refused, online again, and never requested
  *   ASK        records "asked", then requests all devices at once
- *   WAIT       the outcome is never a return value: it comes as events, or is seen in the VM itself. A virtio-mem device
- *              that stands still within a larger piece of its guest's is asked for what it has: ASK once more
+ *   WAIT       the outcome is never a return value: it comes as events, or is seen in the VM itself. A virtio-mem
+ *              device that stands still within a piece of its guest's is asked for what it has: ASK once more
  *   DESCRIBE   out of WAIT and back: another request's title and description, which need no guest
  *   AGAIN      after a refusal: another plan with what is left, and ASK once more
  *   RESCUE     out of WAIT, where another program has inflated the balloon meanwhile, or its time is over: a guest
