@@ -144,7 +144,7 @@ static const char *balloon_text(const DmStep *step) {
   if (step->state == DM_STEP_ASKED)
     return "the balloon may still move: its target could not be taken back";
   if (step->run.reason != NULL && step->run.reason->code == DM_NOTE_BALLOON_LATER)
-    return "the balloon gives the rest back by itself, once its driver answers";
+    return "the balloon gives the rest back as soon as its driver answers";
   return "the balloon stays where it is";
 }
 

@@ -111,8 +111,8 @@ int verb_doctor(const DmVerb *verb, int argc, char **argv) {
   };
   if (!options_parse(verb,
 
-        "Each limitation of memory hot plug and unplug is a check: what was seen, who reported it,\n"
-        "and what helps. The guest is asked through dimmer-guest or qemu-guest-agent, where\n"
+        "Each limitation of memory hot plug and unplug is a check: the evidence, who reported it,\n"
+        "and the remedy. The guest is asked through dimmer-guest or qemu-guest-agent, where\n"
         "one is there. The exit status is 3 if a check is bad.",
         entries, &common, &argc, &argv, 1, 1, &error) ||
     (text != NULL &&

@@ -93,7 +93,7 @@ int verb_enable(const DmVerb *verb, int argc, char **argv) {
         "as boot memory, and the rest of its memory as memory devices, which can be hot\n"
         "unplugged start after start. 'dimmer set' then changes those.\n"
         "\n"
-        "With --balloon-use alone nothing else is changed, and it holds at once.",
+        "--balloon-use takes effect at once; alone, it changes nothing else.",
         entries, &common, &argc, &argv, 1, 1, &error))
     return options_fail(&common, error);
   if (balloon != NULL && !read_balloon(balloon, &wish.enable, &error))

@@ -93,7 +93,7 @@ int verb_guest(const DmVerb *verb, int argc, char **argv) {
   if (!options_parse(verb,
 
         "Makes hot plugged memory of a running VM come online as movable, through\n"
-        "dimmer-guest or qemu-guest-agent, whichever is there: a udev rule, the running\n"
+        "dimmer-guest or qemu-guest-agent, whichever answers: a udev rule, the running\n"
         "kernel's auto_online_blocks, and the memory that is plugged already. Gives the VM\n"
         "the virtio-serial ports that the agents need.",
         entries, &common, &argc, &argv, 2, 2, &error))

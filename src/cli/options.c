@@ -226,8 +226,8 @@ static gboolean read_plug_variable(
   g_autofree char *uri = resolve_uri(common, words);
   dm_plug_defaults_read(of_kind ? list : NULL, of_kind ? NULL : list, uri, &read, &wrong);
   if (wrong != NULL) {
-    g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "%s of the environment: '%s' is wrong; write %s, or URI=%s", name,
-      wrong, of_kind ? "dimm, virtio-mem or auto" : "ovirt, whole or fine", of_kind ? "KIND" : "POLICY");
+    g_set_error(error, DM_ERROR, DM_ERROR_USAGE, "the environment variable %s: '%s' is not valid; write %s, or URI=%s",
+      name, wrong, of_kind ? "dimm, virtio-mem or auto" : "ovirt, whole or fine", of_kind ? "KIND" : "POLICY");
     return FALSE;
   }
   if (of_kind) {

@@ -113,10 +113,8 @@ static char *describe_state(const DmVm *vm, const DmMemoryDevice *device) {
     g_autofree char *current = dm_size_format(device->current);
     return g_strdup_printf("has %s, asked for %s", current, requested);
   }
-  if (step == NULL)
-    return g_strdup("present");
-  if (step->state == DM_STEP_DONE)
-    return g_strdup("present");
+  if (step == NULL || step->state == DM_STEP_DONE)
+    return g_strdup(dm_memory_device_state_name(device));
   return g_strdup_printf("%s to %s", dm_step_state_name(step), step->op == DM_OP_UNPLUG ? "go" : "resize");
 }
 
@@ -175,7 +173,7 @@ static void print_request(const CommonOptions *common, const DmVm *vm) {
   const DmRequest *request = vm->request;
   pid_t owner = dm_lock_owner(vm->uuid);
   if (request == NULL && owner != 0) /* in LOOK, planning or FREE: nothing is recorded yet */
-    printf("\n  process %d is changing it at this moment; no device is asked for\n", (int)owner);
+    printf("\n  process %d is changing it now; no device has been requested yet\n", (int)owner);
   if (request == NULL)
     return;
   g_autoptr(GDateTime) started = g_date_time_new_from_unix_local(request->started_s);

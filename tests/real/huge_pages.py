@@ -133,7 +133,7 @@ def test_sizes_by_node(pages_of_both_sizes, host):
     assert 'in steps of 1024 MiB' in message
     for request in ('plug', 'vm', '256MiB'), ('set', 'vm', '--memory', '2GiB'):  # node 1 takes what node 0 cannot
         result = run(host, *request)
-        assert any('node 1 of vm gets what is added' in note for note in result['notes'])
+        assert any('node 1 of vm gets the added memory' in note for note in result['notes'])
     assert {device.findtext('target/node') for device in vm.live_xml().iter('memory')
             if device.get('model') == 'dimm'} == {'1'}
     assert (values(host, 'vm'), cells(vm), free_mib()) == ((2048,) * 4, [1024, 1024], before - 1024)

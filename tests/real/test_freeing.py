@@ -77,7 +77,7 @@ def test_who_is_at_it_shows_before_a_device_is_asked(host, stuck):
     assert f'process {process.pid} is changing vm' in message and host.printed('dimmer show vm') in message
     found = show(host, 'vm')
     assert (found['process'], found['request']) == (process.pid, None)
-    assert f'  process {process.pid} is changing it at this moment; no device is asked for' in \
+    assert f'  process {process.pid} is changing it now; no device has been requested yet' in \
         host.dimmer('show', 'vm', check=0).stdout.splitlines()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)

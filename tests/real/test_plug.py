@@ -230,9 +230,10 @@ def test_the_environment_has_kind_and_policy_of_a_connection(host, vm):
     result = run(host, 'plug', 'vm', '128MiB', '--policy', 'fine', '--dry-run', env={'DIMMER_PLUG_KIND': 'virtio-mem'})
     assert [step['kind'] for step in result['steps']] == ['dimm']
     message = fail(host, 'plug', 'vm', '128MiB', status=2, code='usage', env={'DIMMER_PLUG_KIND': 'auto dim'})
-    assert message.startswith("DIMMER_PLUG_KIND of the environment: 'dim' is wrong; write dimm, virtio-mem or auto")
+    variable = 'the environment variable DIMMER_PLUG_'
+    assert message.startswith(f"{variable}KIND: 'dim' is not valid; write dimm, virtio-mem or auto")
     both = {'DIMMER_PLUG_KIND': 'auto', 'DIMMER_PLUG_POLICY': 'auto'}
-    assert fail(host, 'plug', 'vm', '128MiB', status=2, code='usage', env=both).startswith('DIMMER_PLUG_POLICY of the')
+    assert fail(host, 'plug', 'vm', '128MiB', status=2, code='usage', env=both).startswith(f'{variable}POLICY: ')
     assert plugged(policy='fine', kind='auto')[0]
     run(host, 'plug', 'vm', '128MiB', '--policy', 'fine', '--dry-run', env=both)  # which needs the other one alone
     run(host, 'set', 'vm', '--guaranteed', '256MiB', '--dry-run', env=both)

@@ -23,7 +23,7 @@ async function stays(page) {
   await page.focus('.can-go summary');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.can-go[open] >> text=/128 MiB of its 128 MiB are online in a kernel zone/');
-  await page.waitForSelector('.can-go[open] >> text=/What helps: prepare the guest, which makes movable/');
+  await page.waitForSelector('.can-go[open] >> text=/Remedy: prepare the guest, which makes as much/');
   await command(page, '.can-go[open]');
   await page.waitForSelector('.can-go[open] >> text=Reported by qemu-guest-agent');
   await page.waitForSelector('table[aria-label="Memory devices"] td:text-is("By the kernel")');
@@ -62,10 +62,10 @@ async function leftOut(page) {
 
 async function findings(page) {
   await page.click('nav.pf-v6-c-tabs a:has-text("Memory check")');
-  await page.waitForSelector(`${row('What becomes of plugged memory')} >> text=Bad`);
-  await page.waitForSelector(`${row('What becomes of plugged memory')} >> text=/online_kernel/`);
-  await page.waitForSelector(`${row('What becomes of plugged memory')} >> text=What helps:`);
-  await command(page, row('What becomes of plugged memory'));
+  await page.waitForSelector(`${row('Onlining of new memory')} >> text=Bad`);
+  await page.waitForSelector(`${row('Onlining of new memory')} >> text=/online_kernel/`);
+  await page.waitForSelector(`${row('Onlining of new memory')} >> text=Remedy:`);
+  await command(page, row('Onlining of new memory'));
   await page.waitForSelector('.checked dl >> text=/kernel \\d/');
   await page.waitForSelector('.check-head >> text=Bad');
   const first = await page.locator('table[aria-label=Findings] tbody tr:first-child td:first-child').textContent();
@@ -79,7 +79,7 @@ async function findings(page) {
   await look(page, 'memory-check-narrow');
   await page.click('nav.pf-v6-c-tabs a:has-text("VM Devices")');
   await page.click('.can-go summary');
-  await page.waitForSelector('.can-go[open] >> text=What helps:');
+  await page.waitForSelector('.can-go[open] >> text=Remedy:');
   await page.locator('.can-go').scrollIntoViewIfNeeded();
   await look(page, 'can-it-go-narrow');
   await page.setViewportSize({ width: 1280, height: 800 });
@@ -102,7 +102,7 @@ export const guest = {
     await page.click('nav.pf-v6-c-tabs a:has-text("Memory check")');
     await page.focus('button:has-text("Check again")');
     await page.keyboard.press('Enter');
-    await page.waitForSelector(`${row('What becomes of plugged memory')} >> text=Good`);
+    await page.waitForSelector(`${row('Onlining of new memory')} >> text=Good`);
     await page.click('nav.pf-v6-c-tabs a:has-text("VM Devices")');
     await tell('plug');
     await page.waitForSelector('tr:has(.can-go) >> nth=1');
@@ -141,11 +141,11 @@ export const guest = {
     await page.waitForSelector('table[aria-label="Memory devices"] >> text=Not known');
     await page.click('nav.pf-v6-c-tabs a:has-text("Memory check")');
     await tell('wake');
-    for (let tries = 0; tries < 5 && (await page.locator(`${row('Can it go')} >> text=Good`).count()) === 0; tries++) {
+    for (let tries = 0; tries < 5 && (await page.locator(`${row('Can be unplugged')} >> text=Good`).count()) === 0; tries++) {
       await page.click('text=Check again');
       await page.waitForSelector('.check-head button:not([aria-disabled])');
     }
-    await page.waitForSelector(`${row('Can it go')} >> text=Good`);
+    await page.waitForSelector(`${row('Can be unplugged')} >> text=Good`);
     equal(await page.locator('[role=alert]').count(), 0, 'an error that is over');
   },
 };

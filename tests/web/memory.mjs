@@ -80,7 +80,7 @@ export const memory = {
     await openVm(page, 'web1', 'General');
     await page.click('text=Change memory');
     await page.fill('dialog #memory', '512');
-    await page.waitForSelector('dialog .plan >> text=/Nothing of the running VM can go/');
+    await page.waitForSelector('dialog .plan >> text=/Nothing of the running VM can be unplugged/');
     await page.check('dialog #balloon');
     check(await page.isChecked('dialog #live'), 'an ordinary VM would have no way up: its next run stays');
     await page.waitForSelector(
@@ -119,7 +119,7 @@ export const memory = {
     await openVm(page, 'web1', 'General');
     await page.click('text=Change memory');
     await page.waitForSelector('dialog >> text=/The balloon holds 512 MiB: the guest can use 512 MiB/');
-    await page.click('dialog >> text=Have it give all back');
+    await page.click('dialog >> text=Deflate it fully');
     await page.waitForSelector('dialog .plan >> text=/The balloon gives 512 MiB back/');
     await look(page, 'change-memory-give-back');
     await page.click('dialog footer >> text=Change');

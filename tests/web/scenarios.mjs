@@ -276,7 +276,7 @@ const scenarios = {
     equal(await page.locator('.toasts .pf-v6-c-alert').count(), 0, 'a refusal that is shown a second time');
     await page.waitForSelector('.can-go summary >> text=Refused before');
     equal(await page.locator('.can-go summary >> text=Yes').count(), 0, 'what can go, just after it was refused');
-    await page.waitForSelector('.jobs .pf-m-danger >> text=/What helps:/');
+    await page.waitForSelector('.jobs .pf-m-danger >> text=/Remedy:/');
     await look(page, 'refused');
   },
 
@@ -310,7 +310,7 @@ const scenarios = {
     await page.waitForSelector('.jobs .pf-m-danger >> text=/stopped before its guest had answered/');
     equal(await page.locator('.jobs .step strong').allTextContents(), ['not done'], 'the step');
     check(!/can still/.test(await page.textContent('.jobs')), 'the job of a stopped VM waits');
-    await page.waitForSelector('text=They come by hot plug while a VM runs');
+    await page.waitForSelector('text=They are added by hot plug while a VM runs');
     await look(page, 'stopped');
   },
 

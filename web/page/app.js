@@ -73,8 +73,8 @@ export const app = {
       toast(
         'danger',
         'Your session was not ended on the server',
-        `This page has left it, but it was not ended: ${error.message} ` +
-          'A reload of the page is in it again. It expires by itself when it has not been used for a while.',
+        `This page no longer uses it, but it was not ended: ${error.message} ` +
+          'Reloading the page resumes it. It expires when unused for a while.',
       );
     }
   },
@@ -128,7 +128,7 @@ const nowhere = {
   title: () => 'No such page',
   render: () => [
     h('h1', { class: 'pf-v6-c-title pf-m-2xl', tabindex: '-1' }, 'There is no such page'),
-    empty('This address leads nowhere', h('a', { href: '#/vms' }, 'All virtual machines')),
+    empty('There is nothing at this address', h('a', { href: '#/vms' }, 'All virtual machines')),
   ],
   load: nothing,
   event: nothing,

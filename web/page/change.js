@@ -204,7 +204,7 @@ export function changeDialog(app, now) {
     const none = onlyNextRun()
       ? 'The running VM stays as it is.'
       : falls()
-        ? 'Nothing of the running VM can go by that: it keeps its memory.'
+        ? 'Nothing of the running VM can be unplugged: it keeps its memory.'
         : 'No memory device comes or goes.';
     const done = [...plan.steps.map(words), ...(plan.balloon ? [balloonWords(plan.balloon)] : [])];
     const lines = done.length > 0 ? done : now.vm.status === 'down' ? [] : [none];
@@ -278,7 +278,7 @@ export function changeDialog(app, now) {
     alert('info', `The balloon holds ${size(now.vm.ballooned)}: the guest can use ${size(usable(now.vm))}`, {
       actions:
         now.vm.balloonUse !== 'never' &&
-        button('Have it give all back', {
+        button('Deflate it fully', {
           kind: 'link pf-m-inline',
           onclick: () => set({ memory: String(now.vm.memory / MIB), guaranteed: null, balloon: true }),
         }),
@@ -362,9 +362,9 @@ export function changeDialog(app, now) {
       grows() && kindChoice(wish.kind, (kind) => set({ kind })),
       replaces() &&
         alert('warning', 'The next run has values of its own', {
-          body: h('p', null, `It would start with ${size(now.next.memory)}; what is set here takes the place of that.`),
+          body: h('p', null, `It would start with ${size(now.next.memory)}; what is set here replaces that.`),
         }),
-      error && noPlan(error, 'This cannot be', askPlan, near()),
+      error && noPlan(error, 'Not possible', askPlan, near()),
       mayTry() && anywayChoice(wish.anyway, (anyway) => set({ anyway })),
       failed && errorAlert(failed),
       !plan && !error && !problem() && spinner('Asking for the plan'),

@@ -87,11 +87,11 @@ const names = {
   request: 'Earlier requests',
   ports: 'Agent in the guest',
   'guest-os': 'Guest OS',
-  onlining: 'What becomes of plugged memory',
+  onlining: 'Onlining of new memory',
   'block-size': 'Size of memory blocks',
   spare: 'Memory that the guest can spare',
   'kernel-memory': 'Memory for the kernel',
-  movable: 'Can it go',
+  movable: 'Can be unplugged',
   refused: 'Refused before',
   taken: 'Taken by the guest',
 };
@@ -100,7 +100,7 @@ const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const findingWords = (finding) => [
   h('p', null, `${capital(finding.evidence)}.`),
-  finding.remedy && h('p', { class: 'remedy' }, h('strong', null, 'What helps: '), `${finding.remedy}.`),
+  finding.remedy && h('p', { class: 'remedy' }, h('strong', null, 'Remedy: '), `${finding.remedy}.`),
   finding.command && h('p', { class: 'remedy' }, "In a shell on the VM's host: ", h('code', null, finding.command)),
 ];
 
@@ -180,7 +180,7 @@ const findingsTable = (now, found) =>
     { class: 'table-box findings' },
     table(
       'Findings',
-      ['Verdict', 'Check', 'What was seen', 'Reported by'],
+      ['Verdict', 'Check', 'Evidence', 'Reported by'],
       found.findings.map((finding) => ({
         key: `${finding.check} ${finding.deviceId ?? ''}`,
         cells: [

@@ -110,7 +110,7 @@ export const LOST = 'The connection to dimmerd is lost';
 export function lostAlert(app) {
   return alert('warning', LOST, {
     role: 'alert',
-    body: h('p', null, 'What you see may be out of date. It is tried again all the time.'),
+    body: h('p', null, 'What you see may be out of date. The page keeps retrying.'),
     actions: button('Try now', { kind: 'link pf-m-inline', onclick: app.retry }),
   });
 }
@@ -183,7 +183,7 @@ function describe(vm) {
     `${size(vm.memory)} of at most ${size(vm.max)}: boot memory ${size(vm.boot)}`,
     `${vm.devices.length} memory devices with ${size(vm.memory - vm.boot)}`,
     out && `of which ${size(out)} are on their way out`,
-    asked && `${size(asked)} more are asked for`,
+    asked && `${size(asked)} more are requested`,
     vm.ballooned && `ballooned ${size(vm.ballooned)}`,
     `guaranteed ${size(vm.guaranteed)}`,
   ]

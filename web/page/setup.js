@@ -65,7 +65,7 @@ function enableDialog(app, now) {
   const whyNoShrinking = () =>
     memory > least()
       ? undefined
-      : `At least ${size(least())} are to be boot memory, and it has ${size(memory)}: nothing is left that could go`;
+      : `At least ${size(least())} must be boot memory, and it has ${size(memory)}: nothing is left to unplug`;
   const shrinks = () => wish.shrinks && !whyNoShrinking();
   const floorText = () => wish.floor ?? String(least() / MIB);
   const floor = () => readMib(floorText(), 0);
@@ -113,7 +113,7 @@ function enableDialog(app, now) {
       ),
       checkbox(
         'shrinks',
-        'It is to shrink after every start',
+        'Set it up to shrink after every start',
         shrinks(),
         (checked) => set({ shrinks: checked }),
         whyNoShrinking(),
@@ -128,7 +128,7 @@ function enableDialog(app, now) {
           `The rest of its ${size(memory)} are memory devices from the start on, which can go at any time.`,
         ),
       ],
-      failed && errorAlert(failed, 'This cannot be'),
+      failed && errorAlert(failed, 'Not possible'),
       (wish.force || failed?.code === 'bad-floor') &&
         checkbox('force', 'Try anyway: its guest may not start with so little', wish.force, (force) => set({ force })),
     ),
@@ -250,7 +250,7 @@ export function preparedAlert({ done, error, close }) {
   if (done.pending)
     return alert('info', 'The guest is being prepared', {
       close,
-      body: h('p', null, 'It takes its time. How it ends will stand here.'),
+      body: h('p', null, 'This can take minutes. The result appears here.'),
     });
   return alert(done.ready ? 'success' : 'warning', done.ready ? READY : LEFT, {
     role: 'status',

@@ -105,8 +105,8 @@ function devices(app, now) {
     return empty(
       'There are no memory devices',
       isRunning(vm)
-        ? 'They come by hot plug, and only they can be hot unplugged. Change memory adds some, up to the maximum.'
-        : 'They come by hot plug while a VM runs, and go with it when it stops.',
+        ? 'They are added by hot plug, and only they can be hot unplugged. Change memory adds some, up to the maximum.'
+        : 'They are added by hot plug while a VM runs, and go with it when it stops.',
     );
   const more = (device) => [
     device.size !== device.requested && `${size(device.requested)} requested`,
@@ -124,7 +124,7 @@ function devices(app, now) {
     { class: 'table-box table-acts' },
     table(
       'Memory devices',
-      ['Device', 'Alias', 'Size', 'Node', 'Slot', 'Address', 'State', 'In use', 'Can it go', 'Action'],
+      ['Device', 'Alias', 'Size', 'Node', 'Slot', 'Address', 'State', 'In use', 'Can be unplugged', 'Action'],
       vm.devices.map((device) => ({
         key: device.id,
         class: now.lit.id === device.id ? 'lit' : '',
@@ -159,7 +159,7 @@ const severities = {
 };
 
 function events(app, now) {
-  if (now.events.length === 0) return empty('There are no events', 'What happens to this VM will stand here.');
+  if (now.events.length === 0) return empty('There are no events', 'Events of this VM appear here.');
   return h(
     'div',
     { class: 'table-box' },
@@ -181,7 +181,7 @@ function events(app, now) {
 
 function jobs(app, now) {
   if (now.jobs.length === 0)
-    return empty('There are no jobs', 'Requests that change this VM stand here since the daemon started.');
+    return empty('There are no jobs', 'Requests that change this VM, since the daemon started, are listed here.');
   return h(
     'div',
     { class: 'table-box' },

@@ -269,7 +269,7 @@ export function vmsView(app) {
           ? empty('No VM matches', 'Change the search, or clear it to see all VMs.')
           : empty(
               'There are no VMs',
-              'The hosts that dimmerd is connected to have none. A new one appears here by itself.',
+              'The hosts that dimmerd is connected to have none. New ones appear here automatically.',
             )),
     ];
   }
