@@ -73,7 +73,7 @@ static const Case host[] = {
   {"slots-one", "running: 1024 max=4096/2 d128 | -", NULL, NULL, "slots", NULL, "good", "libvirt",
     {"free memory slots: 1 of 2"}},
   {"slots-taken", "running: 1024 max=4096/1 d128 | 1024 max=4096/1", NULL, NULL, "slots", NULL, "warning", "libvirt",
-    {"all 1 memory slots", "->add slots", "$dimmer enable web1 --maximum SIZE --slots N"}},
+    {"no memory slot is free (of 1)", "->add slots", "$dimmer enable web1 --maximum SIZE --slots N"}},
   {"slots-taken-and-virtio-mem-grows", "running: 1024 max=4096/1 v1024:256/256:2 | -", NULL, NULL, "slots", NULL,
     "warning", "libvirt", {"can grow by 768 MiB", "->raise its memory", "$dimmer set web1 --memory SIZE"}},
   {"slots-without-virtio-mem", "running: 1024 max=4096/1 slotless v1024:256/256:2 | -", NULL, NULL, "slots", NULL,
