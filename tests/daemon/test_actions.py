@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from rest import (FAILED, RUNS, event, events, memory, next_run_exists, path, put, rule, search, values, vm_id,
-                  wait_runs, wait_status)
+from rest import (FAILED, NEXT_RUN, RUNS, event, events, memory, next_run_exists, path, put, rule, search, values,
+                  vm_id, wait_runs, wait_status)
 
 PYTHON, GO, LIBGOVIRT = ('<action/>', '<action></action>',
                          '<action><async>false</async></action>')
@@ -136,7 +136,8 @@ def test_unknown_vm_and_unknown_action(off, client):
     assert act(client, off, 'explode').status == 404
 
 
-def test_a_start_that_fails_says_why(host, client):
+def test_a_start_that_fails_says_why(host, daemon):
+    client = daemon.client()
     vm = host.define('web1', os=False, devices="""
         <disk type='file' device='disk'><source file='/nowhere/at/all'/>
         <target dev='vda' bus='virtio'/></disk>""")
@@ -146,6 +147,7 @@ def test_a_start_that_fails_says_why(host, client):
     assert answer.xml.tag == 'action' and answer.xml.findtext('status') == 'failed'
     assert '/nowhere/at/all' in answer.xml.findtext('fault/detail')
     assert event(client, 54).findtext('severity') == 'error'
+    assert list((daemon.folder / 'passing').iterdir()) == []  # nor does the next dimmerd take it for on its way
 
 
 def test_shutdown_asks_the_guest(guest, client):
@@ -211,10 +213,12 @@ def test_a_start_that_no_agent_tells_of(off, daemon, host):
 
 
 def test_a_shutdown_that_a_booting_guest_may_not_hear_is_repeated(off, client):
-    """Nothing tells that it has not; and where it never does, an event says so."""
-    for verb in ('shutdown', 'reboot', 'shutdown'):
+    """Nothing tells that it has not; and where it never does, an event says so. With a next run, a reboot is a cold one."""
+    for verb, next_run in (('shutdown', None), ('reboot', None), ('reboot', 1100), ('shutdown', None)):
         done(act(client, off, 'start'), off)
         off.connect()
+        if next_run is not None:
+            put(client, off, next_run, query=NEXT_RUN)
         done(act(client, off, verb), off)
         for _ in range(3):
             off.wait_event('POWERDOWN')
