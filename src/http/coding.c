@@ -13,7 +13,8 @@
 /* Smaller ones take one packet in any case. */
 #define MIN_SIZE 1400
 
-/* What is coded at a time: at most so much of the answer, of which there is at most so much then. */
+/* What is coded at a time: at most so much of the answer, of which there is at most so much then. Text takes so little
+ * room as gzip that a client could else take a megabyte of it, and many of them seconds, before anybody else's turn. */
 #define SLICE ((gsize)32 * 1024)
 #define PART ((gsize)16 * 1024)
 
@@ -126,10 +127,11 @@ static gboolean look_ahead(HttpCoder *coder, const char **bytes, gsize *size, gs
 }
 
 /* Codes into @part, of which @has bytes are taken. */
-static gboolean code_some(HttpCoder *coder, const char *bytes, gsize size, char *part, gsize *has) {
+static gboolean code_some(
+  HttpCoder *coder, const char *bytes, gsize size, GConverterFlags flags, char *part, gsize *has) {
   gsize read = 0, written = 0;
-  GConverterResult result = g_converter_convert(coder->gzip, bytes, size, part + *has, PART - *has,
-    size == 0 ? G_CONVERTER_INPUT_AT_END : G_CONVERTER_NO_FLAGS, &read, &written, NULL);
+  GConverterResult result =
+    g_converter_convert(coder->gzip, bytes, size, part + *has, PART - *has, flags, &read, &written, NULL);
   coder->offset += read;
   *has += written;
   coder->finished = result == G_CONVERTER_FINISHED;
@@ -140,14 +142,14 @@ GBytes *http_coder_next(gpointer data, gboolean *failed) {
   HttpCoder *coder = data;
   g_autofree char *part = g_malloc(PART);
   gsize has = 0, taken = 0;
-  while (!coder->finished && has < PART && (has == 0 || taken < SLICE)) {
+  while (!*failed && !coder->finished && has < PART && taken < SLICE) {
     const char *bytes;
     gsize size;
-    if (!look_ahead(coder, &bytes, &size, SLICE) || !code_some(coder, bytes, size, part, &has)) {
-      *failed = TRUE;
-      return NULL;
-    }
+    *failed = !look_ahead(coder, &bytes, &size, SLICE - taken) ||
+      !code_some(coder, bytes, size, size == 0 ? G_CONVERTER_INPUT_AT_END : G_CONVERTER_NO_FLAGS, part, &has);
     taken += size;
   }
-  return has > 0 ? g_bytes_new(part, has) : NULL;
+  if (!*failed && !coder->finished && has == 0) /* it is all still within the coder */
+    *failed = !code_some(coder, "", 0, G_CONVERTER_FLUSH, part, &has);
+  return has > 0 && !*failed ? g_bytes_new(part, has) : NULL;
 }

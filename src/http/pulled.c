@@ -25,6 +25,9 @@ static ssize_t read_pulled(void *data, uint64_t position, char *buffer, size_t r
   gsize filled = 0;
   while (filled < room) {
     gboolean failed = FALSE;
+    /* One piece of a coder is work enough until others had their turn. */
+    if (pulled->piece == NULL && filled > 0 && pulled->next == http_coder_next)
+      break;
     if (pulled->piece == NULL)
       pulled->piece = pulled->next(pulled->data, &failed);
     if (failed)

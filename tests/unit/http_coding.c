@@ -121,6 +121,18 @@ static void client_goes(guint16 port) {
   close(fd);
 }
 
+/* Whoever sends little has much coded: not all of it before others have their turn. */
+static void takes_turns(guint16 port) {
+  int fd = client_connect(port);
+  ask(fd, "GET", "/huge", "gzip");
+  g_autoptr(Answer) answer = client_read(fd, "GET");
+  g_autofree char *unpacked = unpack(answer->body);
+  g_assert_cmpuint(strlen(unpacked), ==, site.huge);
+  g_assert_cmpuint(answer->body->len, <, site.huge / 50);
+  g_assert_cmpuint(site.most_at_once, <=, 256 * 1024);
+  close(fd);
+}
+
 static void test(gconstpointer client) {
   const DmHttpOptions options = site_options();
   site_run((void (*)(guint16))client, &options);
@@ -132,6 +144,7 @@ int main(int argc, char **argv) {
   g_test_add_data_func("/http/coding/accepted", accepted, test);
   g_test_add_data_func("/http/coding/not-worth-it", not_worth_it, test);
   g_test_add_data_func("/http/coding/broken", broken, test);
+  g_test_add_data_func("/http/coding/takes-turns", takes_turns, test);
   g_test_add_data_func("/http/coding/client-goes", client_goes, test);
   return g_test_run();
 }

@@ -147,6 +147,35 @@ static void on_broken(DmHttpRequest *request) {
   dm_http_reply_pulled(request, 200, TEXT, next_broken, g_new0(guint, 1), g_free);
 }
 
+/* Counts what is generated at a time: before the main loop comes to others. */
+static gboolean on_others(gpointer data) {
+  site.huge_at_once = 0;
+  return G_SOURCE_CONTINUE;
+}
+
+static GBytes *next_of_huge(gpointer data, gboolean *failed) {
+  static const char line[] = "the same again and again, which takes next to no room as gzip\n";
+  guint *watch = data;
+  if (site.huge >= SITE_HUGE)
+    return NULL;
+  g_assert_cmpuint(*watch, !=, 0);
+  site.huge += strlen(line);
+  site.huge_at_once += strlen(line);
+  site.most_at_once = MAX(site.most_at_once, site.huge_at_once);
+  return g_bytes_new_static(line, strlen(line));
+}
+
+static void unwatch(gpointer data) {
+  g_source_remove(*(guint *)data);
+  g_free(data);
+}
+
+static void on_huge(DmHttpRequest *request) {
+  guint *watch = g_new(guint, 1);
+  *watch = g_idle_add_full(G_PRIORITY_DEFAULT, on_others, NULL, NULL);
+  dm_http_reply_pulled(request, 200, TEXT, next_of_huge, watch, unwatch);
+}
+
 static void on_long(DmHttpRequest *request) {
   g_autoptr(GString) text = g_string_new(NULL);
   for (guint i = 0; i < SITE_PIECES; i++)
@@ -198,6 +227,7 @@ static void on_request(DmHttpRequest *request, gpointer data) {
     {"/made", on_made},
     {"/broken", on_broken},
     {"/long", on_long},
+    {"/huge", on_huge},
     {"/coded", on_coded},
     {"/font", on_font},
   };

@@ -6,6 +6,7 @@
 
 #define SITE_MAX_BODY 1000
 #define SITE_PIECES 20000
+#define SITE_HUGE ((gsize)16 * 1024 * 1024)
 #define SITE_BACKLOG ((gsize)256 * 1024)
 
 typedef struct {
@@ -16,6 +17,7 @@ typedef struct {
   guint closed;         /* streams */
   guint destroyed;      /* the data of requests */
   guint requests;
+  gsize huge, huge_at_once, most_at_once; /* bytes generated for /huge, and without that others had their turn */
 } Site;
 
 extern Site site;
