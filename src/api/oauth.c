@@ -162,10 +162,10 @@ static void add_token_info(DmNode *node, const char *user, gint64 expires) {
   dm_node_add_text(ovirt, "first_name", name);
 }
 
-/* Authenticated by Basic in this request; a token cannot create another one. */
+/* Authenticated by Basic in this request: a token, and a session, which is one too, cannot create another one. */
 void handle_token_http(Call *call) {
   const char *given = dm_http_request_header(call->http, "Authorization");
-  if (given == NULL || g_ascii_strncasecmp(given, "Basic ", 6) != 0)
+  if (session_is_meant(call) || given == NULL || g_ascii_strncasecmp(given, "Basic ", 6) != 0)
     reply_oauth_error(call, "access_denied", "Only user name and password by HTTP's Basic are taken here.");
   else if (check_client(call))
     reply_token(call, call->user);

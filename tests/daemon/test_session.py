@@ -6,6 +6,7 @@ import re
 import pytest
 
 from test_auth import reload_users, run_user
+from testbed.client import TOKEN
 from testbed.daemon import ADMIN, VIEWER
 
 SESSION = '/ovirt-engine/webadmin/session'
@@ -71,6 +72,15 @@ def test_no_other_credentials_count_beside_it(daemon):
     path = 'vms/01234567-89ab-cdef-0123-456789abcdef'
     assert client.anonymous().put(path, '<vm/>', viewer | basic).status == 403
     assert client.anonymous().put(path, '<vm/>', basic).status == 404
+
+
+def test_a_session_makes_no_token(daemon):
+    """Else whoever has stolen one would renew it for ever, beyond token-life."""
+    page = login(daemon.client(), *VIEWER)
+    for authorization in {}, {'Authorization': 'Basic x'}:
+        answer = daemon.anonymous().get(f'{TOKEN}-http-auth?scope=ovirt-app-api',
+                                        headers=page | authorization | {'Accept': 'application/json'})
+        assert (answer.status, answer.json.get('error_code')) == (400, 'access_denied'), answer
 
 
 def test_under_tls(serve, authority):
