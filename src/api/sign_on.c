@@ -196,11 +196,12 @@ static PasswordCheck *new_check(Call *call, const char *credentials, const char 
 
 /* A keyed hash of name and password; also of the address, as each has its own delays. */
 static char *hash_credentials(Call *call, const char *name, const char *password) {
-  char *text = g_strjoin("\n", dm_http_request_peer(call->http), name, password, NULL);
-  char *hash =
-    g_compute_hmac_for_string(G_CHECKSUM_SHA256, call->api->sign_on->key, sizeof call->api->sign_on->key, text, -1);
-  explicit_bzero(text, strlen(text));
-  g_free(text);
+  const char *const texts[] = {dm_http_request_peer(call->http), name, password};
+  GHmac *hmac = g_hmac_new(G_CHECKSUM_SHA256, call->api->sign_on->key, sizeof call->api->sign_on->key);
+  for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) /* with its zero byte, so that no other three have the same hash */
+    g_hmac_update(hmac, (const guchar *)texts[i], (gssize)strlen(texts[i]) + 1);
+  char *hash = g_strdup(g_hmac_get_string(hmac));
+  g_hmac_unref(hmac);
   return hash;
 }
 

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import re
 import stat
+import subprocess
 import threading
 import time
 from urllib.parse import quote
@@ -360,6 +361,18 @@ def test_no_empty_password(daemon):
         done = run_user(daemon, 'add', 'x@internal', '--role', 'viewer', check=None, stdin=stdin)
         assert done.returncode > 0 and 'password' in done.stderr.lower()
     assert users_file(daemon).read_bytes() == before
+
+
+def test_a_password_of_two_lines(daemon):
+    """As other programs can write it; its second line is no password of a user who is named by the rest."""
+    password = 'two\nlines'
+    hashed = subprocess.run(['openssl', 'passwd', '-6', password], check=True, capture_output=True, text=True).stdout
+    with users_file(daemon).open('a') as file:
+        file.write(f'lines@internal:viewer:{hashed}')
+    reload_users(daemon)
+    assert daemon.anonymous().token('lines@internal', password)
+    answer = daemon.anonymous().ask_token('lines@internal\ntwo', 'lines')
+    assert (answer.status, answer.json['error_code']) == (400, 'access_denied')
 
 
 def test_a_reload_revokes_the_tokens_of_changed_and_removed_users(daemon):
