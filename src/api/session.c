@@ -48,12 +48,14 @@ char *session_csrf(const char *token) {
     G_CHECKSUM_SHA256, (const guchar *)token, strlen(token), "dimmer WebAdmin", (gssize)strlen("dimmer WebAdmin"));
 }
 
-/* In constant time. */
+/* In a time that tells nothing but whether the lengths differ. */
 static gboolean is_same(const char *one, const char *other) {
   gsize length = strlen(one);
-  guint differs = length != strlen(other);
-  for (gsize i = 0; !differs && i < length; i++)
-    differs |= (guint)(one[i] ^ other[i]) << 8;
+  guint differs = 0;
+  if (strlen(other) != length)
+    return FALSE;
+  for (gsize i = 0; i < length; i++)
+    differs |= (guchar)(one[i] ^ other[i]);
   return differs == 0;
 }
 
