@@ -260,7 +260,8 @@ static guint64 first_of(const Finding *finding) {
   gint64 page = dm_target_number(finding->call->target, "page", dm_search_page(finding->search));
   if (most < 0) /* all are on the first; clients read on until a page is empty */
     return page > 1 ? G_MAXUINT64 : 0;
-  return most > 0 ? (guint64)most * ((guint64)MAX(page, 1) - 1) : 0;
+  guint64 first;
+  return g_uint64_checked_mul(&first, (guint64)MAX(most, 0), (guint64)MAX(page, 1) - 1) ? first : G_MAXUINT64;
 }
 
 /* An empty search, which is frequent. */

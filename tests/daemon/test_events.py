@@ -186,6 +186,8 @@ def test_a_page_at_a_time(daemon):
     assert len(client.get('events').xml) == 100
     assert len(client.get('events?max=150').xml) == 150
     assert len(client.get('events?max=999999').xml) == 5000
+    for page in 2**60 + 1, 2**61 + 1, 2**63 - 1:  # no product of 64 bits
+        assert len(client.get(f'events?max=16&page={page}').xml) == 0
 
 
 MORE = re.compile(r' \((\d+) more times(.*) within \d+ minutes?\)$')
