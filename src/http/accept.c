@@ -2,9 +2,10 @@
 /*
  * Connection limits. There are max_connections places, of which one address may have max_per_address. If all are taken,
  * a new connection replaces another: first, of those not logged in, an idle one, then one sending its request, then one
- * receiving its answer; only then an idle one that is logged in. Among these it is the oldest of the address with the
- * most connections. So neither holding connections nor being slow locks others out, and a client that does so with many
- * connections loses them first. A connection whose request is at the handler is never closed.
+ * receiving its answer; only then an idle one that is logged in, and at last one with a stream, whose client asks
+ * again. Among these it is the oldest of the address with the most connections. So neither holding connections nor
+ * being slow nor listening locks others out, and a client that does so with many connections loses them first. A
+ * connection whose request is at the handler is never closed.
  *
  * libmicrohttpd has no call to close a connection, but closes one whose socket is shut down, on its next run. Until
  * then the place counts as free while the descriptor is in use: so libmicrohttpd is allowed some more connections than
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -84,18 +86,27 @@ typedef enum {
   NEED_TO_ASK,
   NEED_TO_TAKE,
   NEED_LATER,
+  NEED_TO_LISTEN,
   NEED_NOW
 } Need;
 
+/* The client has closed its end. While there is nothing to send, libmicrohttpd does not look at it. */
+static gboolean is_gone(const HttpConnection *connection) {
+  struct pollfd end = {.fd = connection->fd, .events = POLLRDHUP};
+  return poll(&end, 1, 0) > 0;
+}
+
 static Need need_of(const HttpConnection *connection) {
   const DmHttpRequest *request = connection->request;
+  if (request != NULL && request->stream != NULL)
+    return is_gone(connection) ? NEED_NONE : NEED_TO_LISTEN;
   if (connection->logged_in)
     return request == NULL ? NEED_LATER : NEED_NOW;
   if (request == NULL)
     return NEED_NONE;
   if (request->state == REQUEST_ARRIVING)
     return NEED_TO_ASK;
-  return request->state == REQUEST_ANSWERED && request->stream == NULL ? NEED_TO_TAKE : NEED_NOW;
+  return request->state == REQUEST_ANSWERED ? NEED_TO_TAKE : NEED_NOW;
 }
 
 /* The connections are in order of arrival. */
@@ -122,7 +133,10 @@ static gboolean make_place(DmHttpServer *server, const HttpPeer *of) {
   g_debug("http: closed a connection of %s to make room for others", connection->peer);
   leave_place(connection);
   http_expect_nothing(connection);
-  shutdown(connection->fd, SHUT_RDWR);
+  if (connection->request != NULL && connection->request->stream != NULL)
+    http_stream_cut(connection->request->stream);
+  else
+    shutdown(connection->fd, SHUT_RDWR);
   return TRUE;
 }
 

@@ -181,3 +181,5 @@ void http_reply_coded(DmHttpRequest *request, guint status, const char *content_
 
 /* stream.c: its request has ended: notifies its opener. NULL is allowed. */
 void http_stream_close(DmHttpStream *stream);
+/* Ends it in the middle, and its connection. */
+void http_stream_cut(DmHttpStream *stream);

@@ -85,7 +85,7 @@ static void drop_pieces(DmHttpStream *stream) {
  * libmicrohttpd does not call for more while the client does not read, and has no call to close a connection: it closes
  * one whose socket is shut down.
  */
-static void cut_off(DmHttpStream *stream) {
+void http_stream_cut(DmHttpStream *stream) {
   stream->cut = TRUE;
   drop_pieces(stream);
   shutdown(http_connection_of(stream->request)->fd, SHUT_RDWR);
@@ -97,7 +97,7 @@ void dm_http_stream_send(DmHttpStream *stream, GBytes *piece) {
   if (stream->cut || stream->ended || size == 0)
     return;
   if (size > stream->backlog - stream->kept) {
-    cut_off(stream);
+    http_stream_cut(stream);
     return;
   }
   g_queue_push_tail(&stream->pieces, g_bytes_ref(piece));

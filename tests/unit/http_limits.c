@@ -189,6 +189,28 @@ static void full_of_known(guint16 port) {
   close(fd);
 }
 
+/* Who only listens goes last, and asks again by itself: else nobody could come any more. */
+static void full_of_listeners(guint16 port) {
+  int waits = open_waiting(port), stream = open_stream(port, "GET"), fd = client_connect(port);
+  g_assert_true(client_at_end(stream));
+  release(fd, "2 pending", waits);
+  g_assert_cmpuint(site.closed, ==, 1);
+  close(waits);
+  close(stream);
+  close(fd);
+}
+
+/* Where the client has gone, the place is free, though the server hears of that at the next event only. */
+static void full_of_gone(guint16 port) {
+  for (guint i = 0; i < 20; i++)
+    close(open_stream(port, "GET"));
+  int first = client_connect(port), second = client_connect(port);
+  check(second, "/x", "GET /x 127.0.0.1 plain []");
+  check(first, "/x", "GET /x 127.0.0.1 plain []");
+  close(first);
+  close(second);
+}
+
 static void full_of_busy(guint16 port) {
   int first = open_waiting(port), second = open_waiting(port);
   g_test_expect_message(NULL, G_LOG_LEVEL_WARNING, "2 clients are being answered*max-connections*");
@@ -490,6 +512,8 @@ int main(int argc, char **argv) {
   g_test_add_data_func("/http/slow/answered", slow, test);
   g_test_add_data_func("/http/full", full, test_full);
   g_test_add_data_func("/http/full/of-known", full_of_known, test_full);
+  g_test_add_data_func("/http/full/of-listeners", full_of_listeners, test_full);
+  g_test_add_data_func("/http/full/of-gone", full_of_gone, test_full);
   g_test_add_data_func("/http/full/of-busy", full_of_busy, test_full);
   g_test_add_data_func("/http/full/of-one-address", full_of_one_address, test_full);
   g_test_add_data_func("/http/full/most-go-first", most_go_first, test_full);
