@@ -86,8 +86,8 @@ static void test_case(gconstpointer data) {
   g_autoptr(DmVm) vm = make_vm(row);
   DmNote *reason;
   g_autoptr(DmReclaimOffer) offer = dm_reclaim_offer(vm, row->balloon, &reason);
-  g_autoptr(DmNote) owned = reason;
   g_autofree char *text = reason != NULL ? g_strdup(dm_note_name(reason)) : offer_text(offer);
+  dm_note_free(reason);
   g_assert_cmpstr(text, ==, row->offer);
 }
 
@@ -124,7 +124,7 @@ static void test_planned(void) {
     g_autoptr(DmVm) vm = random_vm(rand);
     DmNote *reason;
     g_autoptr(DmReclaimOffer) offer = dm_reclaim_offer(vm, g_rand_boolean(rand), &reason);
-    g_autoptr(DmNote) owned = reason;
+    dm_note_free(reason);
     const DmReclaimOffer *offers[] = {offer};
     DmReclaimShare share;
     dm_reclaim_share_out(offers, 1, (uint64_t)g_rand_int_range(rand, 1, 4000) * DM_MIB, &share);
