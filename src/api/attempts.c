@@ -179,7 +179,7 @@ static void leave(Attempt *attempt) {
   g_free(attempt);
 }
 
-Attempt *attempts_begin(Attempts *attempts, const char *network, const char *name, gint64 *wait) {
+Attempt *attempts_begin(Attempts *attempts, const char *network, const char *name, gint64 most, gint64 *wait) {
   gint64 now = g_get_monotonic_time(), turn = now;
   Attempt *attempt = g_new0(Attempt, 1);
   attempt->attempts = attempts;
@@ -187,7 +187,7 @@ Attempt *attempts_begin(Attempts *attempts, const char *network, const char *nam
   join_lanes(attempt, network, name, now);
   for (guint i = 0; i < attempt->count; i++)
     turn = MAX(turn, attempt->turns[i]);
-  if (turn - now > LONGEST_WAIT) {
+  if (turn - now > MIN(most, LONGEST_WAIT)) {
     leave(attempt);
     return NULL;
   }

@@ -15,9 +15,10 @@
 #define REMEMBER_TOKEN G_TIME_SPAN_SECOND /* the store renews its tokens now and then */
 #define MOST_REMEMBERED 4096
 #define VERIFIERS 2
-#define MOST_CHECKS 256 /* at a time: each occupies a client's connection */
-#define MOST_OF_NAME 64 /* characters of a reported name */
-#define MOST_FAILURES 5 /* events per hour stored singly, per name and address */
+#define MOST_CHECKS 256         /* at a time: each occupies a client's connection */
+#define MOST_BESIDE_DELAYED 192 /* from here on none is delayed: guessers are, and would keep all others out */
+#define MOST_OF_NAME 64         /* characters of a reported name */
+#define MOST_FAILURES 5         /* events per hour stored singly, per name and address */
 
 #define CHALLENGE "Basic realm=\"RESTAPI\""
 #define SESSION_CHALLENGE "Bearer realm=\"RESTAPI\""
@@ -208,14 +209,12 @@ static char *hash_credentials(Call *call, const char *name, const char *password
 /* NULL: not verified. */
 static Attempt *begin_attempt(Call *call, const char *name, gint64 *wait) {
   SignOn *sign_on = call->api->sign_on;
-  if (g_hash_table_size(sign_on->checks) >= MOST_CHECKS)
+  guint checks = g_hash_table_size(sign_on->checks);
+  if (checks >= MOST_CHECKS)
     return NULL;
   g_autofree char *network = dm_http_network(dm_http_request_peer(call->http));
-  Attempt *attempt = attempts_begin(sign_on->attempts, network, name, wait);
-  if (attempt == NULL || *wait == 0 || !sign_on->draining)
-    return attempt;
-  attempts_end(attempt, FALSE);
-  return NULL;
+  gint64 most = sign_on->draining || checks >= MOST_BESIDE_DELAYED ? 0 : G_MAXINT64;
+  return attempts_begin(sign_on->attempts, network, name, most, wait);
 }
 
 void sign_on_verify(Call *call, const char *name, const char *password, SignOnFunc then, gpointer data) {

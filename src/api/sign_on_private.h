@@ -65,10 +65,10 @@ Attempts *attempts_new(void) G_GNUC_WARN_UNUSED_RESULT;
 void attempts_free(Attempts *attempts); /* after all attempts have ended */
 
 /*
- * A new attempt for @name from @network: it may start in *wait microseconds, and attempts_end() ends it. NULL: too many
- * are waiting, rejected. Attempts under way count as failed already, and each starts after the one before it, so that
- * parallel attempts gain nothing.
+ * A new attempt for @name from @network: it may start in *wait microseconds, and attempts_end() ends it. NULL: it would
+ * wait for more than @most, or too many are waiting: rejected, and not counted. Attempts under way count as failed
+ * already, and each starts after the one before it, so that parallel attempts gain nothing.
  */
 Attempt *attempts_begin(
-  Attempts *attempts, const char *network, const char *name, gint64 *wait) G_GNUC_WARN_UNUSED_RESULT;
+  Attempts *attempts, const char *network, const char *name, gint64 most, gint64 *wait) G_GNUC_WARN_UNUSED_RESULT;
 void attempts_end(Attempt *attempt, gboolean good); /* frees it; NULL is allowed */

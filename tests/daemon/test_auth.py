@@ -4,11 +4,12 @@
 import concurrent.futures
 import contextlib
 import re
+import select
 import stat
 import subprocess
 import threading
 import time
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -459,6 +460,37 @@ def test_guessers_behind_a_proxy_are_distinguished(serve):
         }, headers={'X-Forwarded-For': '10.9.9.9, 198.51.100.1'})
         assert answer.status == 200
         daemon.wait_log('connecting from 198.51.100.1 logged in')
+
+
+def test_guessers_who_wait_keep_no_one_out(serve):
+    """However many wait: some verifications are kept for those that need not."""
+    daemon = serve(trusted_proxies='127.0.0.1')
+
+    def fields(name, password):
+        return {'grant_type': 'password', 'scope': API_SCOPE, 'username': name, 'password': password}
+
+    def waits(number):
+        connection = daemon.anonymous().connect()
+        connection.request('POST', TOKEN, urlencode(fields(f'later{number}', 'x')), {
+            'Accept': 'application/json', 'X-Forwarded-For': f'192.0.2.{number % 10}'})
+        return connection
+
+    def free(number):  # of those that a network has; too long to be a password, and so looked at in no time
+        daemon.anonymous().form(TOKEN, fields(f'name{number}', 'x' * 600), headers={'X-Forwarded-For': f'192.0.2.{number % 10}'})
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(free, range(300)))
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(contextlib.closing(waits(number))) for number in range(300)]
+        deadline = time.monotonic() + 60
+        while True:
+            ready = select.select([connection.sock for connection in connections], [], [], 60)[0]
+            answer = b''.join(sock.recv(10_000) for sock in ready)
+            if b'was not looked at' in answer:
+                break
+            assert ready and time.monotonic() < deadline
+        answer = daemon.anonymous().form(TOKEN, fields(*VIEWER), headers={'X-Forwarded-For': '203.0.113.1'})
+        assert answer.status == 200, answer
 
 
 def test_a_proxy_that_is_not_configured_is_logged(daemon):

@@ -8,7 +8,7 @@ static GPtrArray *open; /* Attempt that was begun, and not ended */
 /* Whole seconds until one more try may begin; -1: it is not looked at. */
 static gint64 begin(const char *network, const char *name) {
   gint64 wait = 0;
-  Attempt *attempt = attempts_begin(attempts, network, name, &wait);
+  Attempt *attempt = attempts_begin(attempts, network, name, G_MAXINT64, &wait);
   if (attempt == NULL)
     return -1;
   g_ptr_array_add(open, attempt);
@@ -49,6 +49,18 @@ static void test_waits_double(void) {
     g_assert_cmpint(begin("p", "a"), ==, -1);
   end_all(TRUE);
   g_assert_cmpint(begin("p", "a"), ==, 0);
+}
+
+static void test_only_without_a_wait(void) {
+  gint64 wait = -1;
+  for (guint i = 0; i < 3; i++) {
+    Attempt *attempt = attempts_begin(attempts, "p", "a", 0, &wait);
+    g_assert_nonnull(attempt);
+    g_assert_cmpint(wait, ==, 0);
+    g_ptr_array_add(open, attempt);
+  }
+  g_assert_null(attempts_begin(attempts, "p", "a", 0, &wait));
+  g_assert_cmpint(begin("p", "a"), ==, 1); /* the other was not counted */
 }
 
 static void test_names_and_networks_have_their_own(void) {
@@ -159,6 +171,7 @@ static void test(gconstpointer data) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_data_func("/attempts/waits-double", test_waits_double, test);
+  g_test_add_data_func("/attempts/only-without-a-wait", test_only_without_a_wait, test);
   g_test_add_data_func("/attempts/names-and-networks-have-their-own", test_names_and_networks_have_their_own, test);
   g_test_add_data_func("/attempts/many-names-of-one-network", test_many_names_of_one_network, test);
   g_test_add_data_func("/attempts/many-networks-of-one-guesser", test_many_networks_of_one_guesser, test);
