@@ -35,8 +35,10 @@ void progress_free(Progress *progress) {
 char *progress_describe(const DmStep *step) {
   g_autofree char *from = dm_size_format(step->run.size_before), *to = dm_size_format(step->to);
   const char *kind = dm_device_kind_name(step->kind);
-  if (step->op == DM_OP_BALLOON)
-    return g_strdup_printf("balloon, %s to %s of boot memory and DIMMs", from, to);
+  if (step->op == DM_OP_BALLOON) {
+    g_autofree char *left = dm_size_format(dm_size_floor_mib(step->run.size_before));
+    return g_strdup_printf("balloon, %s to %s left", left, to);
+  }
   if (step->op == DM_OP_RESIZE)
     return g_strdup_printf("%s %.8s, %s to %s, node %d", kind, step->id, from, to, step->node);
   return g_strdup_printf("%s %.8s, %s, node %d", kind, step->id, step->op == DM_OP_PLUG ? to : from, step->node);
@@ -151,6 +153,8 @@ static void print_ballooned(const DmStep *step) {
     printf("done after %.2f s\n", step->run.answer_s);
   else if (dm_step_reason(step) != NULL)
     printf("%s\n", dm_step_reason(step));
+  else if (step->run.reached == step->run.size_before)
+    puts("moving");
   else
     printf("at %s\n", reached);
 }
