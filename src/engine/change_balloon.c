@@ -90,14 +90,30 @@ static gboolean needs_deflated(const DmChange *change, const DmStep *step) {
     (step->op == DM_OP_RESIZE && step->to < step->from && dm_balloon_gives(change->plan->balloon));
 }
 
-/* None of them is asked; or none that needs a balloon which has given back. */
-static void leave_steps(DmChange *change, gboolean all, DmNote *reason) {
+static gboolean was_asked(const DmChange *change, const DmStep *step) {
+  const DmStep *earlier = change->recovered != NULL ? dm_request_find_step(change->recovered, step->alias) : NULL;
+  return earlier != NULL && dm_step_is_pending(earlier);
+}
+
+/* None of them is asked; or none that needs a balloon which has given back; but @again: those that were asked before.
+ */
+static void leave_steps(DmChange *change, gboolean all, gboolean again, DmNote *reason) {
   for (guint i = 0; i < change->request->steps->len; i++) {
     DmStep *step = change->request->steps->pdata[i];
-    if (step->state == DM_STEP_PLANNED && (all || needs_deflated(change, step)))
+    if (step->state == DM_STEP_PLANNED && (all || needs_deflated(change, step)) && !(again && was_asked(change, step)))
       change_leave(change, step, reason);
   }
   dm_note_free(reason);
+}
+
+/*
+ * Not a page came back: either its driver is gone, or it holds nothing, and what it seems to hold is a device that QEMU
+ * has let go and libvirt still counts. libvirt 9.0 drops QEMU's event where another call has the VM for too long
+ * (processDeviceDeletedEvent()), and finds out when the device is asked again.
+ */
+static gboolean gave_nothing(const DmChange *change, DmBalloonEnd end, uint64_t actual) {
+  return actual == change->vm->balloon_actual &&
+    (end == DM_BALLOON_SHORT || end == DM_BALLOON_SILENT || end == DM_BALLOON_NO_DRIVER);
 }
 
 /* It could bring no more than a part of what is wanted, as something else is still out. */
@@ -126,14 +142,15 @@ static void end_step(DmChange *change, DmBalloonEnd end, uint64_t actual, gboole
 
 static void end_deflate(DmChange *change, DmBalloonEnd end, uint64_t actual, const GError *error) {
   if (change->stopped) {
-    leave_steps(change, TRUE, dm_note_new(DM_NOTE_NOT_ASKED));
+    leave_steps(change, TRUE, FALSE, dm_note_new(DM_NOTE_NOT_ASKED));
     return;
   }
   change->balloon_left = dm_size_minus(dm_config_fixed(change->vm->live), actual);
   change->balloon_told = 0; /* of that way */
   if (error == NULL && end == DM_BALLOON_REACHED)
     return;
-  leave_steps(change, FALSE, dm_note_new(DM_NOTE_BALLOON_NOT_DEFLATED));
+  gboolean again = error == NULL && gave_nothing(change, end, actual);
+  leave_steps(change, FALSE, again, dm_note_new(DM_NOTE_BALLOON_NOT_DEFLATED));
   if (error == NULL && (end == DM_BALLOON_OTHERS || end == DM_BALLOON_LATER)) { /* the target stands: theirs, or ours */
     change->inflated = TRUE;
     end_step(change, end, actual, FALSE, NULL);

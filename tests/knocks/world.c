@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A library to preload into dimmerd and libvirtd, for what a test cannot do to a whole machine: it fills the disk, and
- * moves the clock. Both are controlled through a file that is mapped, $WORLD, at any time:
+ * A library to preload into dimmerd and libvirtd, for what a test cannot do to a whole machine: it fills the disk,
+ * moves the clock, and loses QEMU's events. All are controlled through a file that is mapped, $WORLD, at any time:
  *
  *   bytes 0 to 7     seconds by which the wall clock is ahead
  *   bytes 8 to 11    1: there is no space left for files below any folder of $WORLD_DISKS (separated by ':')
+ *   bytes 12 to 15   1: DEVICE_DELETED is not understood
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,6 +23,7 @@
 struct world {
   int64_t ahead;
   uint32_t full;
+  uint32_t deaf;
 };
 
 static const struct world nothing;
@@ -85,6 +87,14 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset) {
   REFUSE_IF_FULL(fd)
   return NEXT(pwrite, "pwrite64")(fd, data, size, offset);
+}
+
+ssize_t read(int fd, void *data, size_t size) {
+  ssize_t got = NEXT(read, "read")(fd, data, size);
+  char *event = world->deaf && got > 0 ? memmem(data, (size_t)got, "\"DEVICE_DELETED\"", 16) : NULL;
+  if (event != NULL)
+    event[1] = 'X';
+  return got;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

@@ -32,7 +32,7 @@ def preload():
 
 
 class KnockHost(SessionHost):
-    """A host whose disk fills and whose clock moves on request."""
+    """A host whose disk fills, whose clock moves, and whose libvirt loses events, on request."""
 
     def _make_folders(self):
         super()._make_folders()
@@ -43,9 +43,9 @@ class KnockHost(SessionHost):
         self.preload.chmod(0o755)
         self.set_world()
 
-    def set_world(self, *, ahead=0, full=False):
+    def set_world(self, *, ahead=0, full=False, deaf=False):
         with self.control.open('r+b') as file:
-            file.write(struct.pack('=qI', ahead, full))
+            file.write(struct.pack('=qII', ahead, full, deaf))
 
     def world(self, *disks):
         """The environment of a program that is to live in this world."""
