@@ -206,6 +206,12 @@ def test_libvirtd_is_stopped_and_started(users, require):
             assert description.endswith(f' cannot be reached: {lost}') and description.count(host.uri) == 1
             answer = client.put(where, change(1280))
             assert answer.status == 503 and answer.xml.findtext('detail')
+            for action in 'shutdown', 'stop', 'reboot', 'prepareguest':
+                answer = client.post(f'{where}/{action}', '<action/>')
+                assert answer.status == 503, answer
+                assert re.search('host .* cannot be reached', answer.xml.findtext('fault/detail')), answer
+            answer = client.get(f'{where}/memorycheck')
+            assert answer.status == 503 and 'cannot be reached' in answer.xml.findtext('detail'), answer
             assert client.get('/health').status in (200, 503)
             host.start_libvirtd()
             client.wait(where, lambda found: found.findtext('status') == 'up')

@@ -118,6 +118,13 @@ def test_what_it_finds(farm, client, host):
         ('hosts', 'events.type=35', node), ('hosts', 'events.type=36', ''),
         ('users', 'events.type=35', 'admin'), ('users', 'name=admin and type=user', 'admin'),
         ('users', 'usrname=admin@internal', 'admin'), ('users', 'events.type=36', ''), ('users', 'vms.name=web1', ''),
+        # Of its own kind, and of what holds it.
+        ('vms', 'Vms.name=web1', 'web1'), ('vms', 'clusters.name=Default name=db1', 'db1'), ('vms', 'cluster.name=other', ''),
+        ('vms', 'datacenter.name=Default name=db1', 'db1'), ('vms', 'datacenters.name=other', ''),
+        ('vms', 'template=Blank name=db1', 'db1'), ('vms', 'template=other', ''), ('vms', 'memorydevices=0 name=db1', 'db1'),
+        ('vms', 'memorydevices>0', ''), ('hosts', f'hosts.name={node}', node), ('hosts', 'host.name=other', ''),
+        ('hosts', 'cluster.name=Default', node), ('hosts', 'cluster.name=other', ''),
+        ('hosts', 'datacenter.name=Default', node), ('hosts', 'datacenter.name=other', ''),
         # Events.
         ('events', f'type=35 Vms.id={vm_id(farm[0])}', 1), ('events', f'Vms.id={vm_id(farm[1])}', 0),
         ('events', 'type=35 vm.name=web1', 1), ('events', 'type=35 vms.memory=640', 1),
