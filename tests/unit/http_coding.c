@@ -106,7 +106,8 @@ static void not_worth_it(guint16 port) {
 static void broken(guint16 port) {
   int fd = client_connect(port);
   ask(fd, "GET", "/broken", "gzip");
-  g_autoptr(Answer) answer = client_read_head(fd);
+  g_autoptr(Answer) head = client_read_head(fd);
+  check_header(head, "Content-Encoding", "gzip");
   g_autoptr(GString) rest = client_read_to_end(fd);
   g_assert_false(g_str_has_suffix(rest->str, "0\r\n\r\n"));
   close(fd);
@@ -116,6 +117,7 @@ static void client_goes(guint16 port) {
   int gone = client_connect(port), fd = client_connect(port);
   ask(gone, "GET", "/made", "gzip");
   g_autoptr(Answer) head = client_read_head(gone);
+  check_header(head, "Content-Encoding", "gzip");
   close(gone);
   answer_free(client_get(fd, "/x"));
   close(fd);
