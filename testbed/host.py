@@ -373,7 +373,7 @@ class SessionHost(Host):
         return int(self._pid_file.read_text())
 
     def stop_libvirtd(self):
-        """End libvirtd as its service manager would; the VMs run on."""
+        """End libvirtd as its service manager would, by force after a while; the VMs run on."""
         self._end_libvirtd(signal.SIGTERM)
 
     def kill_libvirtd(self):
@@ -385,6 +385,9 @@ class SessionHost(Host):
         try:
             signal.pidfd_send_signal(pidfd, how)
             ended, _, _ = select.select([pidfd], [], [], DAEMON_TIMEOUT)
+            if not ended:  # it can deadlock at its end
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                ended, _, _ = select.select([pidfd], [], [], DAEMON_TIMEOUT)
         finally:
             os.close(pidfd)
         if not ended:

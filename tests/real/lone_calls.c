@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef long Call(void *object, long a, long b, long c, long d, long e);
+typedef long Call(void *object, long a, long b, long c, long d, long e, long f);
 
 void *virDomainGetConnect(void *domain);
 
@@ -77,14 +77,14 @@ static const void *stream_virt(const void *stream) {
   return virt;
 }
 
-#define WRAP(name, virt)                                            \
-  Call name;                                                        \
-  long name(void *object, long a, long b, long c, long d, long e) { \
-    Call *real = (Call *)dlsym(RTLD_NEXT, #name);                   \
-    int place = begin(#name, virt);                                 \
-    long answer = real(object, a, b, c, d, e);                      \
-    end(place);                                                     \
-    return answer;                                                  \
+#define WRAP(name, virt)                                                    \
+  Call name;                                                                \
+  long name(void *object, long a, long b, long c, long d, long e, long f) { \
+    Call *real = (Call *)dlsym(RTLD_NEXT, #name);                           \
+    int place = begin(#name, virt);                                         \
+    long answer = real(object, a, b, c, d, e, f);                           \
+    end(place);                                                             \
+    return answer;                                                          \
   }
 
 #define OF_HOST(name) WRAP(name, object)
@@ -96,6 +96,7 @@ OF_HOST(virConnectDomainEventDeregisterAny)
 OF_HOST(virConnectDomainEventRegisterAny)
 OF_HOST(virConnectDomainXMLToNative)
 OF_HOST(virConnectGetAllDomainStats)
+OF_HOST(virConnectGetCapabilities)
 OF_HOST(virConnectGetHostname)
 OF_HOST(virConnectGetLibVersion)
 OF_HOST(virConnectListAllDomains)
@@ -105,7 +106,9 @@ OF_HOST(virDomainCreateXML)
 OF_HOST(virDomainDefineXML)
 OF_HOST(virDomainLookupByName)
 OF_HOST(virDomainLookupByUUIDString)
+OF_HOST(virNodeGetFreePages)
 OF_HOST(virNodeGetInfo)
+OF_HOST(virNodeGetMemoryStats)
 
 OF_VM(virDomainAttachDeviceFlags)
 OF_VM(virDomainCreate)
