@@ -355,7 +355,7 @@ static virConnectPtr open_virt(const char *uri, guint flags, GError **error) {
   if (virt != NULL)
     return virt;
   const char *advice = advise_opening();
-  virt_error_set(error, "cannot connect to %s", uri != NULL ? uri : "the default hypervisor");
+  virt_error_set(error, "cannot connect to %s", uri != NULL && *uri != '\0' ? uri : "the default hypervisor");
   if (error != NULL) {
     g_autofree char *advised = g_strconcat((*error)->message, advice, NULL);
     g_free((*error)->message);
