@@ -247,8 +247,7 @@ static GPtrArray *found_objects(Finding *finding) {
   return objects;
 }
 
-/* The maximum requested; -1: all. Events may be very many, so they default to a page.
- */
+/* The maximum requested; -1: all. Events may be very many, so they default to a page. */
 static gint64 most_of(const Finding *finding) {
   gboolean events = finding->kind == &search_events;
   gint64 max = dm_target_number(finding->call->target, "max", events ? PAGE_OF_EVENTS : -1);
